@@ -1,0 +1,82 @@
+# shellcheck shell=bash
+# apt in a private folder: packages of a Debian suite, fetched and verified without root, nothing installed.
+#
+# Sourced by what needs Debian packages: the toolbox, the interpreter's repository rule, its lock. The mirror, proxy and
+# keys are the machine's own; only the suite is the caller's.
+
+# apt_mirror: prints the base URI of the Debian mirror this machine is configured with.
+#   DEBIAN_MIRROR overrides it, for a machine whose apt knows no Debian mirror (Ubuntu, say).
+# shellcheck disable=SC2016 # apt expands $(REPO_URI), the shell must not
+apt_mirror() {
+  local uri release ID='' VERSION_CODENAME=''
+  if [[ -n ${DEBIAN_MIRROR:-} ]]; then
+    echo "$DEBIAN_MIRROR"
+    return
+  fi
+  while read -r uri; do
+    [[ $uri == *security* ]] && continue
+    echo "$uri"
+    return
+  done < <(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian')
+  # A machine that never ran "apt-get update" does not know any origin yet, but its sources name its own release.
+  # shellcheck source=/dev/null
+  [[ -r /etc/os-release ]] && source /etc/os-release
+  while read -r uri release; do
+    [[ $ID == debian && $release == "$VERSION_CODENAME" ]] || continue
+    echo "$uri"
+    return
+  done < <(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' 'Component: main')
+  echo "no Debian mirror in apt's sources; set DEBIAN_MIRROR to the base URI of one" >&2
+  return 1
+}
+
+# apt_open FOLDER SUITE [PACKAGE...]: sets APT, the options that keep apt-get and apt-cache inside FOLDER (an absolute
+#   path), and reads SUITE's package lists. Each PACKAGE counts as installed, so that it is not drawn in.
+apt_open() {
+  local folder=$1 suite=$2 keyring mirror package
+  shift 2
+  mirror=$(apt_mirror)
+  for keyring in /usr/share/keyrings/debian-archive-keyring.{pgp,gpg} ''; do
+    [[ -r $keyring ]] && break
+  done
+  if [[ -z $keyring ]]; then
+    echo "Debian's keys are missing from /usr/share/keyrings; install debian-archive-keyring" >&2
+    return 1
+  fi
+  mkdir -p "$folder"/{lists/partial,cache/archives/partial}
+  echo "deb [signed-by=$keyring] $mirror $suite main" >"$folder/sources.list"
+  for package in "$@"; do
+    printf '%s\n' "Package: $package" 'Status: install ok installed' 'Version: 999' 'Architecture: all' \
+      'Multi-Arch: foreign' 'Maintainer: none' 'Description: not needed' ''
+  done >"$folder/status"
+  APT=(
+    -o "Dir::Etc::SourceList=$folder/sources.list" -o Dir::Etc::SourceParts=-
+    -o "Dir::State=$folder" -o "Dir::State::Lists=$folder/lists" -o "Dir::State::Status=$folder/status"
+    -o "Dir::Cache=$folder/cache" -o "Dir::Cache::Archives=$folder/cache/archives"
+    -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null -o APT::Default-Release=
+    -o APT::Install-Recommends=false
+    -o Acquire::Languages=none
+    -o APT::Update::Error-Mode=any      # otherwise a mirror out of reach is no error
+    -o Acquire::Check-Valid-Until=false # a mirror may lag; the signature is checked all the same
+    -o APT::Sandbox::User=              # another user could not write to FOLDER
+    -qq
+  )
+  apt-get "${APT[@]}" update
+}
+
+# apt_unpack ROOT DEB...: unpacks packages over each other into ROOT, as dpkg would, but runs no maintainer script.
+#   Of the documentation only the licences stay; no file is set-user-id.
+apt_unpack() {
+  local root=$1 folder
+  shift
+  for folder in bin sbin lib lib64; do
+    mkdir -p "$root/usr/$folder"
+    ln -sfn "usr/$folder" "$root/$folder" # merged /usr, before any package can make it a real folder
+  done
+  # shellcheck disable=SC2016 # the inner shell expands it
+  printf '%s\0' "$@" | xargs -0 -n 1 -P "$(nproc)" bash -euo pipefail -c '
+    dpkg-deb --fsys-tarfile "$1" | tar --extract --directory "$0" --keep-directory-symlink --no-same-owner \
+      --exclude=./usr/share/man --exclude=./usr/share/locale' "$root"
+  find "$root/usr/share/doc" ! -type d ! -name copyright -delete
+  find "$root" -type f -perm /6000 -exec chmod a-s {} +
+}
