@@ -1,0 +1,132 @@
+"""debian_python: the interpreter for build, test and run, out of pinned Debian packages."""
+
+_MINIMUM_HOST_PYTHON = (3, 11)
+
+_INTERPRETER = """\
+#!/bin/sh
+# The unpacked interpreter, run by the dynamic linker and the libraries that came with it: the host's are never used.
+case $0 in
+/*) self=$0 ;;
+*/*) self=$PWD/$0 ;;
+*) self=$(command -v "$0") ;;
+esac
+# The interpreter is told the name it was called by, since a virtual environment is found by that name.
+usr=$(readlink -f "$self")
+usr=${usr%/bin/python3}
+PYTHONNOUSERSITE=1
+export PYTHONNOUSERSITE
+unset PYTHONHOME
+exec "$usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" --library-path "$usr/lib/x86_64-linux-gnu" \
+  --argv0 "$self" "$usr/bin/PYTHON" "$@"
+"""
+
+_HOST_INTERPRETER = """\
+#!/bin/sh
+# Stands in for Debian's interpreter: REASON.
+exec PYTHON "$@"
+"""
+
+_BUILD = """\
+load("@bazel_tools//tools/python:toolchain.bzl", "py_runtime_pair")
+load("@rules_python//python:defs.bzl", "py_runtime")
+
+package(default_visibility = ["//visibility:public"])
+
+exports_files(["root/usr/bin/python3"])
+
+py_runtime(
+    name = "python3",
+    bootstrap_template = "{launcher}",
+    files = glob(
+        ["root/usr/bin/python3*", "root/usr/lib/python3*/**", "root/usr/lib/x86_64-linux-gnu/**"],
+        allow_empty = True,
+        exclude = ["**/* *"],
+    ),
+    interpreter = "root/usr/bin/python3",
+    python_version = "PY3",
+    stub_shebang = "#!/bin/sh",
+)
+
+py_runtime_pair(
+    name = "pair",
+    py3_runtime = ":python3",
+)
+
+toolchain(
+    name = "toolchain",
+    toolchain = ":pair",
+    toolchain_type = "@bazel_tools//tools/python:toolchain_type",
+)
+"""
+
+def _why_not_debian(rctx):
+    """Returns why Debian's packages cannot be used here, or None once they are unpacked in root/."""
+    if not rctx.os.name.startswith("linux") or rctx.os.arch != "amd64":
+        return "the packages are for Linux on amd64, this is {} on {}".format(rctx.os.name, rctx.os.arch)
+    for program in ["apt-get", "dpkg-deb"]:
+        if not rctx.which(program):
+            return "there is no {} here".format(program)
+    rctx.report_progress("fetching Debian packages")
+    fetched = rctx.execute(
+        [rctx.path(rctx.attr._fetch), rctx.path(rctx.attr._apt), rctx.path(rctx.attr.lock), rctx.attr.suite],
+    )
+    if fetched.return_code == 69:
+        return "apt has no Debian mirror (set DEBIAN_MIRROR to the base URI of one)"
+    if fetched.return_code:
+        fail("Fetching the packages of {} failed:\n{}{}".format(rctx.attr.lock, fetched.stdout, fetched.stderr))
+    return None
+
+def _use_debian(rctx):
+    stale = rctx.read("stale")
+    if stale:
+        # buildifier: disable=print
+        print(("\nThe mirror no longer serves these pins of {}; its current versions, signed by Debian, are used:\n{}" +
+               "To pin those: ./bazelw run //third_party/debian:lock").format(rctx.attr.lock, stale))
+    [python] = [f.basename for f in rctx.path("root/usr/lib").readdir() if f.basename.startswith("python3.")]
+    rctx.file("root/usr/bin/python3", _INTERPRETER.replace("PYTHON\"", python + "\""))
+
+def _use_host(rctx, reason):
+    python = rctx.which("python3")
+    is_new_enough = "import sys; sys.exit(sys.version_info < {})".format(_MINIMUM_HOST_PYTHON)
+    if not python or rctx.execute([python, "-c", is_new_enough]).return_code:
+        fail("Debian's interpreter cannot be used here: {}. A python3 of version {}.{} or newer is needed on PATH; found: {}".format(
+            reason,
+            _MINIMUM_HOST_PYTHON[0],
+            _MINIMUM_HOST_PYTHON[1],
+            python,
+        ))
+
+    # buildifier: disable=print
+    print("\nUsing {} instead of Debian's interpreter: {}.".format(python, reason))
+    rctx.file("root/usr/bin/python3", _HOST_INTERPRETER.replace("REASON", reason).replace("PYTHON", str(python)))
+
+def _debian_python_impl(rctx):
+    reason = _why_not_debian(rctx)
+    if reason:
+        _use_host(rctx, reason)
+    else:
+        _use_debian(rctx)
+    rctx.file("BUILD.bazel", _BUILD.format(launcher = rctx.attr._launcher))
+
+debian_python = repository_rule(
+    implementation = _debian_python_impl,
+    doc = """A Python toolchain out of pinned Debian packages, the same on every Debian-like amd64 host.
+
+Elsewhere (no apt, another processor) the host's own python3 stands in, with a note. A pin that the mirror no longer serves
+gives way to the suite's current version, with a note.""",
+    attrs = {
+        "lock": attr.label(
+            mandatory = True,
+            allow_single_file = True,
+            doc = "Lines of `name version sha256`, one for each package.",
+        ),
+        "suite": attr.string(
+            mandatory = True,
+            doc = "The Debian suite of the lock, such as trixie.",
+        ),
+        "_apt": attr.label(default = "//tools/apt:apt.sh", allow_single_file = True),
+        "_fetch": attr.label(default = "//bazel/debian:fetch.sh", allow_single_file = True),
+        "_launcher": attr.label(default = "//bazel/python:launcher.sh"),
+    },
+    environ = ["DEBIAN_MIRROR"],
+)
