@@ -1,0 +1,30 @@
+"""py_test: a pytest test. py_library and py_binary are rules_python's own."""
+
+load("@pypi//:requirements.bzl", "requirement")
+load("@rules_python//python:defs.bzl", _py_test = "py_test")
+
+def py_test(name, srcs, deps = [], data = [], args = [], **kwargs):
+    """Runs test modules with pytest.
+
+    `--test_filter` (pytest's -k) and the XML report work as Bazel's documentation has it. A module without a test fails.
+
+    Args:
+      name: name of the target.
+      srcs: the test modules; a conftest.py may be among them.
+      deps: py_library targets.
+      data: files that the tests read, programs that they run.
+      args: arguments for pytest, after the modules.
+      **kwargs: everything else that rules_python's py_test takes.
+    """
+    _py_test(
+        name = name,
+        srcs = srcs + ["//bazel/python:pytest_main.py"],
+        main = "//bazel/python:pytest_main.py",
+        args = ["$(rootpath {})".format(src) for src in srcs if not src.endswith("conftest.py")] + args,
+        data = data + ["//:pyproject.toml"],
+        deps = deps + [
+            requirement("pytest"),
+            requirement("pytest-bazel"),
+        ],
+        **kwargs
+    )

@@ -1,0 +1,79 @@
+"""How a py_binary starts, wherever it is started from, and in what interpreter."""
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROBE = Path("bazel/python/launcher_probe").absolute()
+
+
+def _start(probe: Path | str, arguments: Sequence[str] = (), **environment: str) -> dict[str, Any]:
+    with subprocess.Popen([probe, *arguments], stdout=subprocess.PIPE, env=os.environ | environment) as process:
+        stdout, _ = process.communicate()
+        assert process.returncode == 7
+        report: dict[str, Any] = json.loads(stdout)
+        assert report["pid"] == process.pid, "signals would reach some other process"
+        return report
+
+
+def test_arguments_arrive_as_they_are() -> None:
+    arguments = ["", "two words", "*", "$HOME", "'", '"', "-x", "--", "a:b", "line\nbreak", "ü"]
+    assert _start(PROBE, arguments)["arguments"] == arguments
+
+
+def test_it_starts_from_any_folder_by_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    absolute = tmp_path / "with a space"
+    absolute.symlink_to(PROBE)
+    relative = tmp_path / "relative"
+    relative.symlink_to("with a space")
+    monkeypatch.chdir(tmp_path)
+    for name in (absolute, relative, Path("./relative")):
+        _start(name)
+
+
+def test_the_environment_of_python_does_not_leak_in() -> None:
+    clean = _start(PROBE)
+    leaky = {"PYTHONPATH": "/somewhere/else", "PYTHONSAFEPATH": "", "PYTHONHOME": "/nowhere"}
+    assert _start(PROBE, **leaky)["path"] == clean["path"]
+
+
+def test_modules_come_from_the_runfiles_and_the_interpreter_alone() -> None:
+    report = _start(PROBE)
+    runfiles = os.environ["RUNFILES_DIR"]
+    for entry in report["path"]:
+        assert entry.startswith((runfiles, report["prefix"])), entry
+    assert os.path.dirname(PROBE) not in report["path"]  # noqa: PTH120
+
+
+def test_without_its_runfiles_it_says_how_to_be_run(tmp_path: Path) -> None:
+    alone = tmp_path / "alone"
+    shutil.copy(PROBE, alone)
+    finished = subprocess.run([alone], capture_output=True, text=True, check=False)
+    assert finished.returncode == 1
+    assert finished.stderr == f"{alone}: found no {alone}.runfiles; build and run it by Bazel\n"
+
+
+def test_a_child_of_the_interpreter_is_the_same_interpreter() -> None:
+    code = "import sys; print(sys.version, sys.prefix, sep='|')"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout == f"{sys.version}|{sys.prefix}\n"
+
+
+def test_a_virtual_environment_of_the_interpreter_works(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path], check=True)
+    code = "import sys; print(sys.prefix)"
+    inside = subprocess.run([tmp_path / "bin/python3", "-c", code], capture_output=True, text=True, check=True)
+    assert inside.stdout.rstrip() == str(tmp_path)
+
+
+@pytest.mark.parametrize("module", ["bz2", "ctypes", "decimal", "hashlib", "lzma", "sqlite3", "ssl", "uuid", "zlib"])
+def test_the_standard_library_finds_its_shared_libraries(module: str) -> None:
+    importlib.import_module(module)
