@@ -1,0 +1,83 @@
+"""py_proto_library and py_grpc_library: Python stubs, with types, of a proto_library.
+
+They are made by rules_proto_grpc's plugin mechanism out of the locked grpcio-tools, whose version is the runtime's.
+"""
+
+load("@pypi//:requirements.bzl", "requirement")
+load("@rules_proto_grpc//:defs.bzl", "ProtoPluginInfo", "proto_compile_attrs", "proto_compile_impl", "proto_compile_toolchains")
+load("@rules_python//python:defs.bzl", "py_library")
+
+def _compile_rule(plugins, doc):
+    # rules_proto_grpc's fixer and merger are Rust programs, for plugins that write folders. Ours write files, so neither
+    # is ever run; naming a tool that says so keeps a Rust toolchain out of the build.
+    unused = attr.label(
+        cfg = "exec",
+        default = "//bazel/proto:unused_tool",
+        executable = True,
+    )
+    return rule(
+        implementation = proto_compile_impl,
+        doc = doc,
+        attrs = proto_compile_attrs | {
+            "_fixer": unused,
+            "_merger": unused,
+            "_plugins": attr.label_list(
+                cfg = "exec",
+                default = [Label("//tools/protoc:" + plugin) for plugin in plugins],
+                providers = [ProtoPluginInfo],
+            ),
+        },
+        toolchains = proto_compile_toolchains,
+    )
+
+_MESSAGES = ["python", "pyi"]
+
+_py_proto_compile = _compile_rule(_MESSAGES, "Generates x_pb2.py and x_pb2.pyi for every x.proto.")
+
+_py_grpc_compile = _compile_rule(
+    _MESSAGES + ["grpc_python", "grpc_pyi"],
+    "Generates x_pb2.py, x_pb2_grpc.py and their .pyi for every x.proto.",
+)
+
+def _stub_library(name, compile, protos, requirements, deps, **kwargs):
+    generated = name + "_stubs"
+    compile(
+        name = generated,
+        protos = protos,
+        tags = kwargs.get("tags"),
+        testonly = kwargs.get("testonly"),
+        visibility = ["//visibility:private"],
+    )
+    py_library(
+        name = name,
+        srcs = [generated],
+        imports = [generated],
+        deps = [requirement(package) for package in requirements] + deps,
+        **kwargs
+    )
+
+def py_proto_library(name, protos, deps = [], **kwargs):
+    """The messages of proto_library targets, as a py_library.
+
+    A module is imported by its path below proto/: `calculator.v1.calculator_pb2` for proto/calculator/v1/calculator.proto.
+
+    Args:
+      name: name of the target.
+      protos: proto_library targets. Only their own files are compiled, not what those import.
+      deps: the stubs of what those import.
+      **kwargs: visibility, tags and whatever else py_library takes.
+    """
+    _stub_library(name, _py_proto_compile, protos, ["protobuf"], deps, **kwargs)
+
+def py_grpc_library(name, protos, deps = [], **kwargs):
+    """The messages and services of proto_library targets, as a py_library.
+
+    Beside `calculator_pb2` there is `calculator_pb2_grpc`, with the stub and the servicer of each service.
+
+    Args:
+      name: name of the target.
+      protos: proto_library targets. Only their own files are compiled, not what those import.
+      deps: the stubs of what those import.
+      **kwargs: visibility, tags and whatever else py_library takes.
+    """
+    _stub_library(name, _py_grpc_compile, protos, ["grpcio", "protobuf"], deps, **kwargs)
