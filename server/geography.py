@@ -1,0 +1,47 @@
+"""Points, the features at them, and the way between them, without gRPC."""
+
+import csv
+import math
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+_SCALE = 10_000_000
+_EARTH_RADIUS_METRES = 6_371_000
+
+
+class Place(NamedTuple):
+    """A position in degrees times 10^7."""
+
+    latitude: int
+    longitude: int
+
+
+@cache
+def features() -> dict[Place, str]:
+    """Read the names of all places that have one."""
+    with Path(__file__).with_name("features.csv").open(encoding="utf-8", newline="") as file:
+        return {Place(_scaled(row["latitude"]), _scaled(row["longitude"])): row["name"] for row in csv.DictReader(file)}
+
+
+def _scaled(degrees: str) -> int:
+    return round(float(degrees) * _SCALE)
+
+
+def within(corner: Place, opposite: Place) -> Iterator[tuple[Place, str]]:
+    """Find the features of a rectangle, its edges included, by any two opposite corners."""
+    south, north = sorted((corner.latitude, opposite.latitude))
+    west, east = sorted((corner.longitude, opposite.longitude))
+    for place, name in features().items():
+        if south <= place.latitude <= north and west <= place.longitude <= east:
+            yield place, name
+
+
+def distance(first: Place, second: Place) -> float:
+    """Measure the way between two places in metres, on a sphere (https://en.wikipedia.org/wiki/Haversine_formula)."""
+    latitudes = [math.radians(place.latitude / _SCALE) for place in (first, second)]
+    north = math.sin((latitudes[1] - latitudes[0]) / 2) ** 2
+    east = math.sin(math.radians((second.longitude - first.longitude) / _SCALE) / 2) ** 2
+    half_chord = north + math.cos(latitudes[0]) * math.cos(latitudes[1]) * east
+    return 2 * _EARTH_RADIUS_METRES * math.asin(min(1.0, math.sqrt(half_chord)))
