@@ -1,0 +1,111 @@
+"""What surrounds a call, around handlers of each kind that fail in ways no servicer of ours should."""
+
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import wrappers_pb2
+
+from server.calls import CallInterceptor
+
+Message = wrappers_pb2.StringValue
+HANDLERS: dict[str, Callable[..., "grpc.RpcMethodHandler[Any, Any]"]] = {
+    "unary_unary": grpc.unary_unary_rpc_method_handler,
+    "unary_stream": grpc.unary_stream_rpc_method_handler,
+    "stream_unary": grpc.stream_unary_rpc_method_handler,
+    "stream_stream": grpc.stream_stream_rpc_method_handler,
+}
+
+
+class Peer:
+    """A server whose method does what the test says, with a channel to it."""
+
+    def __init__(self, behavior: Callable[..., Any]) -> None:
+        self._pool = futures.ThreadPoolExecutor()
+        self._server = grpc.server(self._pool, interceptors=[CallInterceptor(10)])
+        methods = {
+            kind: handler(behavior, Message.FromString, Message.SerializeToString) for kind, handler in HANDLERS.items()
+        }
+        self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("Test", methods)])
+        port = self._server.add_insecure_port("localhost:0")
+        self._server.start()
+        self.channel = grpc.insecure_channel(f"localhost:{port}")
+
+    def call(self, kind: str, timeout: float = 10) -> Any:  # noqa: ANN401
+        method = getattr(self.channel, kind)(f"/Test/{kind}", Message.SerializeToString, Message.FromString)
+        request = Message(value="x")
+        answer = method(iter([request]) if kind.startswith("stream") else request, timeout=timeout)
+        return list(answer) if kind.endswith("stream") else answer
+
+    def close(self) -> None:
+        self.channel.close()
+        self._server.stop(grace=None).wait()
+        self._pool.shutdown()  # waits for the handlers, and so for their lines in the log
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Callable[..., Any]], Peer]]:
+    peers: list[Peer] = []
+
+    def start(behavior: Callable[..., Any]) -> Peer:
+        peers.append(Peer(behavior))
+        return peers[-1]
+
+    yield start
+    for peer in peers:
+        peer.close()
+
+
+Serve = Callable[[Callable[..., Any]], Peer]
+
+
+@pytest.mark.parametrize("kind", HANDLERS)
+def test_a_crash_is_an_id_to_the_caller_and_a_traceback_in_the_log(
+    kind: str, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    def crash(_request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        raise KeyError("a secret")
+
+    with caplog.at_level(logging.INFO), pytest.raises(grpc.RpcError) as refused:
+        serve(crash).call(kind)
+    assert refused.value.code() == grpc.StatusCode.INTERNAL
+    details = refused.value.details() or ""
+    assert "secret" not in details
+    [crash_id] = re.findall(r"[0-9a-f]{16}$", details)
+    [crashed] = [record for record in caplog.records if crash_id in record.getMessage()]
+    assert crashed.exc_info
+    assert "a secret" in str(crashed.exc_info[1])
+
+
+@pytest.mark.parametrize("kind", HANDLERS)
+def test_a_status_that_a_handler_sets_itself_is_kept(kind: str, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(_request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        context.abort(grpc.StatusCode.DATA_LOSS, "gone")
+
+    with caplog.at_level(logging.INFO), pytest.raises(grpc.RpcError) as refused:
+        serve(refuse).call(kind)
+    assert (refused.value.code(), refused.value.details()) == (grpc.StatusCode.DATA_LOSS, "gone")
+    assert f"/Test/{kind} DATA_LOSS" in caplog.messages
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_call_that_its_client_gave_up_is_logged_as_such(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    ended = threading.Event()
+
+    def outlast(_request: Any, context: grpc.ServicerContext) -> Message:  # noqa: ANN401
+        context.add_callback(ended.set)
+        assert ended.wait(60)
+        return Message()
+
+    peer = serve(outlast)
+    with caplog.at_level(logging.INFO), pytest.raises(grpc.RpcError) as given_up:
+        peer.call("unary_unary", timeout=0.2)
+    assert given_up.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    with caplog.at_level(logging.INFO):
+        peer.close()
+    assert caplog.messages in (["/Test/unary_unary DEADLINE_EXCEEDED"], ["/Test/unary_unary CANCELLED"])

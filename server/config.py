@@ -1,0 +1,118 @@
+"""The server's configuration: what the platform sets in the environment, what a person sets by flags."""
+
+import argparse
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from server import logs
+
+DEFAULT_PORT = 50051
+_HIGHEST_PORT = 65535
+_HIGHEST_COUNT = 2**31 - 1
+_LONGEST_SECONDS = 24 * 3600
+
+
+class ConfigError(ValueError):
+    """A setting has a value that is not accepted; the message names the setting, the value and what is accepted."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything the server can be told.
+
+    Attributes:
+        port: the TCP port to listen on, 0 to 65535; 0 lets the system choose a free one.
+        log_format: "text" for people, "json" for Cloud Run.
+        shutdown_grace: seconds that calls in flight have to finish after a signal to stop.
+        max_message_bytes: the largest message that is received.
+        max_concurrent_calls: how many calls may be in flight; one more is refused.
+        max_connection_age: seconds after which a client is asked to connect anew, so that load reaches new instances.
+        max_connection_age_grace: seconds that the calls of such a connection have to finish.
+        channelz: whether the server tells of its own connections.
+    """
+
+    port: int = DEFAULT_PORT
+    log_format: str = "text"
+    shutdown_grace: float = 9
+    max_message_bytes: int = 4 * 1024 * 1024
+    max_concurrent_calls: int = 100
+    max_connection_age: float = 600
+    max_connection_age_grace: float = 60
+    channelz: bool = False
+
+
+def _port(setting: str, value: str) -> int:
+    # int alone would let signs, spaces, underscores and other scripts' digits through.
+    if re.fullmatch("[0-9]{1,5}", value) and int(value) <= _HIGHEST_PORT:
+        return int(value)
+    raise ConfigError(f"{setting}={value!r} is not a port: accepted are 0 to 65535, where 0 is any free port")
+
+
+def _count(setting: str, value: str) -> int:
+    if re.fullmatch("[0-9]{1,10}", value) and 1 <= int(value) <= _HIGHEST_COUNT:
+        return int(value)
+    raise ConfigError(f"{setting}={value!r} is not accepted: whole numbers from 1 to {_HIGHEST_COUNT} are")
+
+
+def _seconds(setting: str, value: str) -> float:
+    if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", value) and 0 < float(value) <= _LONGEST_SECONDS:
+        return float(value)
+    raise ConfigError(f"{setting}={value!r} is not accepted: seconds above 0, up to {_LONGEST_SECONDS}, are")
+
+
+def _log_format(setting: str, value: str) -> str:
+    if value in logs.FORMATS:
+        return value
+    raise ConfigError(f"{setting}={value!r} is not accepted: {' and '.join(logs.FORMATS)} are")
+
+
+_FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
+    "port": (_port, "PORT", f"TCP port to listen on, 0 for any free one [default: $PORT, else {DEFAULT_PORT}]"),
+    "log_format": (_log_format, "FORMAT", "text or json [default: json on Cloud Run, else text]"),
+    "shutdown_grace": (_seconds, "SECONDS", "time that calls in flight have to finish when the server is told to stop"),
+    "max_message_bytes": (_count, "BYTES", "the largest message that is received"),
+    "max_concurrent_calls": (_count, "CALLS", "how many calls may be in flight; one more is refused"),
+    "max_connection_age": (
+        _seconds,
+        "SECONDS",
+        "age at which a client is asked to connect anew",
+    ),
+    "max_connection_age_grace": (_seconds, "SECONDS", "time that the calls of such a connection have to finish"),
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="server",
+        description="Serves the calculator by gRPC, in plaintext: on Cloud Run, TLS is the platform's.",
+        allow_abbrev=False,
+    )
+    for name, (_, metavar, text) in _FLAGS.items():
+        default = "" if "[default" in text else f" [default: {getattr(Config, name)}]"
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=text + default)
+    parser.add_argument("--channelz", action="store_true", help="tell of the server's own connections, by channelz")
+    return parser
+
+
+def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
+    """Read the configuration; a flag wins over the environment, which wins over the default.
+
+    Args:
+        arguments: the command line, without the program's name.
+        environment: the environment variables; PORT and K_SERVICE are read.
+
+    Raises:
+        ConfigError: a value is not accepted.
+        SystemExit: the command line asked for help (status 0) or could not be parsed (status 2).
+    """
+    flags = vars(_parser().parse_args(arguments))
+    settings: dict[str, object] = {"channelz": flags["channelz"]}
+    if "PORT" in environment:
+        settings["port"] = _port("PORT", environment["PORT"])
+    if "K_SERVICE" in environment:
+        settings["log_format"] = "json"
+    for name, (parse, _, _) in _FLAGS.items():
+        if flags[name] is not None:
+            settings[name] = parse(f"--{name.replace('_', '-')}", flags[name])
+    return Config(**settings)  # type: ignore[arg-type] # each was parsed by its own function

@@ -1,0 +1,66 @@
+"""Where the configuration comes from, and what it refuses."""
+
+import pytest
+
+from server import config
+
+
+def test_the_default_port_is_the_tutorials() -> None:
+    assert config.read([], {}).port == 50051
+
+
+def test_the_platforms_port_is_taken_from_the_environment() -> None:
+    assert config.read([], {"PORT": "8080"}).port == 8080
+
+
+@pytest.mark.parametrize("arguments", [["--port", "0"], ["--port=0"]])
+def test_a_flag_wins_over_the_environment(arguments: list[str]) -> None:
+    assert config.read(arguments, {"PORT": "8080"}).port == 0
+
+
+@pytest.mark.parametrize("value", ["", "http", "-1", "65536", "80.0", "8_0", " 80", "٨٠", "0x50", "1" * 5000])
+def test_what_is_no_port_is_refused_with_its_name_its_value_and_what_is_accepted(value: str) -> None:
+    for setting, arguments, environment in (("PORT", [], {"PORT": value}), ("--port", [f"--port={value}"], {})):
+        with pytest.raises(config.ConfigError) as refused:
+            config.read(arguments, environment)
+        message = f"{setting}={value!r} is not a port: accepted are 0 to 65535, where 0 is any free port"
+        assert str(refused.value) == message
+
+
+@pytest.mark.parametrize("value", ["0", "1", "080", "65535"])
+def test_every_port_is_accepted(value: str) -> None:
+    assert config.read([], {"PORT": value}).port == int(value)
+
+
+@pytest.mark.parametrize(
+    ("flag", "accepted", "refused"),
+    [
+        ("max-concurrent-calls", ["1", "2147483647"], ["0", "-1", "1.5", "2147483648", "many"]),
+        ("max-message-bytes", ["1", "4194304"], ["0", "4M", ""]),
+        ("shutdown-grace", ["0.5", "9", "86400"], ["0", "-1", "86401", "nan", "inf", "1e3", "soon"]),
+        ("max-connection-age", ["1"], ["0"]),
+        ("max-connection-age-grace", ["1"], ["0"]),
+        ("log-format", ["text", "json"], ["xml", ""]),
+    ],
+)
+def test_every_flag_has_its_range(flag: str, accepted: list[str], refused: list[str]) -> None:
+    for value in accepted:
+        setting = getattr(config.read([f"--{flag}={value}"], {}), flag.replace("-", "_"))
+        assert setting == value or setting == float(value)
+    for value in refused:
+        with pytest.raises(config.ConfigError, match=f"--{flag}={value!r}"):
+            config.read([f"--{flag}={value}"], {})
+
+
+def test_the_log_is_json_on_cloud_run_unless_a_flag_says_otherwise() -> None:
+    on_cloud_run = {"K_SERVICE": "calculator"}
+    assert config.read([], {}).log_format == "text"
+    assert config.read([], on_cloud_run).log_format == "json"
+    assert config.read(["--log-format=text"], on_cloud_run).log_format == "text"
+
+
+def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        config.read(["--prot", "1"], {})
+    assert refused.value.code == 2
+    assert "--prot" in capsys.readouterr().err

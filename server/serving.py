@@ -1,0 +1,146 @@
+"""Builds the gRPC server out of its parts, and binds its port."""
+
+import errno
+import logging
+import os
+import socket
+from concurrent import futures
+from dataclasses import dataclass
+
+import calculator_pb2
+import calculator_pb2_grpc
+import grpc
+from calculator.v1 import calculator_pb2 as v1_pb2
+from calculator.v1 import calculator_pb2_grpc as v1_pb2_grpc
+from grpc_channelz.v1 import channelz
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from routeguide import route_guide_pb2, route_guide_pb2_grpc
+
+from server.calculator import CalculatorServicer
+from server.calls import CallInterceptor
+from server.config import Config
+from server.route_guide import RouteGuideServicer
+from server.tutorial import TutorialServicer
+
+_LOGGER = logging.getLogger(__name__)
+
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+# Threads for health, reflection and the calls that are to be refused, beside those for the calls that are admitted.
+_SPARE_THREADS = 8
+
+_SERVICES = (
+    calculator_pb2.DESCRIPTOR.services_by_name["Calculator"].full_name,
+    v1_pb2.DESCRIPTOR.services_by_name["Calculator"].full_name,
+    route_guide_pb2.DESCRIPTOR.services_by_name["RouteGuide"].full_name,
+    # Google's own probes ask for the health service itself.
+    health.SERVICE_NAME,
+)
+
+
+class ListenError(OSError):
+    """The port cannot be had; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A server that has its port.
+
+    Attributes:
+        server: the gRPC server, to be started and stopped.
+        address: where it listens, with the real port.
+        health: what it tells of its health, for whoever drains it.
+    """
+
+    server: grpc.Server
+    address: str
+    health: health.HealthServicer
+
+    def drain(self, grace: float) -> None:
+        """Stop: say so by health, take no more calls, wait for those in flight, at most `grace` seconds."""
+        self.health.enter_graceful_shutdown()
+        self.server.stop(grace).wait()
+
+
+def _options(config: Config) -> list[tuple[str, int]]:
+    return [
+        # Otherwise a port that another server of the same user holds would be shared with it, silently.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", config.max_message_bytes),
+        ("grpc.max_connection_age_ms", round(config.max_connection_age * 1000)),
+        ("grpc.max_connection_age_grace_ms", round(config.max_connection_age_grace * 1000)),
+        # Clients may ping as often as gRPC lets them, idle or not, without being told to go away (too_many_pings).
+        ("grpc.http2.min_ping_interval_without_data_ms", 5000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]
+
+
+def _try_to_bind(family: socket.AddressFamily, host: str, port: int) -> None:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+
+
+def _listening_host(port: int) -> str:
+    """Return the host part of an address that can be bound: every interface, by IPv6 and IPv4 if there is IPv6.
+
+    grpc's own error for a port that cannot be had is several lines and gives no reason; binding it by hand first does.
+    """
+    try:
+        try:
+            _try_to_bind(socket.AF_INET6, "::", port)
+        except OSError as error:
+            if error.errno not in _NO_IPV6:
+                raise
+            _LOGGER.info("No IPv6 on this machine: listening on IPv4 alone")
+            _try_to_bind(socket.AF_INET, "0.0.0.0", port)  # noqa: S104 - a server in a container listens everywhere
+            return "0.0.0.0"  # noqa: S104
+    except OSError as error:
+        hint = {
+            errno.EADDRINUSE: "; another program has it: choose another with --port",
+            errno.EACCES: "; ports below 1024 are for root: choose another with --port",
+        }.get(error.errno or 0, "")
+        raise ListenError(f"cannot listen on port {port}: {os.strerror(error.errno or 0)}{hint}") from error
+    return "[::]"
+
+
+def build(config: Config) -> Serving:
+    """Build a server that has its port but does not answer yet.
+
+    Raises:
+        ListenError: the port is taken, or not for this user.
+    """
+    host = _listening_host(config.port)
+    threads = config.max_concurrent_calls + _SPARE_THREADS
+    server = grpc.server(
+        futures.ThreadPoolExecutor(threads, thread_name_prefix="call"),
+        interceptors=[CallInterceptor(config.max_concurrent_calls)],
+        options=_options(config),
+        # A call has a thread from its first byte, and reaches the interceptor with its first message: those that never
+        # send one must not make others wait.
+        maximum_concurrent_rpcs=threads,
+    )
+    health_servicer = _add_services(server, config)
+    try:
+        port = server.add_insecure_port(f"{host}:{config.port}")
+    except RuntimeError as error:
+        raise ListenError(f"cannot listen on port {config.port}: {error}") from error
+    return Serving(server, f"{host}:{port}", health_servicer)
+
+
+def _add_services(server: grpc.Server, config: Config) -> health.HealthServicer:
+    calculator_pb2_grpc.add_CalculatorServicer_to_server(TutorialServicer(), server)
+    v1_pb2_grpc.add_CalculatorServicer_to_server(CalculatorServicer(), server)
+    route_guide_pb2_grpc.add_RouteGuideServicer_to_server(RouteGuideServicer(), server)
+    # Non-blocking: who watches the server's health takes no thread from those who calculate.
+    servicer = health.HealthServicer(
+        experimental_non_blocking=True, experimental_thread_pool=futures.ThreadPoolExecutor(2, "health")
+    )
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    for service in ("", *_SERVICES):
+        servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
+    reflection.enable_server_reflection([*_SERVICES, reflection.SERVICE_NAME], server)
+    if config.channelz:
+        channelz.add_channelz_servicer(server)
+    return servicer
