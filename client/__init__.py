@@ -1,0 +1,1 @@
+"""The client: a library for channels and failures, a command line over it."""

@@ -1,0 +1,151 @@
+"""calculator.v1: calc, eval, aggregate, converse."""
+
+import itertools
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+import click
+from calculator.v1 import calculator_pb2 as pb
+from calculator.v1 import calculator_pb2_grpc
+
+from client.commands import OPERANDS, Caller, Number, format_number
+
+_OPERATIONS = {
+    "+": pb.OPERATION_ADD,
+    "-": pb.OPERATION_SUBTRACT,
+    "*": pb.OPERATION_MULTIPLY,
+    "/": pb.OPERATION_DIVIDE,
+    "^": pb.OPERATION_POWER,
+    "%": pb.OPERATION_REMAINDER,
+}
+_SIGNS = {number: sign for sign, number in _OPERATIONS.items()}
+
+# Some 40 kB a message: far fewer messages than numbers, far below the largest message.
+_NUMBERS_A_MESSAGE = 5000
+
+
+@click.command(context_settings=OPERANDS)
+@click.argument("first", type=Number())
+@click.argument("operation", type=click.Choice(list(_OPERATIONS)))
+@click.argument("second", type=Number())
+@click.pass_obj
+def calc(caller: Caller, first: float, operation: str, second: float) -> None:
+    """Print the result of one operation, such as 7 / 2."""
+    request = pb.CalculateRequest(operation=_OPERATIONS[operation], first_operand=first, second_operand=second)
+    with caller.channel() as channel:
+        response = calculator_pb2_grpc.CalculatorStub(channel).Calculate(request, timeout=caller.timeout)
+    caller.show(response, format_number(response.result))
+
+
+@click.command("eval", context_settings=OPERANDS)
+@click.argument("expression")
+@click.pass_obj
+def evaluate(caller: Caller, expression: str) -> None:
+    """Print how EXPRESSION, such as '2*(3+4)^2', is worked out, and its value last."""
+    with caller.channel() as channel:
+        stub = calculator_pb2_grpc.CalculatorStub(channel)
+        for response in stub.Evaluate(pb.EvaluateRequest(expression=expression), timeout=caller.timeout):
+            caller.show(response, _progress(response))
+
+
+def _progress(response: pb.EvaluateResponse) -> str:
+    if response.WhichOneof("progress") == "result":
+        return format_number(response.result)
+    step = response.step
+    first, second, result = map(format_number, (step.first_operand, step.second_operand, step.result))
+    return f"{first} {_SIGNS[step.operation]} {second} = {result}    {step.remaining}"
+
+
+@click.command(context_settings=OPERANDS)
+@click.argument("numbers", nargs=-1)
+@click.pass_obj
+def aggregate(caller: Caller, numbers: tuple[str, ...]) -> None:
+    """Print count, sum, mean, variance and range of NUMBERS; of those on standard input if they are "-"."""
+    words = _words(sys.stdin) if numbers == ("-",) else iter(numbers)
+    reader = _NumberReader(words)
+    with caller.channel() as channel, reader.shown() as batches:
+        # However many numbers there are: a deadline would be for reading the input, not for an answer.
+        response = calculator_pb2_grpc.CalculatorStub(channel).Aggregate(batches)
+    reader.check()
+    caller.show(response, "\n".join(_lines(response)))
+
+
+def _words(lines: TextIO) -> Iterator[str]:
+    return itertools.chain.from_iterable(line.split() for line in lines)
+
+
+class _NumberReader:
+    """Numbers from words, in messages. A word that is no number ends them, and is told after the call."""
+
+    def __init__(self, words: Iterator[str]) -> None:
+        self._words = words
+        self._complaint = ""
+
+    def _numbers(self) -> Iterator[float]:
+        for place, word in enumerate(self._words, 1):
+            try:
+                yield float(word)
+            except ValueError:
+                self._complaint = f"number {place} is {word!r}, which is not a number"
+                return
+
+    def _messages(self) -> Iterator[pb.AggregateRequest]:
+        numbers = self._numbers()
+        while batch := list(itertools.islice(numbers, _NUMBERS_A_MESSAGE)):
+            yield pb.AggregateRequest(numbers=batch)
+
+    @contextmanager
+    def shown(self) -> Iterator[Iterator[pb.AggregateRequest]]:
+        """Give the messages out, with a progress bar on a terminal."""
+        with click.progressbar(
+            self._messages(), file=sys.stderr, hidden=not sys.stderr.isatty(), label="sending", show_pos=True
+        ) as messages:
+            yield iter(messages)
+
+    def check(self) -> None:
+        """Fail if there was a word that is no number."""
+        if self._complaint:
+            raise click.UsageError(self._complaint)
+
+
+def _lines(response: pb.AggregateResponse) -> Iterator[str]:
+    yield f"count     {response.count}"
+    yield f"sum       {format_number(response.sum)}"
+    for field in ("mean", "variance", "minimum", "maximum"):
+        if response.HasField(field):
+            yield f"{field:9} {format_number(getattr(response, field))}"
+
+
+@click.command()
+@click.pass_obj
+def converse(caller: Caller) -> None:
+    """Calculate line by line: "3 + 4" starts anew, "* 2" goes on from the last result. The end of input ends it."""
+    with caller.channel() as channel:
+        for response in calculator_pb2_grpc.CalculatorStub(channel).Converse(_operations(sys.stdin)):
+            failure = f"{response.failure.reason}: {response.failure.message}"
+            caller.show(response, failure if response.HasField("failure") else format_number(response.result))
+
+
+_LINE = re.compile(r"\s*(?P<first>\S+\s+)?(?P<sign>[-+*/^%])\s+(?P<second>\S+)\s*")
+
+
+def _operations(lines: TextIO) -> Iterator[pb.ConverseRequest]:
+    for line in filter(str.strip, lines):
+        try:
+            yield _operation(line)
+        except ValueError:
+            click.echo(f"Not understood: {line.strip()!r}; write 3 + 4, or * 2 to go on from the last result", err=True)
+
+
+def _operation(line: str) -> pb.ConverseRequest:
+    match = _LINE.fullmatch(line)
+    if not match:
+        raise ValueError(line)
+    return pb.ConverseRequest(
+        operation=_OPERATIONS[match["sign"]],
+        first_operand=float(match["first"]) if match["first"] else None,
+        second_operand=float(match["second"]),
+    )

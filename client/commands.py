@@ -1,0 +1,98 @@
+"""What all commands share: which server they call, how they fail, how they print."""
+
+import json
+import math
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import click
+import grpc
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from client import failures
+from client.channel import connect
+
+# An operand may be negative, so what looks like an unknown option is an operand.
+OPERANDS = {"ignore_unknown_options": True}
+
+
+class Number(click.ParamType[float]):
+    """An operand of 64 bit."""
+
+    name = "number"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or fail with what is accepted."""
+        try:
+            number = float(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if math.isinf(number) and "inf" not in str(value).lower():
+            self.fail(f"{value!r} is out of range: numbers end at 1.7976931348623157e308", param, ctx)
+        return number
+
+
+class Float32(Number):
+    """An operand of 32 bit: a number that such a float can hold, if not exactly."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or fail with what is accepted."""
+        number = super().convert(value, param, ctx)
+        try:
+            struct.pack("<f", number)  # unlike "f", refuses what rounds to infinity
+        except OverflowError:
+            self.fail(f"{value!r} is out of range: 32-bit numbers end at 3.4028235e38", param, ctx)
+        return number
+
+
+class Target(click.ParamType[str]):
+    """A name of a server."""
+
+    name = "target"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name, or fail with what is accepted."""
+        target = str(value)
+        if not target or not target.isprintable() or " " in target:
+            self.fail(f"{target!r} is no HOST:PORT, such as localhost:50051", param, ctx)
+        return target
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What the options in front of the command say.
+
+    Attributes:
+        target: the server to call.
+        timeout: how long a call may take, in seconds; None for the command's own default.
+        as_json: whether to print messages as JSON, one a line.
+    """
+
+    target: str
+    timeout: float
+    as_json: bool
+
+    @contextmanager
+    def channel(self) -> Iterator[grpc.Channel]:
+        """Open a channel; a call that fails in the block ends the program with one line about it."""
+        with connect(self.target) as channel:
+            try:
+                yield channel
+            except grpc.RpcError as error:
+                raise click.ClickException(failures.describe(error, self.target, self.timeout)) from error
+
+    def show(self, message: Message, text: str) -> None:
+        """Print a message as JSON if asked to, else the text that says the same to a person."""
+        if not self.as_json:
+            click.echo(text)
+            return
+        fields = json_format.MessageToDict(message, preserving_proto_field_name=True)
+        click.echo(json.dumps(fields))
+
+
+def format_number(value: float) -> str:
+    """Write a number with as few digits as tell it from its neighbours, and no more."""
+    return repr(value).removesuffix(".0")

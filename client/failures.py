@@ -1,0 +1,26 @@
+"""What a person is told when a call fails: one line, with the status and what to do about it."""
+
+import grpc
+
+_ADVICE = {
+    grpc.StatusCode.UNAVAILABLE: (
+        "is a server running at {target}? Start one with ./bazelw run //server, or name another with --target"
+    ),
+    grpc.StatusCode.DEADLINE_EXCEEDED: "{target} did not answer within {timeout:g} s; allow more with --timeout",
+    grpc.StatusCode.UNIMPLEMENTED: "{target} serves something else; name another server with --target",
+}
+
+
+def describe(error: grpc.RpcError, target: str, timeout: float) -> str:
+    """Describe a failed call in one line.
+
+    Args:
+        error: what the stub raised; it carries the status of the call.
+        target: the server that was called.
+        timeout: the deadline the call had, in seconds.
+    """
+    status: grpc.StatusCode = error.code()
+    details = " ".join((error.details() or "").split())
+    advice = _ADVICE.get(status, "").format(target=target, timeout=timeout)
+    text = "; ".join(part for part in (details, advice) if part)
+    return f"{status.name}: {text}" if text else status.name

@@ -1,0 +1,55 @@
+"""//client: calls the calculator from the command line."""
+
+import signal
+
+# Ctrl+C ends it without a traceback, during the imports too.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import click  # noqa: E402
+
+from client import calculator, operations, tutorial  # noqa: E402
+from client.channel import DEFAULT_TARGET  # noqa: E402
+from client.commands import Caller, Target  # noqa: E402
+
+_DEFAULT_TIMEOUT_SECONDS = 5.0
+_LONGEST_TIMEOUT_SECONDS = 24 * 3600
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--target", type=Target(), metavar="HOST:PORT", default=DEFAULT_TARGET, help="The server to call.")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, max=_LONGEST_TIMEOUT_SECONDS, min_open=True),
+    default=_DEFAULT_TIMEOUT_SECONDS,
+    help="How long to wait for an answer.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print answers as JSON, one a line.")
+@click.pass_context
+def cli(context: click.Context, target: str, timeout: float, *, as_json: bool) -> None:
+    """Call a calculator by gRPC.
+
+    \b
+    For example:
+      ./bazelw run //client -- add 2 3
+      ./bazelw run //client -- eval '2*(3+4)^2'
+      ./bazelw run //client -- --target localhost:8080 calc 7 / -2
+    """  # noqa: D301 - click reads the backspace: keep these lines as they are
+    context.obj = Caller(target, timeout, as_json)
+
+
+for command in (
+    tutorial.add,
+    tutorial.subtract,
+    calculator.calc,
+    calculator.evaluate,
+    calculator.aggregate,
+    calculator.converse,
+    operations.health,
+    operations.list_services,
+):
+    cli.add_command(command)
+
+
+if __name__ == "__main__":
+    cli(prog_name="client")

@@ -1,0 +1,44 @@
+"""What an operator asks: health, and which services there are."""
+
+from typing import Any
+
+import click
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from client.commands import Caller
+
+
+@click.command()
+@click.argument("service", default="")
+@click.pass_obj
+def health(caller: Caller, service: str) -> None:
+    """Print the health of SERVICE, by default of the whole server; exit with 1 if it is not SERVING."""
+    with caller.channel() as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)  # its published types leave the methods out
+        response = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=caller.timeout)
+    caller.show(response, health_pb2.HealthCheckResponse.ServingStatus.Name(response.status))
+    if response.status != health_pb2.HealthCheckResponse.SERVING:
+        raise click.exceptions.Exit(1)
+
+
+@click.command("list")
+@click.pass_obj
+def list_services(caller: Caller) -> None:
+    """Print the services and their methods, as the server tells them by reflection."""
+    with caller.channel() as channel:
+        database = ProtoReflectionDescriptorDatabase(channel)
+        for service in sorted(database.get_services()):
+            click.echo(service)
+            _, _, name = service.rpartition(".")
+            file = database.FindFileContainingSymbol(service)
+            [described] = [each for each in file.service if each.name == name]
+            for method in described.method:
+                request, response = (
+                    ("stream " if streams else "") + type_name.rpartition(".")[2]
+                    for streams, type_name in (
+                        (method.client_streaming, method.input_type),
+                        (method.server_streaming, method.output_type),
+                    )
+                )
+                click.echo(f"  {method.name}({request}) returns ({response})")
