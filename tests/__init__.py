@@ -1,0 +1,1 @@
+"""What crosses packages: the programs as real processes, on real sockets."""

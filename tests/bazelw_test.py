@@ -1,0 +1,239 @@
+"""./bazelw: which Bazel it takes, and that it takes itself out of the way.
+
+What it meets on PATH are scripts of ours, and the toolbox it makes holds a shell and one such script, so that making
+and entering it is real and cheap. That the real toolbox builds this repository is shown by running these tests with it.
+"""
+
+import hashlib
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import programs
+
+# What a stand-in does: says who it is and what it was given, and ends with a status of its own.
+SPEAK = 'echo "${0##*/} $# $*"; exit 5'
+
+
+def _claiming(version: str) -> str:
+    return f'[ "$1" != --version ] || {{ echo "bazel {version}"; exit; }}; {SPEAK}'
+
+
+MAKE_TOOLBOX = """#!/bin/sh
+set -eu
+usr=$1.unfinished/usr
+mkdir -p "$usr/bin"
+programs='/bin/sh /bin/sleep /bin/unshare'
+for file in $programs $(ldd $programs | grep -oE '/(usr/)?lib[^ ]+' | sort -u); do
+  mkdir -p "$usr/$(dirname "${file#/usr}")"
+  cp -L "$file" "$usr/${file#/usr}"
+done
+cp "$(dirname "$0")/packages" "$usr/bin/bazel"
+echo made >>"$(dirname "$1")/made"
+mv "$1.unfinished" "$1"
+"""
+
+
+class Checkout:
+    """A checkout, in a folder with a space in its name, on a machine with nothing but the basic programs on PATH."""
+
+    def __init__(self, home: Path) -> None:
+        self.root = home / "my checkout"
+        self.path = home / "bin"
+        self.cache = home / "cache with a space"
+        self.toolbox = self.root / "tools/toolbox"
+        for folder in (self.path, self.toolbox, self.root / "tools/apt", self.root / "some/package"):
+            folder.mkdir(parents=True)
+        for file in ("bazelw", ".bazelversion", "tools/apt/apt.sh"):
+            shutil.copy(file, self.root / file)
+        self._write(self.toolbox / "make.sh", MAKE_TOOLBOX)
+        self._write(self.toolbox / "unneeded", "")
+        self.put_in_toolbox(SPEAK)
+
+    def _write(self, program: Path, script: str) -> Path:
+        program.write_text(script, encoding="utf-8")
+        program.chmod(0o755)
+        return program
+
+    def put_on_path(self, name: str, script: str) -> Path:
+        return self._write(self.path / name, f"#!/bin/sh\n{script}\n")
+
+    def put_in_toolbox(self, script: str) -> None:
+        self._write(self.toolbox / "packages", f"#!/bin/sh\n{script}\n")
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {"PATH": f"{self.path}:{self._basic_programs()}", "XDG_CACHE_HOME": str(self.cache)} | more
+
+    def _basic_programs(self) -> Path:
+        # The machine's own, but for a bazel it may have, and with an apt it may lack.
+        folder = self.root.parent / "basic"
+        if not folder.exists():
+            folder.mkdir()
+            for program in Path("/usr/bin").iterdir():
+                if not program.name.startswith(("bazel", "apt-get", "dpkg-deb")):
+                    (folder / program.name).symlink_to(program)
+            for name in ("apt-get", "dpkg-deb"):
+                self._write(folder / name, "#!/bin/sh\nexit 1\n")
+        return folder
+
+    def bazelw(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return programs.run([self.root / "bazelw", *arguments], **self.environment(**environment))
+
+    def times_made(self) -> int:
+        return len((self.cache / "bazelw/made").read_text(encoding="utf-8").splitlines())
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def test_the_variable_bazel_wins(checkout: Checkout) -> None:
+    checkout.put_on_path("bazelisk", SPEAK)
+    mine = checkout.put_on_path("mine", SPEAK)
+    finished = checkout.bazelw("build", "//a b", BAZEL=str(mine))
+    assert (finished.stdout, finished.returncode) == ("mine 2 build //a b\n", 5)
+
+
+def test_bazelisk_comes_before_bazel(checkout: Checkout) -> None:
+    checkout.put_on_path("bazel", _claiming("7.7.1"))
+    checkout.put_on_path("bazelisk", SPEAK)
+    assert checkout.bazelw("version").stdout == "bazelisk 1 version\n"
+
+
+def test_a_bazel_of_the_same_major_version_is_taken(checkout: Checkout) -> None:
+    checkout.put_on_path("bazel", _claiming("7.1.0"))
+    assert checkout.bazelw("test", "//...").stdout == "bazel 2 test //...\n"
+
+
+def test_another_bazel_is_passed_over_with_a_word_unless_forced(checkout: Checkout) -> None:
+    checkout.put_on_path("bazel", _claiming("8.0.0"))
+    finished = checkout.bazelw("build")
+    assert "it is 'bazel 8.0.0', this project needs Bazel 7." in finished.stderr
+    assert finished.stdout == "bazel 2 --bazelrc=/usr/share/bazel/toolbox.bazelrc build\n"
+    assert checkout.bazelw("build", BAZELW="system").stdout == "bazel 1 build\n"
+
+
+def test_without_any_a_toolbox_is_made_once_and_entered(checkout: Checkout) -> None:
+    for _ in range(2):
+        finished = checkout.bazelw("build", "//x y")
+        assert finished.stdout == "bazel 3 --bazelrc=/usr/share/bazel/toolbox.bazelrc build //x y\n"
+        assert finished.returncode == 5
+    assert checkout.times_made() == 1
+
+
+def test_the_toolbox_can_be_forced(checkout: Checkout) -> None:
+    checkout.put_on_path("bazelisk", SPEAK)
+    assert checkout.bazelw("build", BAZELW="toolbox").stdout.startswith("bazel 2 --bazelrc")
+
+
+def test_a_changed_toolbox_is_made_anew(checkout: Checkout) -> None:
+    checkout.bazelw("info")
+    checkout.put_in_toolbox("echo new")
+    assert checkout.bazelw("info").stdout == "new\n"
+    assert checkout.times_made() == 2
+
+
+def test_calls_at_the_same_time_make_one_toolbox(checkout: Checkout) -> None:
+    bazelw, environment = checkout.root / "bazelw", checkout.environment()
+    calls = [subprocess.Popen([bazelw, "info"], env=environment, stdout=subprocess.PIPE) for _ in range(4)]
+    answers = [call.communicate(timeout=programs.PATIENCE_SECONDS)[0] for call in calls]
+    assert answers == [b"bazel 2 --bazelrc=/usr/share/bazel/toolbox.bazelrc info\n"] * 4
+    assert checkout.times_made() == 1
+
+
+def _toolbox_name(checkout: Checkout) -> str:
+    files = [checkout.toolbox / name for name in ("make.sh", "packages", "unneeded")]
+    content = b"".join(file.read_bytes() for file in [*files, checkout.root / "tools/apt/apt.sh"])
+    return "toolbox-" + hashlib.sha256(content).hexdigest()[:12]
+
+
+def test_a_toolbox_whose_making_failed_is_made_anew(checkout: Checkout) -> None:
+    make = checkout.toolbox / "make.sh"
+    make.write_text('#!/bin/sh\nmkdir "$1.half" && exit 3\n', encoding="utf-8")
+    failed = checkout.bazelw("build")
+    assert failed.returncode == 1
+    assert "the toolbox could not be made" in failed.stderr
+    make.write_text('#!/bin/sh\n[ ! -e "$1.half" ] || exit 3\n' + MAKE_TOOLBOX, encoding="utf-8")
+    (checkout.cache / "bazelw" / f"{_toolbox_name(checkout)}.half").mkdir()
+    assert checkout.bazelw("build").returncode == 5
+
+
+def test_no_process_stands_between_the_caller_and_bazel(checkout: Checkout) -> None:
+    checkout.put_in_toolbox("trap 'echo told; exit 6' TERM; echo $$; sleep 60 & wait")
+    with subprocess.Popen(
+        ["./bazelw"], cwd=checkout.root, env=checkout.environment(), stdout=subprocess.PIPE, text=True
+    ) as call:
+        assert call.stdout
+        assert call.stdout.readline() == f"{call.pid}\n"
+        call.send_signal(signal.SIGTERM)
+        assert call.stdout.readline() == "told\n"
+        assert call.wait(programs.PATIENCE_SECONDS) == 6
+
+
+def test_the_toolbox_has_a_locale_that_can_name_every_file(checkout: Checkout) -> None:
+    checkout.put_in_toolbox('echo "$LC_ALL"')
+    assert checkout.bazelw("info", LC_ALL="en_US.UTF-8").stdout == "C.UTF-8\n"
+
+
+def test_it_can_be_called_from_any_folder_and_through_a_link(checkout: Checkout) -> None:
+    checkout.put_in_toolbox('echo "$PWD"')
+    link = checkout.root.parent / "link"
+    link.symlink_to(checkout.root / "bazelw")
+    package = checkout.root / "some/package"
+    for name in ("../../bazelw", link):
+        finished = programs.run([name], folder=package, **checkout.environment())
+        assert finished.stdout == f"{package}\n"
+
+
+@pytest.mark.parametrize("name", ["bazel", "bazelisk"])
+def test_a_link_to_it_by_the_name_of_bazel_does_not_call_itself(checkout: Checkout, name: str) -> None:
+    (checkout.path / name).symlink_to(checkout.root / "bazelw")
+    assert checkout.bazelw("info").stdout == "bazel 2 --bazelrc=/usr/share/bazel/toolbox.bazelrc info\n"
+
+
+def test_a_relative_cache_is_not_the_cache(checkout: Checkout) -> None:
+    assert checkout.bazelw("info", XDG_CACHE_HOME="here", HOME=str(checkout.cache)).returncode == 5
+    assert (checkout.cache / ".cache/bazelw/made").exists()
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(checkout: Checkout) -> None:
+    checkout.cache.write_text("a file where a folder should be", encoding="utf-8")
+    finished = checkout.bazelw("info")
+    assert finished.returncode == 1
+    assert (
+        finished.stderr == f"bazelw: cannot write to {checkout.cache}/bazelw; set XDG_CACHE_HOME to a folder of yours\n"
+    )
+
+
+def test_a_checkout_that_debians_bazel_cannot_name_is_one_line(checkout: Checkout) -> None:
+    elsewhere = checkout.root.rename(checkout.root.with_name("Téléchargements"))
+    finished = programs.run([elsewhere / "bazelw"], **checkout.environment())
+    assert finished.returncode == 1
+    assert "needs an ASCII path" in finished.stderr
+
+
+def test_where_nothing_can_be_had_it_names_bazelisk(checkout: Checkout) -> None:
+    for program in ("bash", "cat", "cut", "dirname", "env", "flock", "id", "mkdir", "readlink", "sha256sum"):
+        (checkout.path / program).symlink_to(f"/usr/bin/{program}")
+    finished = checkout.bazelw("build", PATH=str(checkout.path))
+    assert finished.returncode == 1
+    assert "no apt to make one from: install bazelisk" in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "way", "complaint"),
+    [
+        ("BAZELW", "sytem", "BAZELW=sytem: accepted are system and toolbox"),
+        ("BAZELW", "system", "neither bazelisk nor bazel is on PATH"),
+        ("BAZEL", "/no/bazel", "BAZEL=/no/bazel: there is no such program"),
+    ],
+)
+def test_a_way_that_is_not_there_is_one_line(checkout: Checkout, variable: str, way: str, complaint: str) -> None:
+    finished = checkout.bazelw("build", **{variable: way})
+    assert finished.returncode == 1
+    assert complaint in finished.stderr
+    assert finished.stderr.count("\n") == 1

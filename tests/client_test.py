@@ -1,0 +1,173 @@
+"""The client's command line: what it prints, and what it says when it cannot."""
+
+import socket
+from subprocess import CompletedProcess
+
+import pytest
+
+from tests import programs
+
+
+def _client(server: programs.Server, *arguments: str, standard_input: str = "") -> CompletedProcess[str]:
+    return programs.run([programs.CLIENT, "--target", server.address, *arguments], standard_input=standard_input)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        ("add 2 3", "5"),
+        ("subtract 2 3", "-1"),
+        ("subtract 2 -3", "5"),
+        ("add -2 -3", "-5"),
+        ("add 0.1 0.2", "0.3"),
+        ("add 1e10 1", "10000000000"),
+        ("add 1e20 0", "1e+20"),
+        ("add 1e-45 0", "1.4013e-45"),
+        ("add 0 0", "0"),
+        ("add 3.4028235e38 0", "3.4028235e+38"),
+        ("add 3e38 3e38", "Infinity"),
+        ("add -inf 1", "-Infinity"),
+        ("add nan 1", "NaN"),
+    ],
+)
+def test_a_result_is_printed_as_the_32_bit_number_it_is(server: programs.Server, arguments: str, printed: str) -> None:
+    finished = _client(server, *arguments.split())
+    assert (finished.stdout, finished.stderr, finished.returncode) == (printed + "\n", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ("add two 3", "'two' is not a number"),
+        ("add 1e39 3", "'1e39' is out of range: 32-bit numbers end at 3.4028235e38"),
+        ("add 2", "Missing argument 'SECOND'"),
+        ("add 2 3 4", "unexpected extra argument"),
+        ("multiply 2 3", "No such command 'multiply'"),
+        ("add 1e400 3", "'1e400' is out of range: numbers end at 1.7976931348623157e308"),
+        ("--timeout 0 add 2 3", "0.0 is not in the range 0<x<=86400"),
+        ("--timeout inf add 2 3", "inf is not in the range 0<x<=86400"),
+        ("--target= add 2 3", "'' is no HOST:PORT"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_status_2(server: programs.Server, arguments: str, complaint: str) -> None:
+    finished = _client(server, *arguments.split())
+    assert finished.returncode == 2
+    assert complaint in finished.stderr
+    assert finished.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        (["calc", "7", "/", "-2"], "-3.5"),
+        (["calc", "2", "^", "10"], "1024"),
+        (["eval", "2*(3+4)^2"], "3 + 4 = 7    2*7^2\n7 ^ 2 = 49    2*49\n2 * 49 = 98    98\n98"),
+        (["eval", "-2^2"], "2 ^ 2 = 4    -4\n-4"),
+        (
+            ["aggregate", "-1", "2.5"],
+            "count     2\nsum       1.5\nmean      0.75\nvariance  3.0625\nminimum   -1\nmaximum   2.5",
+        ),
+        (["aggregate"], "count     0\nsum       0"),
+        (["health"], "SERVING"),
+        (["health", "calculator.v1.Calculator"], "SERVING"),
+        (["--json", "calc", "7", "/", "2"], '{"result": 3.5}'),
+        (["--json", "add", "0.1", "0.2"], '{"result": 0.3}'),
+    ],
+    ids=" ".join,
+)
+def test_every_command_prints_its_answer(server: programs.Server, arguments: list[str], printed: str) -> None:
+    finished = _client(server, *arguments)
+    assert (finished.stdout, finished.stderr, finished.returncode) == (printed + "\n", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["calc", "7", "/", "0"], "INVALID_ARGUMENT: 7 / 0 divides by zero"),
+        (["calc", "1e200", "*", "1e200"], "OUT_OF_RANGE: 1e+200 * 1e+200 is beyond the largest number"),
+        (
+            ["eval", "2*("],
+            "INVALID_ARGUMENT: a number, a parenthesis or a minus is expected, not the end at position 4",
+        ),
+        (["aggregate", "1", "inf"], "INVALID_ARGUMENT: number 2 is inf; accepted: finite numbers"),
+        (["health", "nobody"], "NOT_FOUND"),
+    ],
+    ids=" ".join,
+)
+def test_an_answer_that_is_an_error_is_one_line_and_status_1(
+    server: programs.Server, arguments: list[str], told: str
+) -> None:
+    finished = _client(server, *arguments)
+    assert (finished.returncode, finished.stdout) == (1, "")
+    assert finished.stderr.startswith(f"Error: {told}")
+    assert finished.stderr.count("\n") == 1
+
+
+def test_aggregate_reads_any_number_of_numbers_from_standard_input(server: programs.Server) -> None:
+    numbers = "\n".join(str(number) for number in range(1, 100_001))
+    finished = _client(server, "aggregate", "-", standard_input=numbers)
+    assert finished.stdout.splitlines()[:3] == ["count     100000", "sum       5000050000", "mean      50000.5"]
+
+
+def test_aggregate_says_which_word_is_no_number(server: programs.Server) -> None:
+    finished = _client(server, "aggregate", "-", standard_input="1 2\nthree 4")
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert "number 3 is 'three', which is not a number" in finished.stderr
+
+
+def test_converse_answers_line_by_line_and_remembers(server: programs.Server) -> None:
+    finished = _client(server, "converse", standard_input="3 + 4\n* 2\n\n/ 0\nwhat?\n- 1\n-1 - -1")
+    assert finished.stdout.splitlines() == ["7", "14", "DIVISION_BY_ZERO: 14 / 0 divides by zero", "13", "0"]
+    assert finished.stderr == "Not understood: 'what?'; write 3 + 4, or * 2 to go on from the last result\n"
+
+
+def test_list_shows_every_service_and_method(server: programs.Server) -> None:
+    lines = _client(server, "list").stdout.splitlines()
+    assert "  Converse(stream ConverseRequest) returns (stream ConverseResponse)" in lines
+    assert [line for line in lines if not line.startswith(" ")] == [
+        "Calculator",
+        "calculator.v1.Calculator",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+        "routeguide.RouteGuide",
+    ]
+
+
+def test_no_server_is_one_line_that_says_how_to_start_one() -> None:
+    with socket.create_server(("localhost", 0)) as closed_soon:
+        port = closed_soon.getsockname()[1]
+    finished = programs.run([programs.CLIENT, "--target", f"localhost:{port}", "add", "2", "3"])
+    assert finished.returncode == 1
+    assert finished.stdout == ""
+    assert finished.stderr.startswith("Error: UNAVAILABLE: ")
+    assert finished.stderr.endswith(
+        f"is a server running at localhost:{port}? "
+        "Start one with ./bazelw run //server, or name another with --target\n"
+    )
+    assert finished.stderr.count("\n") == 1
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(server: programs.Server) -> None:
+    nowhere = "http://127.0.0.1:9"
+    finished = programs.run(
+        [programs.CLIENT, "--target", server.address, "add", "2", "3"], http_proxy=nowhere, grpc_proxy=nowhere
+    )
+    assert (finished.stdout, finished.stderr) == ("5\n", "")
+
+
+def test_a_server_that_never_answers_is_given_up_at_the_deadline() -> None:
+    with socket.create_server(("localhost", 0)) as silent:
+        target = f"localhost:{silent.getsockname()[1]}"
+        finished = programs.run([programs.CLIENT, "--target", target, "--timeout", "0.5", "add", "2", "3"])
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("Error: DEADLINE_EXCEEDED: ")
+    assert finished.stderr.endswith(f"{target} did not answer within 0.5 s; allow more with --timeout\n")
+    assert finished.stderr.count("\n") == 1
+
+
+def test_help_names_every_command_and_option() -> None:
+    finished = programs.run([programs.CLIENT, "--help"])
+    assert finished.returncode == 0
+    for word in ("add", "subtract", "--target", "--timeout", "localhost:50051"):
+        assert word in finished.stdout
+    assert "\n    ./bazelw run //client -- add 2 3\n" in finished.stdout

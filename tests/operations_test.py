@@ -1,0 +1,113 @@
+"""What whoever operates the server relies on: health, reflection, limits, the access log, a clean end."""
+
+import json
+from typing import Any
+
+import grpc
+import pytest
+from calculator.v1 import calculator_pb2 as pb
+from calculator.v1 import calculator_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from tests import programs
+from tests.open_call import OpenCall
+
+
+def _health(channel: grpc.Channel) -> Any:  # noqa: ANN401 - its published types leave the methods out
+    return health_pb2_grpc.HealthStub(channel)
+
+
+SERVICES = ["Calculator", "calculator.v1.Calculator", "routeguide.RouteGuide", "grpc.health.v1.Health"]
+
+
+@pytest.mark.parametrize("service", ["", *SERVICES])
+def test_every_service_is_healthy(channel: grpc.Channel, service: str) -> None:
+    stub = _health(channel)
+    response = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
+    assert response.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_the_health_of_an_unknown_service_is_not_found(channel: grpc.Channel) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        _health(channel).Check(health_pb2.HealthCheckRequest(service="nobody"), timeout=10)
+    assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_reflection_lists_and_describes_every_service(channel: grpc.Channel) -> None:
+    database = ProtoReflectionDescriptorDatabase(channel)
+    assert set(SERVICES) < set(database.get_services())
+    file = database.FindFileContainingSymbol("calculator.v1.Calculator")
+    assert file.name == "calculator/v1/calculator.proto"
+
+
+def test_channelz_is_there_only_when_asked_for(channel: grpc.Channel) -> None:
+    assert "grpc.channelz.v1.Channelz" not in ProtoReflectionDescriptorDatabase(channel).get_services()
+    with pytest.raises(grpc.RpcError) as refused:
+        programs.call(channel, "/grpc.channelz.v1.Channelz/GetServers", b"")
+    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    with programs.serving("--channelz") as server, grpc.insecure_channel(server.address) as asked:
+        assert programs.call(asked, "/grpc.channelz.v1.Channelz/GetServers", b"")
+
+
+def test_one_call_too_many_is_refused_at_once_but_health_is_answered() -> None:
+    with programs.serving("--max-concurrent-calls=2") as server, grpc.insecure_channel(server.address) as channel:
+        open_calls = [OpenCall(channel), OpenCall(channel)]
+        stub = calculator_pb2_grpc.CalculatorStub(channel)
+        request = pb.CalculateRequest(operation=pb.OPERATION_ADD)
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.Calculate(request, timeout=10)
+        assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        _health(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+        assert open_calls[0].end() == grpc.StatusCode.OK
+        server.wait_for_log("/calculator.v1.Calculator/Converse OK")
+        assert stub.Calculate(request, timeout=10).result == 0
+        assert open_calls[1].end() == grpc.StatusCode.OK
+
+
+def test_a_message_too_large_is_refused() -> None:
+    with programs.serving("--max-message-bytes=1000") as server, grpc.insecure_channel(server.address) as channel:
+        stub = calculator_pb2_grpc.CalculatorStub(channel)
+        assert stub.Aggregate(iter([pb.AggregateRequest(numbers=[1] * 100)]), timeout=10).count == 100
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.Aggregate(iter([pb.AggregateRequest(numbers=[1] * 200)]), timeout=10)
+        assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_stopping_tells_who_watches_before_it_ends_and_finishes_what_is_in_flight() -> None:
+    with programs.serving() as server, grpc.insecure_channel(server.address) as channel:
+        watch = _health(channel).Watch(health_pb2.HealthCheckRequest(), timeout=programs.PATIENCE_SECONDS)
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        call = OpenCall(channel)
+        server.process.terminate()
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        watch.cancel()
+        assert call.add_one() == 2
+        assert call.end() == grpc.StatusCode.OK
+        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+
+
+def test_a_call_that_outlasts_the_grace_is_ended_and_the_server_exits_cleanly() -> None:
+    with programs.serving("--shutdown-grace=0.2") as server, grpc.insecure_channel(server.address) as channel:
+        call = OpenCall(channel)
+        server.process.terminate()
+        with pytest.raises(grpc.RpcError) as ended:
+            list(call.responses)
+        assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+
+
+def test_each_call_is_a_line_in_the_log_json_on_cloud_run() -> None:
+    with programs.serving(K_SERVICE="calculator") as server, grpc.insecure_channel(server.address) as channel:
+        stub = calculator_pb2_grpc.CalculatorStub(channel)
+        stub.Calculate(pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=1), timeout=10)
+        with pytest.raises(grpc.RpcError):
+            stub.Calculate(pb.CalculateRequest(), timeout=10)
+        line = json.loads(server.wait_for_log("INVALID_ARGUMENT"))
+        assert [json.loads(each)["severity"] for each in server.log] == ["INFO"] * 3
+        assert line["method"] == "/calculator.v1.Calculator/Calculate"
+        assert line["status"] == "INVALID_ARGUMENT"
+        assert line["received_bytes"] == 0
+        assert 0 <= line["duration_ms"] < 10_000
+        assert 0 < line["deadline_left_ms"] < 11_000
+        assert line["peer"].startswith(("ipv4:127.0.0.1:", "ipv6:"))

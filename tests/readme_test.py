@@ -1,0 +1,130 @@
+"""The commands that README.md shows do what it says, and every target that the documents name exists."""
+
+import os
+import re
+import shlex
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import programs
+
+README = Path("README.md").read_text(encoding="utf-8")
+CONTRIBUTING = Path("CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+@dataclass
+class Session:
+    """A command of a console block, and the output shown below it."""
+
+    command: list[str]
+    output: str
+
+
+def _sessions() -> Iterator[Session]:
+    for block in re.findall(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL):
+        for session in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = session.partition("\n")
+            yield Session(shlex.split(command), output)
+
+
+def _sessions_of(*beginning: str) -> list[Session]:
+    return [session for session in _sessions() if session.command[: len(beginning)] == list(beginning)]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[programs.Server]:
+    """The server, on a port of its own: where the README says 50051, the tests say that."""
+    with programs.serving() as running:
+        yield running
+
+
+def test_no_console_block_shows_a_command_that_is_not_tested_here() -> None:
+    tested = [
+        *_sessions_of("./bazelw", "run", "//server"),
+        *_sessions_of("./bazelw", "run", "//client", "--"),
+        *_sessions_of("./bazelw", "test", "//..."),
+        *_sessions_of("grpcurl"),
+    ]
+    assert [session.command for session in _sessions() if session not in tested] == []
+
+
+def test_the_server_says_what_is_shown(server: programs.Server) -> None:
+    [session] = _sessions_of("./bazelw", "run", "//server")
+    assert session.command == ["./bazelw", "run", "//server"]
+    time = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
+    shown = re.sub(time, "", session.output.rstrip()).replace("50051", str(server.port))
+    assert [re.sub(time, "", line) for line in server.log[:1]] == [shown]
+
+
+@pytest.mark.parametrize("session", _sessions_of("./bazelw", "run", "//client"), ids=lambda s: shlex.join(s.command))
+def test_the_client_prints_what_is_shown(server: programs.Server, session: Session) -> None:
+    finished = programs.run([programs.CLIENT, "--target", server.address, *session.command[4:]])
+    assert finished.stdout + finished.stderr == session.output
+
+
+def test_grpcurl_prints_what_is_shown(server: programs.Server) -> None:
+    [session] = _sessions_of("grpcurl")
+    arguments = [word.replace("localhost:50051", server.address) for word in session.command[1:]]
+    finished = programs.run([programs.grpcurl(), *arguments], folder="proto")
+    assert finished.stdout + finished.stderr == session.output
+
+
+def test_no_figure_is_left_to_be_measured() -> None:
+    assert not re.findall(r"[A-Z]+_ANSWER", README)
+
+
+def test_continuous_integration_runs_the_test_command_that_is_shown() -> None:
+    [session] = _sessions_of("./bazelw", "test")
+    words = shlex.split(Path(".ci/run").read_text(encoding="utf-8").splitlines()[-1])
+    assert [word for word in words if not word.startswith("--")] == session.command
+
+
+def test_every_target_that_is_named_exists() -> None:
+    # Not those in quotes, which are part of an example, nor the addresses of pages.
+    for package, name in re.findall(r"""(?<![\w:"])//(\w[\w/]*)(?::(\w+))?""", README + CONTRIBUTING):
+        build = Path(package, "BUILD.bazel").read_text(encoding="utf-8")
+        assert f'name = "{name or Path(package).name}"' in build, f"//{package}:{name}"
+
+
+# Serves the example's servicer, and asks it twice.
+ASK = """
+from concurrent import futures
+
+import grpc
+from roots.v1 import roots_pb2, roots_pb2_grpc
+from servicer import RootsServicer
+
+server = grpc.server(futures.ThreadPoolExecutor())
+roots_pb2_grpc.add_RootsServiceServicer_to_server(RootsServicer(), server)
+port = server.add_insecure_port("localhost:0")
+server.start()
+with grpc.insecure_channel(f"localhost:{port}") as channel:
+    stub = roots_pb2_grpc.RootsServiceStub(channel)
+    print(stub.SquareRoot(roots_pb2.SquareRootRequest(number=49), timeout=10).root)
+    try:
+        stub.SquareRoot(roots_pb2.SquareRootRequest(number=-4), timeout=10)
+    except grpc.RpcError as error:
+        print(error.code().name, error.details())
+server.stop(None).wait()
+"""
+
+
+def _example(name: str) -> str:
+    [text] = re.findall(rf"`{re.escape(name)}`[^\n]*\n\n   ```\w+\n(.*?)   ```", README, re.DOTALL)
+    return textwrap.dedent(text)
+
+
+def test_the_service_that_is_added_in_five_minutes_answers(tmp_path: Path) -> None:
+    (tmp_path / "roots/v1").mkdir(parents=True)
+    (tmp_path / "roots/v1/roots.proto").write_text(_example("proto/roots/v1/roots.proto"), encoding="utf-8")
+    (tmp_path / "servicer.py").write_text(_example("server/roots.py"), encoding="utf-8")
+    outputs = [f"--{plugin}_out={tmp_path}" for plugin in ("python", "grpc_python")]
+    made = programs.run(["tools/protoc/protoc", f"-I{tmp_path}", *outputs, "roots/v1/roots.proto"])
+    assert made.returncode == 0, made.stderr
+    asked = programs.run([sys.executable, "-c", ASK], PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path]))
+    assert asked.stdout == "7.0\nINVALID_ARGUMENT number is -4: accepted from 0 up\n", asked.stderr

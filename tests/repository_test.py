@@ -1,0 +1,32 @@
+"""What must hold of the repository as a whole, and what no single file can see."""
+
+import re
+from pathlib import Path
+
+
+def test_workspace_and_toolbox_name_the_same_rulesets() -> None:
+    workspace = Path("WORKSPACE").read_text(encoding="utf-8")
+    pinned = re.findall(r'^http_archive\(\n    name = "(\w+)"', workspace, re.MULTILINE)
+    [table] = re.findall(r"readonly RULESETS='\n(.*?)'", Path("tools/toolbox/make.sh").read_text("utf-8"), re.DOTALL)
+    lent = [line.split()[0] for line in table.splitlines()]
+    assert pinned
+    assert sorted(pinned) == sorted(lent)
+
+
+def test_every_archive_is_an_official_release_with_its_hash() -> None:
+    workspace = Path("WORKSPACE").read_text(encoding="utf-8")
+    archives = re.findall(r"^http_archive\(\n(.*?)^\)", workspace, re.MULTILINE | re.DOTALL)
+    assert archives
+    for archive in archives:
+        assert re.search(r'sha256 = "[0-9a-f]{64}"', archive), archive
+        assert re.search(r'url = "https://github\.com/[\w.-]+/[\w.-]+/releases/download/', archive), archive
+
+
+def test_every_test_module_is_a_test_of_its_package() -> None:
+    modules = [module for module in Path().rglob("*_test.py") if not module.is_relative_to("external")]
+    assert Path("tests/repository_test.py") in modules
+    for module in modules:
+        build = module.with_name("BUILD.bazel").read_text(encoding="utf-8")
+        assert f'name = "{module.stem}"' in build, (
+            f"{module} never runs: it needs a py_test in {module.parent}/BUILD.bazel"
+        )

@@ -1,0 +1,81 @@
+"""RouteGuide, called as the published tutorials' clients call it."""
+
+import queue
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from routeguide import route_guide_pb2 as pb
+from routeguide import route_guide_pb2_grpc
+
+from tests import programs
+
+
+@pytest.fixture
+def stub(channel: grpc.Channel) -> route_guide_pb2_grpc.RouteGuideStub:
+    return route_guide_pb2_grpc.RouteGuideStub(channel)
+
+
+def test_a_feature_and_no_feature_as_in_the_tutorial(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+    known = pb.Point(latitude=409146138, longitude=-746188906)
+    assert stub.GetFeature(known, timeout=10) == pb.Feature(
+        name="Berkshire Valley Management Area Trail, Jefferson, NJ, USA", location=known
+    )
+    nowhere = pb.Point(latitude=0, longitude=0)
+    assert stub.GetFeature(nowhere, timeout=10) == pb.Feature(location=nowhere)
+
+
+def test_the_bytes_of_a_point_are_those_of_the_public_contract(channel: grpc.Channel) -> None:
+    # latitude 409146138 is field 1, longitude -746188906 field 2, both varints; the answer's name is field 1.
+    request = bytes.fromhex("08 9a a6 8c c3 01  10 96 9f 98 9c fd ff ff ff ff 01")
+    answer = programs.call(channel, "/routeguide.RouteGuide/GetFeature", request)
+    assert answer.startswith(b"\x0a\x3aBerkshire Valley Management Area Trail, Jefferson, NJ, USA\x12")
+
+
+def test_features_of_the_tutorials_rectangle(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+    rectangle = pb.Rectangle(
+        lo=pb.Point(latitude=400000000, longitude=-750000000), hi=pb.Point(latitude=420000000, longitude=-730000000)
+    )
+    features = list(stub.ListFeatures(rectangle, timeout=10))
+    assert len(features) > 90
+    assert "Patriots Path, Mendham, NJ 07945, USA" in [feature.name for feature in features]
+    for feature in features:
+        assert 400000000 <= feature.location.latitude <= 420000000
+        assert -750000000 <= feature.location.longitude <= -730000000
+
+
+def test_a_route_is_counted_and_measured(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+    points = [
+        pb.Point(latitude=407838351, longitude=-746143763),
+        pb.Point(latitude=409146138, longitude=-746188906),
+        pb.Point(latitude=0, longitude=0),
+    ]
+    summary = stub.RecordRoute(iter(points[:2]), timeout=10)
+    assert (summary.point_count, summary.feature_count, summary.elapsed_time) == (2, 2, 0)
+    assert summary.distance == pytest.approx(14_547, abs=10)
+    assert stub.RecordRoute(iter(points), timeout=10).feature_count == 2
+    assert stub.RecordRoute(iter([]), timeout=10) == pb.RouteSummary()
+
+
+def test_a_note_is_answered_by_those_left_at_its_place_before(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+    notes = queue.SimpleQueue[pb.RouteNote | None]()
+
+    def sent() -> Iterator[pb.RouteNote]:
+        while note := notes.get():
+            yield note
+
+    chat = stub.RouteChat(sent(), timeout=programs.PATIENCE_SECONDS)
+    here, there = pb.Point(latitude=1, longitude=1), pb.Point(latitude=1, longitude=2)
+    for message, place in (("first", here), ("elsewhere", there), ("second", here), ("third", here)):
+        notes.put(pb.RouteNote(message=message, location=place))
+    assert [next(chat).message for _ in range(3)] == ["first", "first", "second"]
+    notes.put(None)
+    assert list(chat) == []
+
+
+def test_only_the_newest_notes_of_a_place_are_kept(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+    place = pb.Point(latitude=7, longitude=7)
+    left = [pb.RouteNote(message=str(number), location=place) for number in range(150)]
+    list(stub.RouteChat(iter(left), timeout=programs.PATIENCE_SECONDS))
+    answer = list(stub.RouteChat(iter(left[:1]), timeout=programs.PATIENCE_SECONDS))
+    assert [note.message for note in answer] == [str(number) for number in range(50, 150)]

@@ -1,0 +1,114 @@
+"""The server as a process: its port, its signals, its exit status."""
+
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+
+import calculator_pb2
+import calculator_pb2_grpc
+import grpc
+import pytest
+
+from tests import programs
+from tests.open_call import OpenCall
+
+
+def _ask(address: str) -> float:
+    with grpc.insecure_channel(address) as channel:
+        request = calculator_pb2.BinaryOperation(first_operand=2, second_operand=3)
+        return calculator_pb2_grpc.CalculatorStub(channel).Calculate(request, timeout=10).result
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """Somebody else's socket, listening on a port of its own."""
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listening:
+        yield listening
+
+
+def test_it_serves_on_the_platforms_port_over_ipv4_and_ipv6(listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    listener.close()
+    with programs.serving(PORT=str(port)) as server:
+        assert server.port == port
+        assert _ask(f"127.0.0.1:{port}") == 5
+        assert _ask(f"[::1]:{port}") == 5
+
+
+def test_a_taken_port_is_one_line_and_status_1(listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    refused = programs.run([programs.SERVER, "--port", str(port)])
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"server: cannot listen on port {port}: Address already in use; "
+        "another program has it: choose another with --port\n"
+    )
+
+
+def test_two_servers_do_not_share_a_port() -> None:
+    with programs.serving() as first:
+        second = programs.run([programs.SERVER, "--port", str(first.port)])
+        assert second.returncode == 1
+        assert "Address already in use" in second.stderr
+
+
+@pytest.mark.parametrize("port", ["http", "65536", "-1", ""])
+def test_an_invalid_port_is_one_line_and_status_2(port: str) -> None:
+    refused = programs.run([programs.SERVER], PORT=port)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"server: PORT={port!r} is not a port: accepted are 0 to 65535, where 0 is any free port\n"
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
+    with programs.serving() as server:
+        assert _ask(server.address) == 5
+        server.process.send_signal(number)
+        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+        assert number.name in server.wait_for_log("Stopping")
+        assert server.wait_for_log("Stopped")
+        with pytest.raises(grpc.RpcError) as refused:
+            _ask(server.address)
+        assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def _is_refused(address: str) -> bool:
+    try:
+        _ask(address)
+    except grpc.RpcError as error:
+        return error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    return False
+
+
+def test_calls_that_send_nothing_do_not_make_others_wait() -> None:
+    with programs.serving("--max-concurrent-calls=2") as server, grpc.insecure_channel(server.address) as channel:
+        method: grpc.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary("/Calculator/Calculate")
+        over = threading.Event()
+
+        def nothing() -> Iterator[bytes]:
+            over.wait()
+            yield from ()
+
+        idle = [method.future(nothing(), timeout=programs.PATIENCE_SECONDS) for _ in range(20)]
+        programs.eventually(lambda: _is_refused(server.address))
+        for call in idle:
+            call.cancel()
+        over.set()
+        programs.eventually(lambda: _ask(server.address) == 5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_it_at_once(number: signal.Signals) -> None:
+    with programs.serving() as server, grpc.insecure_channel(server.address) as channel:
+        call = OpenCall(channel)
+        server.process.terminate()
+        server.wait_for_log("Stopping")
+        assert server.process.poll() is None
+        server.process.send_signal(number)
+        assert server.process.wait(programs.PATIENCE_SECONDS) == -number
+        with pytest.raises(grpc.RpcError) as broken:
+            call.add_one()
+        assert broken.value.code() == grpc.StatusCode.UNAVAILABLE
