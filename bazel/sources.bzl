@@ -1,8 +1,5 @@
 """sources: every file of the repository, as one target that no package can stay out of."""
 
-# Bazel's own links into its output.
-_OUTPUT = ["bazel-*", "bazel-*/**"]
-
 def sources(name):
     """Declares the files of this package and of all packages below it as one filegroup.
 
@@ -15,11 +12,10 @@ def sources(name):
     packages = native.subpackages(
         include = ["**"],
         allow_empty = True,
-        exclude = _OUTPUT,
     )
     here = native.package_name() + "/" if native.package_name() else ""
     native.filegroup(
         name = name,
-        srcs = native.glob(["**"], exclude = _OUTPUT) + ["//{}{}:{}".format(here, package, name) for package in packages],
+        srcs = native.glob(["**"]) + ["//{}{}:{}".format(here, package, name) for package in packages],
         visibility = ["//:__subpackages__"],
     )
