@@ -75,14 +75,6 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
         assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
-def _is_refused(address: str) -> bool:
-    try:
-        _ask(address)
-    except grpc.RpcError as error:
-        return error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    return False
-
-
 def test_calls_that_send_nothing_do_not_make_others_wait() -> None:
     with programs.serving("--max-concurrent-calls=2") as server, grpc.insecure_channel(server.address) as channel:
         method: grpc.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary("/Calculator/Calculate")
@@ -93,7 +85,11 @@ def test_calls_that_send_nothing_do_not_make_others_wait() -> None:
             yield from ()
 
         idle = [method.future(nothing(), timeout=programs.PATIENCE_SECONDS) for _ in range(20)]
-        programs.eventually(lambda: _is_refused(server.address))
+        # Two admitted and eight to spare: the other half is refused, and so is whoever comes next.
+        programs.eventually(lambda: sum(call.done() for call in idle) == len(idle) // 2)
+        with pytest.raises(grpc.RpcError) as refused:
+            _ask(server.address)
+        assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         for call in idle:
             call.cancel()
         over.set()

@@ -5,7 +5,11 @@
 set -eu
 
 # The runfiles: beside this script, or, where this script is itself a runfile of another program, that program's.
-self=$0
+# A relative name may hide that the folder it is relative to lies among the runfiles.
+case $0 in
+/*) self=$0 ;;
+*) self=$PWD/$0 ;;
+esac
 while :; do
   if [ -d "$self.runfiles" ]; then
     runfiles=$self.runfiles
@@ -26,10 +30,6 @@ while :; do
   *) self=$(dirname "$self")/$link ;;
   esac
 done
-case $runfiles in
-/*) ;;
-*) runfiles=$PWD/$runfiles ;;
-esac
 
 PYTHONPATH=$runfiles/%workspace_name%
 imports=%imports%

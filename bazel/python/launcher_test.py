@@ -39,6 +39,21 @@ def test_it_starts_from_any_folder_by_any_name(tmp_path: Path, monkeypatch: pyte
         _start(name)
 
 
+def test_a_relative_name_among_the_runfiles_of_another_program_is_enough(tmp_path: Path) -> None:
+    # As a test starts its data: the program alone, in the runfiles of the test, with none of its own beside it.
+    runfiles = tmp_path / "other.runfiles"
+    runfiles.mkdir()
+    for repository in Path(os.environ["RUNFILES_DIR"]).iterdir():
+        if repository.name != PROBE.relative_to(os.environ["RUNFILES_DIR"]).parts[0]:
+            (runfiles / repository.name).symlink_to(repository)
+    copy = runfiles / PROBE.relative_to(os.environ["RUNFILES_DIR"])
+    copy.parent.mkdir(parents=True)
+    shutil.copy(PROBE, copy)
+    shutil.copy("bazel/python/launcher_probe.py", copy.parent)
+    finished = subprocess.run(["./launcher_probe"], cwd=copy.parent, capture_output=True, text=True, check=False)
+    assert finished.returncode == 7, finished.stderr
+
+
 def test_the_environment_of_python_does_not_leak_in() -> None:
     clean = _start(PROBE)
     leaky = {"PYTHONPATH": "/somewhere/else", "PYTHONSAFEPATH": "", "PYTHONHOME": "/nowhere"}
