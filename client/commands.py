@@ -67,7 +67,7 @@ class Caller:
 
     Attributes:
         target: the server to call.
-        timeout: how long a call may take, in seconds; None for the command's own default.
+        timeout: how long a call of one request may take, in seconds; streams that are sent have no deadline.
         as_json: whether to print messages as JSON, one a line.
     """
 
@@ -89,7 +89,9 @@ class Caller:
         if not self.as_json:
             click.echo(text)
             return
-        fields = json_format.MessageToDict(message, preserving_proto_field_name=True)
+        fields = json_format.MessageToDict(
+            message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        )
         click.echo(json.dumps(fields))
 
 

@@ -17,7 +17,7 @@ from server.errors import CalculatorError, TooMuchError
 _ACCESS = logging.getLogger("access")
 _LOGGER = logging.getLogger(__name__)
 
-# Whoever asks after the server's health, or what it serves, is answered however busy it is.
+# Whoever asks after the server's health, or what it serves, does not count against the limit.
 _EXEMPT = ("/grpc.health.", "/grpc.reflection.", "/grpc.channelz.")
 
 _FAR_FUTURE_SECONDS = 10 * 365 * 24 * 3600
