@@ -25,9 +25,9 @@ HANDLERS: dict[str, Callable[..., "grpc.RpcMethodHandler[Any, Any]"]] = {
 class Peer:
     """A server whose method does what the test says, with a channel to it."""
 
-    def __init__(self, behavior: Callable[..., Any]) -> None:
+    def __init__(self, behavior: Callable[..., Any], max_deadline: float) -> None:
         self._pool = futures.ThreadPoolExecutor()
-        self._server = grpc.server(self._pool, interceptors=[CallInterceptor(10)])
+        self._server = grpc.server(self._pool, interceptors=[CallInterceptor(10, max_deadline)])
         methods = {
             kind: handler(behavior, Message.FromString, Message.SerializeToString) for kind, handler in HANDLERS.items()
         }
@@ -42,6 +42,11 @@ class Peer:
         answer = method(iter([request]) if kind.startswith("stream") else request, timeout=timeout)
         return list(answer) if kind.endswith("stream") else answer
 
+    def send(self, kind: str, requests: Iterator[bytes]) -> Any:  # noqa: ANN401
+        """Call a method of any kind with a stream of bytes: on the wire all kinds are the same."""
+        method: grpc.StreamStreamMultiCallable[bytes, bytes] = self.channel.stream_stream(f"/Test/{kind}")
+        return method(requests, timeout=60)
+
     def close(self) -> None:
         self.channel.close()
         self._server.stop(grace=None).wait()
@@ -52,8 +57,8 @@ class Peer:
 def serve() -> Iterator[Callable[[Callable[..., Any]], Peer]]:
     peers: list[Peer] = []
 
-    def start(behavior: Callable[..., Any]) -> Peer:
-        peers.append(Peer(behavior))
+    def start(behavior: Callable[..., Any], max_deadline: float = 60) -> Peer:
+        peers.append(Peer(behavior, max_deadline))
         return peers[-1]
 
     yield start
@@ -61,7 +66,7 @@ def serve() -> Iterator[Callable[[Callable[..., Any]], Peer]]:
         peer.close()
 
 
-Serve = Callable[[Callable[..., Any]], Peer]
+Serve = Callable[..., Peer]
 
 
 @pytest.mark.parametrize("kind", HANDLERS)
@@ -109,3 +114,98 @@ def test_a_call_that_its_client_gave_up_is_logged_as_such(serve: Serve, caplog: 
     with caplog.at_level(logging.INFO):
         peer.close()
     assert caplog.messages in (["/Test/unary_unary DEADLINE_EXCEEDED"], ["/Test/unary_unary CANCELLED"])
+
+
+def _echo(request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+    return request if isinstance(request, Message) else next(request, Message())
+
+
+def _echo_all(request: Any, _context: grpc.ServicerContext) -> Iterator[Message]:  # noqa: ANN401
+    yield from [request] if isinstance(request, Message) else request
+
+
+ECHOES = {kind: _echo_all if kind.endswith("stream") else _echo for kind in HANDLERS}
+
+
+@pytest.mark.parametrize("kind", HANDLERS)
+def test_bytes_that_are_no_message_are_an_internal_error_and_no_crash(
+    kind: str, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO), pytest.raises(grpc.RpcError) as refused:
+        next(serve(ECHOES[kind]).send(kind, iter([b"\xff"])))
+    assert refused.value.code() == grpc.StatusCode.INTERNAL
+    assert (refused.value.details() or "").startswith(f"a request message of /Test/{kind} cannot be parsed")
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("kind", ["unary_unary", "unary_stream"])
+def test_a_unary_request_without_its_message_is_unimplemented(kind: str, serve: Serve) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        next(serve(ECHOES[kind]).send(kind, iter([])))
+    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert refused.value.details() == f"/Test/{kind} requires exactly one request message"
+
+
+@pytest.mark.parametrize("kind", HANDLERS)
+def test_a_call_that_sends_nothing_ends_at_the_maximal_deadline(
+    kind: str, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    over = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        over.wait()
+        yield from ()
+
+    peer = serve(ECHOES[kind], max_deadline=0.2)
+    with caplog.at_level(logging.INFO):
+        with pytest.raises(grpc.RpcError) as refused:
+            next(peer.send(kind, nothing()))
+        over.set()
+        peer.close()
+    assert refused.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert refused.value.details() == "the call took longer than this server lets any call take"
+    assert caplog.messages == [f"/Test/{kind} DEADLINE_EXCEEDED"]
+
+
+def test_a_call_whose_answer_nobody_reads_ends_at_the_maximal_deadline(serve: Serve) -> None:
+    ended = threading.Event()
+
+    def flood(_request: Any, _context: grpc.ServicerContext) -> Iterator[Message]:  # noqa: ANN401
+        try:
+            while True:
+                yield Message(value="x" * 100_000)
+        finally:
+            ended.set()
+
+    method: grpc.UnaryStreamMultiCallable[bytes, bytes] = serve(flood, max_deadline=0.2).channel.unary_stream(
+        "/Test/unary_stream"
+    )
+    unread = method(b"", timeout=60)
+    assert ended.wait(60)
+    with pytest.raises(grpc.RpcError) as refused:
+        list(unread)
+    assert refused.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_stream_that_its_client_cancels_is_no_crash(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    over = threading.Event()
+
+    def one() -> Iterator[bytes]:
+        yield Message().SerializeToString()
+        over.wait()
+
+    peer = serve(_echo_all)
+    with caplog.at_level(logging.INFO):
+        call = peer.send("stream_stream", one())
+        next(call)
+        call.cancel()
+        over.set()
+        peer.close()
+    assert caplog.messages == ["/Test/stream_stream CANCELLED"]
+
+
+def test_a_method_that_there_is_not_is_unimplemented_and_logged(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), pytest.raises(grpc.RpcError) as refused:
+        next(serve(_echo).send("nothing", iter([b""])))
+    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert caplog.messages == ["/Test/nothing UNIMPLEMENTED"]

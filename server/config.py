@@ -29,7 +29,12 @@ class Config:
         max_concurrent_calls: how many calls may be in flight; one more is refused.
         max_connection_age: seconds after which a client is asked to connect anew, so that load reaches new instances.
         max_connection_age_grace: seconds that the calls of such a connection have to finish.
+        max_deadline: how long a call may take, in seconds.
         channelz: whether the server tells of its own connections.
+        service: the name of this service, in traces and metrics.
+        project: the Google Cloud project that the traces in the log belong to; empty if unknown.
+        traces: whether to send traces by OTLP.
+        metrics: whether to send metrics by OTLP.
     """
 
     port: int = DEFAULT_PORT
@@ -38,8 +43,13 @@ class Config:
     max_message_bytes: int = 4 * 1024 * 1024
     max_concurrent_calls: int = 100
     max_connection_age: float = 600
-    max_connection_age_grace: float = 60
+    max_connection_age_grace: float = 3600
+    max_deadline: float = 3600  # as long as Cloud Run lets any request take
     channelz: bool = False
+    service: str = "calculator"
+    project: str = ""
+    traces: bool = False
+    metrics: bool = False
 
 
 def _port(setting: str, value: str) -> int:
@@ -61,10 +71,14 @@ def _seconds(setting: str, value: str) -> float:
     raise ConfigError(f"{setting}={value!r} is not accepted: seconds above 0, up to {_LONGEST_SECONDS}, are")
 
 
+def _listed(values: Sequence[str]) -> str:
+    return f"{' and '.join(values)} {'is' if len(values) == 1 else 'are'}"
+
+
 def _log_format(setting: str, value: str) -> str:
     if value in logs.FORMATS:
         return value
-    raise ConfigError(f"{setting}={value!r} is not accepted: {' and '.join(logs.FORMATS)} are")
+    raise ConfigError(f"{setting}={value!r} is not accepted: {_listed(logs.FORMATS)}")
 
 
 _FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
@@ -79,7 +93,30 @@ _FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
         "age at which a client is asked to connect anew",
     ),
     "max_connection_age_grace": (_seconds, "SECONDS", "time that the calls of such a connection have to finish"),
+    "max_deadline": (_seconds, "SECONDS", "how long a call may take, whatever deadline its client gave it"),
 }
+
+
+def _sends(signal: str, environment: Mapping[str, str]) -> bool:
+    """Tell whether OpenTelemetry's variables ask for a signal, TRACES or METRICS, to be sent by OTLP.
+
+    https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+    """
+
+    def one_of(accepted: Sequence[str], *names: str) -> str:
+        name = next((name for name in names if environment.get(name)), None)
+        if name is None:
+            return ""
+        if environment[name] not in accepted:
+            raise ConfigError(f"{name}={environment[name]!r} is not accepted: {_listed(accepted)}")
+        return environment[name]
+
+    if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")
+    exporter = one_of(("otlp", "none"), f"OTEL_{signal}_EXPORTER")
+    one_of(("grpc",), f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    return exporter == "otlp" or (not exporter and any(environment.get(name) for name in endpoints))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -100,18 +137,24 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
 
     Args:
         arguments: the command line, without the program's name.
-        environment: the environment variables; PORT and K_SERVICE are read.
+        environment: the environment variables. Read are PORT and K_SERVICE, which Cloud Run sets, GOOGLE_CLOUD_PROJECT,
+            and of OpenTelemetry's those that say whether to send anything.
 
     Raises:
         ConfigError: a value is not accepted.
         SystemExit: the command line asked for help (status 0) or could not be parsed (status 2).
     """
     flags = vars(_parser().parse_args(arguments))
-    settings: dict[str, object] = {"channelz": flags["channelz"]}
+    settings: dict[str, object] = {
+        "channelz": flags["channelz"],
+        "project": environment.get("GOOGLE_CLOUD_PROJECT", ""),
+        "traces": _sends("TRACES", environment),
+        "metrics": _sends("METRICS", environment),
+    }
     if "PORT" in environment:
         settings["port"] = _port("PORT", environment["PORT"])
     if "K_SERVICE" in environment:
-        settings["log_format"] = "json"
+        settings |= {"log_format": "json", "service": environment["K_SERVICE"]}
     for name, (parse, _, _) in _FLAGS.items():
         if flags[name] is not None:
             settings[name] = parse(f"--{name.replace('_', '-')}", flags[name])

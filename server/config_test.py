@@ -64,3 +64,25 @@ def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         config.read(["--prot", "1"], {})
     assert refused.value.code == 2
     assert "--prot" in capsys.readouterr().err
+
+
+OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+@pytest.mark.parametrize(
+    ("environment", "traces", "metrics"),
+    [
+        ({}, False, False),
+        ({OTLP: ""}, False, False),
+        ({OTLP: "http://collector:4317"}, True, True),
+        ({OTLP: "http://collector:4317", "OTEL_TRACES_EXPORTER": "none"}, False, True),
+        ({OTLP: "http://collector:4317", "OTEL_SDK_DISABLED": "TRUE"}, False, False),
+        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://collector:4317"}, False, True),
+        ({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, True, False),
+    ],
+)
+def test_signals_are_sent_when_the_standard_variables_ask_for_it(
+    environment: dict[str, str], *, traces: bool, metrics: bool
+) -> None:
+    settings = config.read([], environment)
+    assert (settings.traces, settings.metrics) == (traces, metrics)

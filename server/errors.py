@@ -70,3 +70,21 @@ class TooMuchError(CalculatorError):
     """The request asks for more than one may."""
 
     reason = "TOO_MUCH"
+
+
+class MalformedMessageError(CalculatorError):
+    """The bytes of a request are not those of its message."""
+
+    reason = "MALFORMED_MESSAGE"
+
+
+class MissingMessageError(CalculatorError):
+    """The request ended before its one message came."""
+
+    reason = "MISSING_MESSAGE"
+
+
+class UnknownMethodError(CalculatorError):
+    """There is no such method."""
+
+    reason = "UNKNOWN_METHOD"

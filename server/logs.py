@@ -2,9 +2,26 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
+from server.tracing import Trace
+
 FORMATS = ("text", "json")
+
+_TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
+
+
+@contextmanager
+def within(trace: Trace | None) -> Iterator[None]:
+    """Have every line that the block writes say which trace it belongs to."""
+    token = _TRACE.set(trace)
+    try:
+        yield
+    finally:
+        _TRACE.reset(token)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -19,21 +36,39 @@ class _TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         unsaid = {name: value for name, value in _fields(record).items() if f"%({name})s" not in str(record.msg)}
+        trace = _TRACE.get()
+        if trace:
+            unsaid["trace"] = trace.trace_id
         return " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in unsaid.items())])
 
 
 class _JsonFormatter(logging.Formatter):
-    """What Cloud Run's log agent reads: https://cloud.google.com/run/docs/logging#writing_structured_logs."""
+    """What Cloud Run's log agent reads: https://cloud.google.com/logging/docs/structured-logging#special-payload-fields."""
+
+    def __init__(self, project: str) -> None:
+        super().__init__()
+        self._traces = f"projects/{project}/traces/" if project else ""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {"severity": record.levelname, "message": record.getMessage()} | _fields(record)
+        trace = _TRACE.get()
+        if trace:
+            entry["logging.googleapis.com/trace"] = self._traces + trace.trace_id
+            entry["logging.googleapis.com/trace_sampled"] = trace.sampled
+            if trace.span_id:
+                entry["logging.googleapis.com/spanId"] = trace.span_id
         if record.exc_info:
             entry["message"] += "\n" + self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False, default=str)
 
 
-def configure(log_format: str) -> None:
-    """Write the log to stderr, in one of FORMATS."""
+def configure(log_format: str, project: str = "") -> None:
+    """Write the log to stderr.
+
+    Args:
+        log_format: one of FORMATS.
+        project: the Google Cloud project that traces belong to; without one, a trace is named by its id alone.
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
+    handler.setFormatter(_JsonFormatter(project) if log_format == "json" else _TextFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -20,7 +20,7 @@ def main() -> int:
     """Run the server; return the exit status: 0 stopped, 1 cannot listen, 2 invalid configuration."""
     try:
         settings = config.read(sys.argv[1:], os.environ)
-        logs.configure(settings.log_format)
+        logs.configure(settings.log_format, settings.project)
         running = serving.build(settings)
     except (config.ConfigError, serving.ListenError) as error:
         print(f"server: {error}", file=sys.stderr)

@@ -5,7 +5,9 @@ import logging
 import os
 import socket
 from concurrent import futures
+from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import calculator_pb2
 import calculator_pb2_grpc
@@ -19,16 +21,22 @@ from routeguide import route_guide_pb2, route_guide_pb2_grpc
 
 from server.calculator import CalculatorServicer
 from server.calls import CallInterceptor
-from server.config import Config
+from server.config import Config, ConfigError
 from server.route_guide import RouteGuideServicer
 from server.tutorial import TutorialServicer
+
+if TYPE_CHECKING:
+    from server.telemetry import Telemetry
 
 _LOGGER = logging.getLogger(__name__)
 
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
-# Threads for health, reflection and the calls that are to be refused, beside those for the calls that are admitted.
-_SPARE_THREADS = 8
+# Room for those who ask after the server's health and for the calls that are to be refused, beside those admitted.
+_SPARE_CALLS = 64
+
+# What is still to be sent when everything has ended has the second that Cloud Run gives beyond the default grace.
+_TELEMETRY_GRACE_SECONDS = 0.9
 
 _SERVICES = (
     calculator_pb2.DESCRIPTOR.services_by_name["Calculator"].full_name,
@@ -51,16 +59,20 @@ class Serving:
         server: the gRPC server, to be started and stopped.
         address: where it listens, with the real port.
         health: what it tells of its health, for whoever drains it.
+        telemetry: what it sends of its calls, if it is asked to.
     """
 
     server: grpc.Server
     address: str
     health: health.HealthServicer
+    telemetry: "Telemetry | None" = None
 
     def drain(self, grace: float) -> None:
         """Stop: say so by health, take no more calls, wait for those in flight, at most `grace` seconds."""
         self.health.enter_graceful_shutdown()
         self.server.stop(grace).wait()
+        if self.telemetry:
+            self.telemetry.close(_TELEMETRY_GRACE_SECONDS)
 
 
 def _options(config: Config) -> list[tuple[str, int]]:
@@ -109,24 +121,36 @@ def build(config: Config) -> Serving:
     """Build a server that has its port but does not answer yet.
 
     Raises:
+        ConfigError: a variable of OpenTelemetry has a value that its SDK does not accept.
         ListenError: the port is taken, or not for this user.
     """
     host = _listening_host(config.port)
-    threads = config.max_concurrent_calls + _SPARE_THREADS
+    telemetry = _telemetry(config)
+    calls = config.max_concurrent_calls + _SPARE_CALLS
+    observe = telemetry.observe if telemetry else lambda _: nullcontext()
     server = grpc.server(
-        futures.ThreadPoolExecutor(threads, thread_name_prefix="call"),
-        interceptors=[CallInterceptor(config.max_concurrent_calls)],
+        futures.ThreadPoolExecutor(calls, thread_name_prefix="call"),
+        interceptors=[CallInterceptor(config.max_concurrent_calls, config.max_deadline, observe)],
         options=_options(config),
-        # A call has a thread from its first byte, and reaches the interceptor with its first message: those that never
-        # send one must not make others wait.
-        maximum_concurrent_rpcs=threads,
+        maximum_concurrent_rpcs=calls,
     )
     health_servicer = _add_services(server, config)
     try:
         port = server.add_insecure_port(f"{host}:{config.port}")
     except RuntimeError as error:
         raise ListenError(f"cannot listen on port {config.port}: {error}") from error
-    return Serving(server, f"{host}:{port}", health_servicer)
+    return Serving(server, f"{host}:{port}", health_servicer, telemetry)
+
+
+def _telemetry(config: Config) -> "Telemetry | None":
+    if not (config.traces or config.metrics):
+        return None
+    from server.telemetry import Telemetry  # noqa: PLC0415 - half a second, for who asked for it alone
+
+    try:
+        return Telemetry(config.service, traces=config.traces, metrics=config.metrics)
+    except ValueError as error:
+        raise ConfigError(f"OpenTelemetry does not accept one of its OTEL_ variables: {error}") from error
 
 
 def _add_services(server: grpc.Server, config: Config) -> health.HealthServicer:

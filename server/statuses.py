@@ -9,10 +9,13 @@ from server.errors import (
     CalculatorError,
     DivisionByZeroError,
     MalformedExpressionError,
+    MalformedMessageError,
+    MissingMessageError,
     NotFiniteError,
     ResultOverflowError,
     TooMuchError,
     UndefinedError,
+    UnknownMethodError,
     UnknownOperationError,
 )
 
@@ -26,6 +29,10 @@ _CODES: dict[type[CalculatorError], grpc.StatusCode] = {
     NotFiniteError: grpc.StatusCode.INVALID_ARGUMENT,
     ResultOverflowError: grpc.StatusCode.OUT_OF_RANGE,
     TooMuchError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    # As the protocol has it: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
+    MalformedMessageError: grpc.StatusCode.INTERNAL,
+    MissingMessageError: grpc.StatusCode.UNIMPLEMENTED,
+    UnknownMethodError: grpc.StatusCode.UNIMPLEMENTED,
 }
 
 

@@ -1,6 +1,8 @@
 """What whoever operates the server relies on: health, reflection, limits, the access log, a clean end."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -63,6 +65,34 @@ def test_one_call_too_many_is_refused_at_once_but_health_is_answered() -> None:
         server.wait_for_log("/calculator.v1.Calculator/Converse OK")
         assert stub.Calculate(request, timeout=10).result == 0
         assert open_calls[1].end() == grpc.StatusCode.OK
+
+
+def test_who_watches_the_health_takes_no_room_from_calls_and_is_logged_too() -> None:
+    with programs.serving("--max-concurrent-calls=1") as server, grpc.insecure_channel(server.address) as channel:
+        watches = [_health(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30) for _ in range(20)]
+        for watch in watches:
+            assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        assert _threads(server) < 20
+        assert OpenCall(channel).add_one() == 2
+        watches[0].cancel()
+        server.wait_for_log("/grpc.health.v1.Health/Watch CANCELLED")
+
+
+def _threads(server: programs.Server) -> int:
+    [line] = re.findall(r"Threads:\s+(\d+)", Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii"))
+    return int(line)
+
+
+def test_a_call_longer_than_the_maximal_deadline_is_ended_and_makes_room_for_another() -> None:
+    with (
+        programs.serving("--max-deadline=0.3", "--max-concurrent-calls=1") as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        for _ in range(2):
+            with pytest.raises(grpc.RpcError) as ended:
+                list(OpenCall(channel).responses)
+            assert ended.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+            server.wait_for_log("/calculator.v1.Calculator/Converse DEADLINE_EXCEEDED")
 
 
 def test_a_message_too_large_is_refused() -> None:

@@ -1,0 +1,87 @@
+"""How many calls there may be at once, and how long each may take."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from server.errors import TooMuchError
+
+
+class Admission:
+    """Lets so many calls in at once, and refuses one more: a queue without end would help nobody.
+
+    Args:
+        max_concurrent_calls: how many may be in flight.
+    """
+
+    def __init__(self, max_concurrent_calls: int) -> None:
+        """Start with no calls."""
+        self._limit = max_concurrent_calls
+        self._free = threading.Semaphore(max_concurrent_calls)
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Count a call for as long as the block runs.
+
+        Raises:
+            TooMuchError: there are as many as there may be; a client that retries finds room, here or elsewhere.
+        """
+        if not self._free.acquire(blocking=False):
+            raise TooMuchError(f"{self._limit} calls are in flight; try again")
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+class Deadlines:
+    """Ends calls that go on for too long. Each holds a thread, and a client need not set a deadline.
+
+    Args:
+        max_deadline: how long a call may take, in seconds.
+    """
+
+    def __init__(self, max_deadline: float) -> None:
+        """Start with no calls."""
+        self._limit = max_deadline
+        # In the order in which they began, which is that in which they have to end.
+        self._ends: dict[Callable[[], None], float] = {}
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def bounded(self, time_remaining: float | None, expire: Callable[[], None]) -> Iterator[None]:
+        """Call `expire` if the block takes too long.
+
+        Args:
+            time_remaining: seconds to the client's own deadline, if it set one; when that comes first, grpc sees to it.
+            expire: ends the call, from another thread.
+        """
+        if time_remaining is not None and time_remaining <= self._limit:
+            yield
+            return
+        with self._changed:
+            self._ends[expire] = time.monotonic() + self._limit
+            if not self._thread:
+                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._ends.pop(expire, None)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._ends:
+                    self._changed.wait()
+                expire, ends = next(iter(self._ends.items()))
+                left = ends - time.monotonic()
+                if left > 0:
+                    self._changed.wait(left)
+                    continue
+                del self._ends[expire]
+            expire()

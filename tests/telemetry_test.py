@@ -1,0 +1,201 @@
+"""Traces and metrics, as a collector of OpenTelemetry's own protocol receives them; trace ids, as the log has them."""
+
+import json
+import queue
+import time
+from collections.abc import Iterator
+from concurrent import futures
+from typing import Any
+
+import grpc
+import pytest
+from calculator.v1 import calculator_pb2 as pb
+from calculator.v1 import calculator_pb2_grpc
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests import programs
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT = "00f067aa0ba902b7"
+SAMPLED = ("traceparent", f"00-{TRACE}-{PARENT}-01")
+
+
+class Collector(trace_service_pb2_grpc.TraceServiceServicer, metrics_service_pb2_grpc.MetricsServiceServicer):
+    """Receives what an exporter sends."""
+
+    def __init__(self) -> None:
+        self.traces = queue.SimpleQueue[trace_service_pb2.ExportTraceServiceRequest]()
+        self.metrics = queue.SimpleQueue[metrics_service_pb2.ExportMetricsServiceRequest]()
+        self.endpoint = ""
+
+    def Export(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401 - both services call it so
+        if isinstance(request, trace_service_pb2.ExportTraceServiceRequest):
+            self.traces.put(request)
+            return trace_service_pb2.ExportTraceServiceResponse()
+        self.metrics.put(request)
+        return metrics_service_pb2.ExportMetricsServiceResponse()
+
+    def spans(self, count: int) -> dict[str, Span]:
+        """Wait for so many spans, and return them by name."""
+        spans: dict[str, Span] = {}
+        while len(spans) < count:
+            request = self.traces.get(timeout=programs.PATIENCE_SECONDS)
+            spans |= {span.name: span for each in request.resource_spans for span in each.scope_spans[0].spans}
+        return spans
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    receiving = Collector()
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(receiving, server)  # type: ignore[no-untyped-call]
+    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(receiving, server)  # type: ignore[no-untyped-call]
+    receiving.endpoint = f"http://localhost:{server.add_insecure_port('localhost:0')}"
+    server.start()
+    yield receiving
+    server.stop(grace=None).wait()
+
+
+def _attributes(pairs: Any) -> dict[str, str]:  # noqa: ANN401 - a repeated field
+    return {pair.key: pair.value.string_value for pair in pairs}
+
+
+def _call_each_kind(channel: grpc.Channel, *metadata: tuple[str, str]) -> None:
+    stub = calculator_pb2_grpc.CalculatorStub(channel)
+    add = pb.CalculateRequest(operation=pb.OPERATION_ADD)
+    stub.Calculate(add, timeout=10, metadata=metadata)
+    list(stub.Evaluate(pb.EvaluateRequest(expression="1+2"), timeout=10, metadata=metadata))
+    stub.Aggregate(iter([pb.AggregateRequest(numbers=[1, 2])]), timeout=10, metadata=metadata)
+    converse = [pb.ConverseRequest(operation=pb.OPERATION_ADD, first_operand=1, second_operand=2)]
+    list(stub.Converse(iter(converse), timeout=10, metadata=metadata))
+
+
+def test_calls_of_every_kind_are_spans_of_their_callers_trace_and_lines_with_the_same_ids(
+    collector: Collector,
+) -> None:
+    with (
+        programs.serving(
+            OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
+            OTEL_BSP_SCHEDULE_DELAY="50",
+            K_SERVICE="adder",
+            GOOGLE_CLOUD_PROJECT="sums",
+        ) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        _call_each_kind(channel, SAMPLED)
+        spans = collector.spans(4)
+        kinds = [f"calculator.v1.Calculator/{method}" for method in ("Calculate", "Evaluate", "Aggregate", "Converse")]
+        assert list(spans) == kinds
+        for name, span in spans.items():
+            assert (span.trace_id.hex(), span.parent_span_id.hex(), span.kind) == (TRACE, PARENT, Span.SPAN_KIND_SERVER)
+            assert _attributes(span.attributes) == {
+                "rpc.system.name": "grpc",
+                "rpc.method": name,
+                "rpc.response.status_code": "OK",
+            }
+            line = json.loads(server.wait_for_log(span.span_id.hex()))
+            assert line["method"] == f"/{name}"
+            assert line["logging.googleapis.com/trace"] == f"projects/sums/traces/{TRACE}"
+            assert line["logging.googleapis.com/trace_sampled"] is True
+
+
+def test_a_failure_is_the_callers_own_or_an_error_of_the_server(collector: Collector) -> None:
+    with (
+        programs.serving(OTEL_TRACES_EXPORTER="otlp", OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=collector.endpoint) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        for method in ("/calculator.v1.Calculator/Calculate", "/whatever.a/client.makes.up"):
+            with pytest.raises(grpc.RpcError):
+                programs.call(channel, method, b"")
+        server.process.terminate()  # long before the next batch is due
+        spans = collector.spans(2)
+        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+    refused, unknown = spans["calculator.v1.Calculator/Calculate"], spans["_OTHER"]
+    assert _attributes(refused.attributes)["rpc.response.status_code"] == "INVALID_ARGUMENT"
+    assert refused.status.code == refused.status.STATUS_CODE_UNSET
+    assert _attributes(unknown.attributes)["error.type"] == "UNIMPLEMENTED"
+    assert unknown.status.code == unknown.status.STATUS_CODE_ERROR
+
+
+def test_googles_own_header_is_a_parent_and_a_trace_that_is_not_sampled_is_not_sent(collector: Collector) -> None:
+    with (
+        programs.serving(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, OTEL_METRICS_EXPORTER="none") as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        _call_each_kind(channel, ("traceparent", f"00-{TRACE}-{PARENT}-00"))
+        stub = calculator_pb2_grpc.CalculatorStub(channel)
+        google = ("x-cloud-trace-context", f"{TRACE}/{int(PARENT, 16)};o=1")
+        stub.Calculate(pb.CalculateRequest(operation=pb.OPERATION_ADD), timeout=10, metadata=(google,))
+        server.process.terminate()
+        [span] = collector.spans(1).values()
+        assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, PARENT)
+        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+    assert collector.traces.empty()
+    assert collector.metrics.empty()
+
+
+def test_durations_are_counted_by_method_and_status_under_the_name_of_the_service(collector: Collector) -> None:
+    with (
+        programs.serving(OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=collector.endpoint, K_SERVICE="adder") as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        _call_each_kind(channel)
+        _call_each_kind(channel)
+        server.process.terminate()
+        request = collector.metrics.get(timeout=programs.PATIENCE_SECONDS)
+        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+    [resource] = request.resource_metrics
+    assert _attributes(resource.resource.attributes)["service.name"] == "adder"
+    [metric] = [metric for metric in resource.scope_metrics[0].metrics if metric.name == "rpc.server.call.duration"]
+    assert metric.unit == "s"
+    assert len(metric.histogram.data_points) == 4
+    for point in metric.histogram.data_points:
+        assert point.count == 2
+        assert 0 < point.sum < programs.PATIENCE_SECONDS
+        assert _attributes(point.attributes)["rpc.response.status_code"] == "OK"
+    assert collector.traces.empty()
+
+
+def test_a_collector_that_is_not_there_neither_stops_calls_nor_the_end() -> None:
+    with (
+        programs.serving(OTEL_EXPORTER_OTLP_ENDPOINT="http://localhost:1") as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        _call_each_kind(channel, SAMPLED)
+        server.process.terminate()
+        began = time.monotonic()
+        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("environment", [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_SDK_DISABLED": "true"}])
+def test_who_does_not_ask_for_it_does_not_pay_for_it_but_has_the_ids_in_the_log(environment: dict[str, str]) -> None:
+    with (
+        programs.serving(PYTHONPROFILEIMPORTTIME="1", **environment) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        _call_each_kind(channel, SAMPLED)
+        assert f"trace={TRACE}" in server.wait_for_log("Converse OK")
+        assert any("grpc" in line for line in server.log)
+        assert not any("opentelemetry" in line for line in server.log)
+
+
+@pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER='zipkin' is not accepted: otlp and none are"),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"},
+            "OTEL_EXPORTER_OTLP_PROTOCOL='http/protobuf' is not accepted: grpc is",
+        ),
+        (
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_EXPORTER_OTLP_TIMEOUT": "soon"},
+            "OpenTelemetry does not accept one of its OTEL_ variables: could not convert string to float: 'soon'",
+        ),
+    ],
+)
+def test_what_cannot_be_sent_as_asked_is_one_line_and_status_2(environment: dict[str, str], complaint: str) -> None:
+    refused = programs.run([programs.SERVER, "--port=0"], **environment)
+    assert (refused.returncode, refused.stderr) == (2, f"server: {complaint}\n")
