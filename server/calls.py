@@ -3,6 +3,7 @@
 import functools
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -60,13 +61,21 @@ class Call:
         """How it ended, or would if it ended now."""
         if self._is_expired:
             return grpc.StatusCode.DEADLINE_EXCEEDED
+        if self._is_cancelled:
+            left = self._deadline_left()
+            return grpc.StatusCode.CANCELLED if left is None or left > 0 else grpc.StatusCode.DEADLINE_EXCEEDED
         code: grpc.StatusCode | None = self.context.code()  # type: ignore[attr-defined]
-        if code is not None:
-            return code
-        if self.context.is_active():
-            return grpc.StatusCode.OK
-        left = self._deadline_left()
-        return grpc.StatusCode.CANCELLED if left is None or left > 0 else grpc.StatusCode.DEADLINE_EXCEEDED
+        return code or grpc.StatusCode.OK
+
+    @property
+    def _is_cancelled(self) -> bool:
+        # The public is_active() is false of a call that has ended well, too.
+        return bool(self.context._state.client == "cancelled")  # type: ignore[attr-defined] # noqa: SLF001
+
+    def when_over(self, callback: Callable[[], None]) -> None:
+        """Call back when it has ended and its status is certain: a servicer may well have ended before."""
+        if not self.context.add_callback(callback):
+            callback()
 
     def _deadline_left(self) -> float | None:
         # A call without a deadline has one in the far future.
@@ -116,7 +125,7 @@ class Call:
         if isinstance(error, CalculatorError):
             self.context.abort_with_status(statuses.of_error(error))
         is_abort = type(error) is Exception and not error.args and self.status is not grpc.StatusCode.OK
-        is_gone = isinstance(error, grpc.RpcError) and not self.context.is_active()
+        is_gone = isinstance(error, grpc.RpcError) and self._is_cancelled
         if is_abort or is_gone:
             raise error  # grpc's own way to end a servicer that called context.abort, or whose client has left
         crash_id = secrets.token_hex(8)
@@ -125,6 +134,10 @@ class Call:
 
     def log(self) -> None:
         """Write its line in the access log."""
+        with logs.within(self.trace):
+            self._log()
+
+    def _log(self) -> None:
         left = self._deadline_left()
         fields = {
             "method": self.method,
@@ -160,6 +173,31 @@ class CallInterceptor(grpc.ServerInterceptor):
         self._admission = Admission(max_concurrent_calls)
         self._deadlines = Deadlines(max_deadline)
         self._observe = observe
+        self._in_flight: set[Call] = set()
+        self._watches: set[Call] = set()
+        self._changed = threading.Condition()
+
+    def finish(self, grace: float) -> None:
+        """Wait for the calls in flight, then part with those who watch the health, which nobody waits for.
+
+        Args:
+            grace: how long to wait, in seconds.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._in_flight, grace)
+        for watch in list(self._watches):
+            watch.context.cancel()
+
+    @contextmanager
+    def _counted(self, call: Call) -> Iterator[None]:
+        with self._changed:
+            self._in_flight.add(call)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._in_flight.discard(call)
+                self._changed.notify_all()
 
     def intercept_service(
         self, continuation: "Callable[[_Details], _Handler | None]", handler_call_details: _Details
@@ -169,7 +207,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         begin = functools.partial(Call, str(handler_call_details.method), handler)
         behavior = _behavior(handler or _NO_HANDLER)
         if getattr(behavior, "experimental_non_blocking", False):
-            return grpc.unary_stream_rpc_method_handler(_non_blocking(behavior, begin))
+            return grpc.unary_stream_rpc_method_handler(self._watching(behavior, begin))
 
         def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
             with self._surround(begin(context)) as call:
@@ -185,14 +223,13 @@ class CallInterceptor(grpc.ServerInterceptor):
 
     @contextmanager
     def _surround(self, call: Call) -> Iterator[Call]:
-        with self._observe(call), logs.within(call.trace):
+        with self._counted(call), self._observe(call), logs.within(call.trace):
+            call.when_over(call.log)
             try:
                 with self._limited(call):
                     yield call
             except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status
                 call.fail(error)
-            finally:
-                call.log()
 
     @contextmanager
     def _limited(self, call: Call) -> Iterator[None]:
@@ -201,6 +238,24 @@ class CallInterceptor(grpc.ServerInterceptor):
             return
         with self._admission.admitted(), self._deadlines.bounded(call.context.time_remaining(), call.expire):
             yield
+
+    def _watching(
+        self, behavior: Callable[..., Any], begin: Callable[[grpc.ServicerContext], Call]
+    ) -> Callable[..., None]:
+        """Wrap the handler of a stream that holds no thread: it answers by a callback, now and later."""
+
+        @functools.wraps(behavior)  # grpc reads its attributes
+        def watch(request: bytes, context: grpc.ServicerContext, send: Callable[[bytes], None]) -> None:
+            call = begin(context)
+            self._watches.add(call)
+            call.when_over(lambda: self._watches.discard(call))
+            call.when_over(call.log)
+            try:
+                behavior(call.parsed(request), context, lambda response: send(call.serialized(response)))
+            except Exception as error:  # noqa: BLE001 - as above
+                call.fail(error)
+
+        return watch
 
 
 def _behavior(handler: _Handler) -> Callable[..., Any]:
@@ -213,18 +268,3 @@ def _not_served(_requests: Iterator[bytes], _context: grpc.ServicerContext) -> N
 
 
 _NO_HANDLER: _Handler = grpc.stream_unary_rpc_method_handler(_not_served)
-
-
-def _non_blocking(behavior: Callable[..., Any], begin: Callable[[grpc.ServicerContext], Call]) -> Callable[..., None]:
-    """Wrap the handler of a stream that holds no thread: it answers by a callback, now and later."""
-
-    @functools.wraps(behavior)  # grpc reads the attributes
-    def watch(request: bytes, context: grpc.ServicerContext, send: Callable[[bytes | None], None]) -> None:
-        call = begin(context)
-        context.add_callback(call.log)
-        try:
-            behavior(call.parsed(request), context, lambda response: send(call.serialized(response)))
-        except Exception as error:  # noqa: BLE001 - as above
-            call.fail(error)
-
-    return watch

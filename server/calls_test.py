@@ -92,8 +92,11 @@ def test_a_status_that_a_handler_sets_itself_is_kept(kind: str, serve: Serve, ca
     def refuse(_request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
         context.abort(grpc.StatusCode.DATA_LOSS, "gone")
 
-    with caplog.at_level(logging.INFO), pytest.raises(grpc.RpcError) as refused:
-        serve(refuse).call(kind)
+    peer = serve(refuse)
+    with caplog.at_level(logging.INFO):
+        with pytest.raises(grpc.RpcError) as refused:
+            peer.call(kind)
+        peer.close()
     assert (refused.value.code(), refused.value.details()) == (grpc.StatusCode.DATA_LOSS, "gone")
     assert f"/Test/{kind} DATA_LOSS" in caplog.messages
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
@@ -205,7 +208,10 @@ def test_a_stream_that_its_client_cancels_is_no_crash(serve: Serve, caplog: pyte
 
 
 def test_a_method_that_there_is_not_is_unimplemented_and_logged(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO), pytest.raises(grpc.RpcError) as refused:
-        next(serve(_echo).send("nothing", iter([b""])))
+    peer = serve(_echo)
+    with caplog.at_level(logging.INFO):
+        with pytest.raises(grpc.RpcError) as refused:
+            next(peer.send("nothing", iter([b""])))
+        peer.close()
     assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
     assert caplog.messages == ["/Test/nothing UNIMPLEMENTED"]

@@ -35,8 +35,8 @@ _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 # Room for those who ask after the server's health and for the calls that are to be refused, beside those admitted.
 _SPARE_CALLS = 64
 
-# What is still to be sent when everything has ended has the second that Cloud Run gives beyond the default grace.
-_TELEMETRY_GRACE_SECONDS = 0.9
+# Cloud Run gives a second beyond the default grace; the last traces have that long to be sent.
+_SENDING_SECONDS = 0.9
 
 _SERVICES = (
     calculator_pb2.DESCRIPTOR.services_by_name["Calculator"].full_name,
@@ -58,21 +58,25 @@ class Serving:
     Attributes:
         server: the gRPC server, to be started and stopped.
         address: where it listens, with the real port.
-        health: what it tells of its health, for whoever drains it.
+        health: what it tells of its health.
+        calls: the calls in flight.
         telemetry: what it sends of its calls, if it is asked to.
     """
 
     server: grpc.Server
     address: str
     health: health.HealthServicer
-    telemetry: "Telemetry | None" = None
+    calls: CallInterceptor
+    telemetry: "Telemetry | None"
 
     def drain(self, grace: float) -> None:
-        """Stop: say so by health, take no more calls, wait for those in flight, at most `grace` seconds."""
+        """Stop: say so by health, take no more calls, end those that are still in flight after `grace` seconds."""
         self.health.enter_graceful_shutdown()
-        self.server.stop(grace).wait()
+        stopped = self.server.stop(grace)
+        self.calls.finish(grace)
+        stopped.wait()
         if self.telemetry:
-            self.telemetry.close(_TELEMETRY_GRACE_SECONDS)
+            self.telemetry.close(_SENDING_SECONDS)
 
 
 def _options(config: Config) -> list[tuple[str, int]]:
@@ -126,20 +130,21 @@ def build(config: Config) -> Serving:
     """
     host = _listening_host(config.port)
     telemetry = _telemetry(config)
-    calls = config.max_concurrent_calls + _SPARE_CALLS
     observe = telemetry.observe if telemetry else lambda _: nullcontext()
+    calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, observe)
+    limit = config.max_concurrent_calls + _SPARE_CALLS
     server = grpc.server(
-        futures.ThreadPoolExecutor(calls, thread_name_prefix="call"),
-        interceptors=[CallInterceptor(config.max_concurrent_calls, config.max_deadline, observe)],
+        futures.ThreadPoolExecutor(limit, thread_name_prefix="call"),
+        interceptors=[calls],
         options=_options(config),
-        maximum_concurrent_rpcs=calls,
+        maximum_concurrent_rpcs=limit,
     )
     health_servicer = _add_services(server, config)
     try:
         port = server.add_insecure_port(f"{host}:{config.port}")
     except RuntimeError as error:
         raise ListenError(f"cannot listen on port {config.port}: {error}") from error
-    return Serving(server, f"{host}:{port}", health_servicer, telemetry)
+    return Serving(server, f"{host}:{port}", health_servicer, calls, telemetry)
 
 
 def _telemetry(config: Config) -> "Telemetry | None":

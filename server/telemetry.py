@@ -1,5 +1,6 @@
 """Traces and metrics by OpenTelemetry, sent by OTLP. Imported only by a server that was asked for them."""
 
+import functools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,7 +68,7 @@ class Telemetry:
 
     @contextmanager
     def observe(self, call: Call) -> Iterator[None]:
-        """Give a call a span, as long as the block, and count it."""
+        """Give a call a span, which is the current one in the block, and measure it."""
         # What clients make up is no attribute: there would be no end of them.
         attributes = {"rpc.system.name": "grpc", "rpc.method": call.method[1:] if call.is_known else "_OTHER"}
         span = self._tracer.start_span(attributes["rpc.method"], _parent(call), trace.SpanKind.SERVER, attributes)
@@ -76,16 +77,17 @@ class Telemetry:
             call.trace = Trace(
                 trace.format_trace_id(own.trace_id), trace.format_span_id(own.span_id), own.trace_flags.sampled
             )
-        try:
-            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
-                yield
-        finally:
-            outcome = _outcome(call.status)
-            self._durations.record(call.duration, attributes | outcome)
-            span.set_attributes(outcome)
-            if call.status in _FAULTS:
-                span.set_status(trace.StatusCode.ERROR)
-            span.end()
+        call.when_over(functools.partial(self._finish, call, span, attributes))
+        with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+            yield
+
+    def _finish(self, call: Call, span: trace.Span, attributes: _Attributes) -> None:
+        outcome = _outcome(call.status)
+        self._durations.record(call.duration, attributes | outcome)
+        span.set_attributes(outcome)
+        if call.status in _FAULTS:
+            span.set_status(trace.StatusCode.ERROR)
+        span.end()
 
     def close(self, timeout: float) -> None:
         """Send what there is still to send, in so many seconds at most; the rest is lost."""

@@ -1,4 +1,4 @@
-"""What whoever operates the server relies on: health, reflection, limits, the access log, a clean end."""
+"""What whoever operates the server relies on: health, reflection, limits, the access log."""
 
 import json
 import re
@@ -62,8 +62,7 @@ def test_one_call_too_many_is_refused_at_once_but_health_is_answered() -> None:
         assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
         _health(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
         assert open_calls[0].end() == grpc.StatusCode.OK
-        server.wait_for_log("/calculator.v1.Calculator/Converse OK")
-        assert stub.Calculate(request, timeout=10).result == 0
+        programs.eventually(lambda: stub.Calculate(request, timeout=10).result == 0)
         assert open_calls[1].end() == grpc.StatusCode.OK
 
 
@@ -88,11 +87,11 @@ def test_a_call_longer_than_the_maximal_deadline_is_ended_and_makes_room_for_ano
         programs.serving("--max-deadline=0.3", "--max-concurrent-calls=1") as server,
         grpc.insecure_channel(server.address) as channel,
     ):
-        for _ in range(2):
-            with pytest.raises(grpc.RpcError) as ended:
-                list(OpenCall(channel).responses)
-            assert ended.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-            server.wait_for_log("/calculator.v1.Calculator/Converse DEADLINE_EXCEEDED")
+        with pytest.raises(grpc.RpcError) as ended:
+            list(OpenCall(channel).responses)
+        assert ended.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        server.wait_for_log("/calculator.v1.Calculator/Converse DEADLINE_EXCEEDED")
+        programs.eventually(lambda: OpenCall(channel).add_one() == 2)
 
 
 def test_a_message_too_large_is_refused() -> None:
@@ -102,29 +101,6 @@ def test_a_message_too_large_is_refused() -> None:
         with pytest.raises(grpc.RpcError) as refused:
             stub.Aggregate(iter([pb.AggregateRequest(numbers=[1] * 200)]), timeout=10)
         assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
-def test_stopping_tells_who_watches_before_it_ends_and_finishes_what_is_in_flight() -> None:
-    with programs.serving() as server, grpc.insecure_channel(server.address) as channel:
-        watch = _health(channel).Watch(health_pb2.HealthCheckRequest(), timeout=programs.PATIENCE_SECONDS)
-        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
-        call = OpenCall(channel)
-        server.process.terminate()
-        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        watch.cancel()
-        assert call.add_one() == 2
-        assert call.end() == grpc.StatusCode.OK
-        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
-
-
-def test_a_call_that_outlasts_the_grace_is_ended_and_the_server_exits_cleanly() -> None:
-    with programs.serving("--shutdown-grace=0.2") as server, grpc.insecure_channel(server.address) as channel:
-        call = OpenCall(channel)
-        server.process.terminate()
-        with pytest.raises(grpc.RpcError) as ended:
-            list(call.responses)
-        assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
-        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
 
 
 def test_each_call_is_a_line_in_the_log_json_on_cloud_run() -> None:

@@ -1,0 +1,133 @@
+"""The end of a server: nothing that a client began, or tries again, is lost."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import pytest
+from calculator.v1 import calculator_pb2 as pb
+from calculator.v1 import calculator_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from client.channel import connect
+from tests import programs
+from tests.open_call import OpenCall
+
+RESTARTS = 10
+CALLS_BETWEEN_RESTARTS = 100
+
+
+def _watch(channel: grpc.Channel) -> Any:  # noqa: ANN401 - its published types leave the methods out
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    return stub.Watch(health_pb2.HealthCheckRequest(), timeout=programs.PATIENCE_SECONDS)
+
+
+def test_stopping_tells_who_watches_first_and_finishes_what_is_in_flight() -> None:
+    with programs.serving() as server, grpc.insecure_channel(server.address) as channel:
+        watch = _watch(channel)
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        call = OpenCall(channel)
+        server.process.terminate()
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert call.add_one() == 2
+        assert call.end() == grpc.StatusCode.OK
+        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+
+
+def test_who_watches_the_health_does_not_hold_up_the_end() -> None:
+    with programs.serving("--shutdown-grace=600") as server, grpc.insecure_channel(server.address) as channel:
+        watch = _watch(channel)
+        next(watch)
+        server.process.terminate()
+        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+        with pytest.raises(grpc.RpcError) as ended:
+            list(watch)
+        assert ended.value.code() in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
+
+
+def test_a_stream_that_outlasts_the_grace_is_told_why_it_ends_and_the_server_exits_cleanly() -> None:
+    with programs.serving("--shutdown-grace=0.2") as server, grpc.insecure_channel(server.address) as channel:
+        call = OpenCall(channel)
+        server.process.terminate()
+        with pytest.raises(grpc.RpcError) as ended:
+            list(call.responses)
+        assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+        server.wait_for_log("/calculator.v1.Calculator/Converse CANCELLED")
+
+
+@dataclass
+class Load:
+    """Calls without a pause, each with an answer that can be checked, until one fails."""
+
+    channel: grpc.Channel
+    answered: int = 0
+    failure: str = ""
+    _over: threading.Event = field(default_factory=threading.Event)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def run(self) -> None:
+        stub = calculator_pb2_grpc.CalculatorStub(self.channel)
+        while not (self._over.is_set() or self.failure):
+            try:
+                self._call(stub)
+            except (grpc.RpcError, AssertionError) as failure:
+                self.failure = str(failure)
+            with self._changed:
+                self.answered += 1
+                self._changed.notify()
+
+    def _call(self, stub: calculator_pb2_grpc.CalculatorStub) -> None:
+        request = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=self.answered, second_operand=1)
+        assert stub.Calculate(request, timeout=programs.PATIENCE_SECONDS).result == self.answered + 1
+        steps = stub.Evaluate(pb.EvaluateRequest(expression="1+2"), timeout=programs.PATIENCE_SECONDS)
+        assert [step.result for step in steps][-1] == 3
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def wait_for_more(self, calls: int) -> None:
+        """Wait until so many more have been answered, or one has failed."""
+        with self._changed:
+            enough = self.answered + calls
+            assert self._changed.wait_for(
+                lambda: self.answered >= enough or bool(self.failure), programs.PATIENCE_SECONDS
+            )
+
+
+@contextmanager
+def _loading(*targets: str) -> Iterator[list[Load]]:
+    with ExitStack() as stack:
+        loads = [Load(stack.enter_context(connect(target))) for target in targets]
+        threads = [threading.Thread(target=load.run) for load in loads]
+        for thread in threads:
+            thread.start()
+        try:
+            yield loads
+        finally:
+            for load in loads:
+                load.stop()
+            for thread in threads:
+                thread.join()
+
+
+def test_a_rolling_restart_under_load_loses_no_call_of_a_retrying_client() -> None:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(programs.serving()) for _ in range(2)]
+        first, second = (f"127.0.0.1:{server.port}" for server in servers)
+        # Each server is the first choice of one channel.
+        with _loading(f"ipv4:{first},{second}", f"ipv4:{second},{first}") as loads:
+            for restart in range(RESTARTS):
+                stopping = servers[restart % 2]
+                for load in loads:
+                    load.wait_for_more(CALLS_BETWEEN_RESTARTS)
+                stopping.process.send_signal(signal.SIGTERM)
+                assert stopping.process.wait(programs.PATIENCE_SECONDS) == 0
+                servers[restart % 2] = stack.enter_context(programs.serving(PORT=str(stopping.port)))
+            for load in loads:
+                load.wait_for_more(CALLS_BETWEEN_RESTARTS)
+    assert [load.failure for load in loads] == ["", ""]
