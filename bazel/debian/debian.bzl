@@ -1,4 +1,4 @@
-"""debian_python: the interpreter for build, test and run, out of pinned Debian packages."""
+"""debian_packages: files out of pinned Debian packages. debian_python: the interpreter for build, test and run, of the same."""
 
 _MINIMUM_HOST_PYTHON = (3, 11)
 
@@ -59,31 +59,76 @@ toolchain(
 )
 """
 
-def _why_not_debian(rctx):
-    """Returns why Debian's packages cannot be used here, or None once they are unpacked in root/."""
-    if not rctx.os.name.startswith("linux") or rctx.os.arch != "amd64":
-        return "the packages are for Linux on amd64, this is {} on {}".format(rctx.os.name, rctx.os.arch)
+# What both rules have.
+_ATTRS = {
+    "lock": attr.label(
+        mandatory = True,
+        allow_single_file = True,
+        doc = "A line `suite NAME`, then a line `name version sha256` for each package.",
+    ),
+    "_apt": attr.label(default = "//tools/apt:apt.sh", allow_single_file = True),
+    "_fetch": attr.label(default = "//bazel/debian:fetch.sh", allow_single_file = True),
+}
+
+def _execute(rctx, command):
+    done = rctx.execute(command)
+    if done.return_code:
+        fail("{} failed:\n{}{}".format(" ".join([str(word) for word in command]), done.stdout, done.stderr))
+
+def _unpack(rctx):
+    """Unpacks the locked packages in root/; returns why that cannot be done here, or None."""
     for program in ["apt-get", "dpkg-deb"]:
         if not rctx.which(program):
             return "there is no {} here".format(program)
     rctx.report_progress("fetching Debian packages")
     fetched = rctx.execute(
-        [rctx.path(rctx.attr._fetch), rctx.path(rctx.attr._apt), rctx.path(rctx.attr.lock), rctx.attr.suite],
+        [rctx.path(rctx.attr._fetch), rctx.path(rctx.attr._apt), rctx.path(rctx.attr.lock)],
     )
     if fetched.return_code == 69:
         return "apt has no Debian mirror (set DEBIAN_MIRROR to the base URI of one)"
     if fetched.return_code:
         fail("Fetching the packages of {} failed:\n{}{}".format(rctx.attr.lock, fetched.stdout, fetched.stderr))
-    return None
-
-def _use_debian(rctx):
     stale = rctx.read("stale")
     if stale:
         # buildifier: disable=print
         print(("\nThe mirror no longer serves these pins of {}; its current versions, signed by Debian, are used:\n{}" +
                "To pin those: ./bazelw run //third_party/debian:lock").format(rctx.attr.lock, stale))
+    return None
+
+def _debian_packages_impl(rctx):
+    reason = _unpack(rctx)
+    if not reason:
+        for command in rctx.attr.patch_cmds:
+            _execute(rctx, ["bash", "-euc", command])
+    rctx.file(
+        "compatible.bzl",
+        "COMPATIBLE_WITH = {} # {}".format(["@platforms//:incompatible"], reason) if reason else "COMPATIBLE_WITH = []",
+    )
+    rctx.file("BUILD.bazel", rctx.attr.build_file_content)
+
+debian_packages = repository_rule(
+    implementation = _debian_packages_impl,
+    doc = """Files out of pinned Debian packages, below root/.
+
+Where there is no apt there are none: `COMPATIBLE_WITH` of the repository's `compatible.bzl` makes targets, and all that
+depend on them, be skipped. A pin that the mirror no longer serves gives way to the suite's current version, with a note.""",
+    attrs = _ATTRS | {
+        "build_file_content": attr.string(
+            mandatory = True,
+            doc = "The BUILD file of the repository.",
+        ),
+        "patch_cmds": attr.string_list(
+            doc = "Bash commands that change the files.",
+        ),
+    },
+    environ = ["DEBIAN_MIRROR"],
+)
+
+def _use_debian(rctx):
     [python] = [f.basename for f in rctx.path("root/usr/lib").readdir() if f.basename.startswith("python3.")]
     rctx.file("root/usr/bin/python3", _INTERPRETER.replace("PYTHON\"", python + "\""))
+    rctx.report_progress("compiling the standard library")
+    _execute(rctx, [rctx.path(rctx.attr._compile), "root", python])
 
 def _use_host(rctx, reason):
     python = rctx.which("python3")
@@ -101,7 +146,10 @@ def _use_host(rctx, reason):
     rctx.file("root/usr/bin/python3", _HOST_INTERPRETER.replace("REASON", reason).replace("PYTHON", str(python)))
 
 def _debian_python_impl(rctx):
-    reason = _why_not_debian(rctx)
+    if rctx.os.name.startswith("linux") and rctx.os.arch == "amd64":
+        reason = _unpack(rctx)
+    else:
+        reason = "the packages are for Linux on amd64, this is {} on {}".format(rctx.os.name, rctx.os.arch)
     if reason:
         _use_host(rctx, reason)
     else:
@@ -112,20 +160,9 @@ debian_python = repository_rule(
     implementation = _debian_python_impl,
     doc = """A Python toolchain out of pinned Debian packages, the same on every Debian-like amd64 host.
 
-Elsewhere (no apt, another processor) the host's own python3 stands in, with a note. A pin that the mirror no longer serves
-gives way to the suite's current version, with a note.""",
-    attrs = {
-        "lock": attr.label(
-            mandatory = True,
-            allow_single_file = True,
-            doc = "Lines of `name version sha256`, one for each package.",
-        ),
-        "suite": attr.string(
-            mandatory = True,
-            doc = "The Debian suite of the lock, such as trixie.",
-        ),
-        "_apt": attr.label(default = "//tools/apt:apt.sh", allow_single_file = True),
-        "_fetch": attr.label(default = "//bazel/debian:fetch.sh", allow_single_file = True),
+Elsewhere (no apt, another processor) the host's own python3 stands in, with a note.""",
+    attrs = _ATTRS | {
+        "_compile": attr.label(default = "//bazel/debian:compile.sh", allow_single_file = True),
         "_launcher": attr.label(default = "//bazel/python:launcher.sh"),
     },
     environ = ["DEBIAN_MIRROR"],

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# fetch.sh APT_SH LOCK SUITE: unpacks the locked Debian packages into ./root and compiles the standard library there.
+# fetch.sh APT_SH LOCK: unpacks the locked Debian packages into ./root.
 #
 # A mirror serves only current versions. Where a pin is gone the suite's current version is taken, on the strength of
 # Debian's signature alone, and named in ./stale. Exits with 69 where apt knows no Debian mirror.
 set -euo pipefail
 # shellcheck source=tools/apt/apt.sh
 source "$1"
-lock=$2 suite=$3
+lock=$2
 
 apt_mirror >/dev/null || exit 69
-apt_open "$PWD/apt" "$suite"
-mapfile -t names < <(cut -d ' ' -f 1 "$lock")
+apt_open "$PWD/apt" "$(sed -n 's/^suite //p' "$lock")"
+sed '/^suite /d' "$lock" >pins
+mapfile -t names < <(cut -d ' ' -f 1 pins)
 apt-cache "${APT[@]}" madison "${names[@]}" | awk '{ print $1, $3 }' >served
 
 : >stale
@@ -24,7 +25,7 @@ while read -r name version sha256; do
     wanted+=("$name")
     echo "$name $version" >>stale
   fi
-done <"$lock"
+done <pins
 
 mkdir debs
 (cd debs && apt-get "${APT[@]}" download "${wanted[@]}")
@@ -33,10 +34,4 @@ while read -r sha256 prefix; do
 done <sums
 
 apt_unpack "$PWD/root" debs/*.deb
-# Checked by hash, not by time: the bytecode stays valid wherever these files are copied.
-export LC_ALL=C PYTHONHASHSEED=0
-python=$(basename root/usr/lib/python3.*)
-root/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 --library-path root/usr/lib/x86_64-linux-gnu \
-  --argv0 "$PWD/root/usr/bin/$python" "root/usr/bin/$python" -B -I -S \
-  -m compileall -q -f --invalidation-mode unchecked-hash -s root -p / "root/usr/lib/$python"
-rm -rf apt debs served sums
+rm -rf apt debs pins served sums

