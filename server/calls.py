@@ -125,7 +125,11 @@ class Call:
         if isinstance(error, CalculatorError):
             self.context.abort_with_status(statuses.of_error(error))
         is_abort = type(error) is Exception and not error.args and self.status is not grpc.StatusCode.OK
+        # What a generated servicer does for a method that nobody wrote.
+        is_left_out = type(error) is NotImplementedError and self.status is grpc.StatusCode.UNIMPLEMENTED
         is_gone = isinstance(error, grpc.RpcError) and self._is_cancelled
+        if is_left_out:
+            self.context.abort_with_status(statuses.of_error(UnknownMethodError(str(error))))
         if is_abort or is_gone:
             raise error  # grpc's own way to end a servicer that called context.abort, or whose client has left
         crash_id = secrets.token_hex(8)

@@ -102,6 +102,19 @@ def test_a_status_that_a_handler_sets_itself_is_kept(kind: str, serve: Serve, ca
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+def test_a_method_that_a_servicer_leaves_out_is_unimplemented(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def leave_out(_request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        # As a generated servicer has it.
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+    with caplog.at_level(logging.ERROR), pytest.raises(grpc.RpcError) as refused:
+        serve(leave_out).call("unary_unary")
+    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert caplog.messages == []
+
+
 def test_a_call_that_its_client_gave_up_is_logged_as_such(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     ended = threading.Event()
 

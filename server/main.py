@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -11,13 +12,22 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # runs at an awkward moment, and Ctrl+C during the start ends it like any other.
 signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
 
+import grpc  # noqa: E402
+
 from server import config, logs, serving  # noqa: E402
 
 _LOGGER = logging.getLogger("server")
 
 
-def main() -> int:
-    """Run the server; return the exit status: 0 stopped, 1 cannot listen, 2 invalid configuration."""
+def main(add_services: Callable[[grpc.Server], None] = lambda _: None) -> int:
+    """Run the server.
+
+    Args:
+        add_services: adds services to it, beside its own.
+
+    Returns:
+        The exit status: 0 stopped, 1 cannot listen, 2 invalid configuration.
+    """
     try:
         settings = config.read(sys.argv[1:], os.environ)
         logs.configure(settings.log_format, settings.project)
@@ -25,6 +35,7 @@ def main() -> int:
     except (config.ConfigError, serving.ListenError) as error:
         print(f"server: {error}", file=sys.stderr)
         return 2 if isinstance(error, config.ConfigError) else 1
+    add_services(running.server)
     running.server.start()
     _LOGGER.info("Listening on %s", running.address)
 

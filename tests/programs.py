@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,13 +113,13 @@ class Server:
 
 
 @contextmanager
-def serving(*flags: str, **environment: str) -> Iterator[Server]:
+def serving_by(program: Path, *flags: str, **environment: str) -> Iterator[Server]:
     """Start a server as the platform would, wait until it listens, and kill it afterwards if it still runs.
 
     It listens on a free port unless the environment names one.
     """
     process = subprocess.Popen(
-        [SERVER, *flags], env=os.environ | {"PORT": "0"} | environment, stderr=subprocess.PIPE, text=True
+        [program, *flags], env=os.environ | {"PORT": "0"} | environment, stderr=subprocess.PIPE, text=True
     )
     server = Server(process)
     follower = threading.Thread(target=server.follow_log)
@@ -131,3 +131,8 @@ def serving(*flags: str, **environment: str) -> Iterator[Server]:
         process.kill()
         process.wait()
         follower.join()
+
+
+def serving(*flags: str, **environment: str) -> AbstractContextManager[Server]:
+    """Start //server; see `serving_by`."""
+    return serving_by(SERVER, *flags, **environment)

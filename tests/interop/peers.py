@@ -1,0 +1,49 @@
+"""The peers, and how to have one do a case."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import programs
+from tests.interop import grpcio_peer, grpclib_peer
+
+# The flags of each engine of the server: the suite is the same for all.
+ENGINES: dict[str, tuple[str, ...]] = {"stock": ()}
+
+
+class UnsupportedError(Exception):
+    """The peer cannot do the case, whatever the server."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A client that is not ours.
+
+    Attributes:
+        name: its package.
+        run: does a case, by name, against HOST:PORT. It raises UnsupportedError, or anything else if the case fails.
+    """
+
+    name: str
+    run: Callable[[str, str], None]
+
+
+def _run_grpclib(case: str, address: str) -> None:
+    if not hasattr(grpclib_peer, case):
+        raise UnsupportedError(case)
+    grpclib_peer.run(case, address)
+
+
+def _run_grpc_js(case: str, address: str) -> None:
+    modules, contract = (Path(os.environ[name]).absolute() for name in ("NODE_MODULES", "CONTRACT"))
+    script = "tests/interop/grpc_js_peer.js"
+    finished = programs.run([os.environ["NODE"], script, contract.parent.parent, address, case], NODE_PATH=str(modules))
+    assert finished.returncode == 0, finished.stderr
+
+
+PEERS = (
+    Peer("grpcio", grpcio_peer.run),
+    Peer("grpclib", _run_grpclib),
+    Peer("@grpc/grpc-js", _run_grpc_js),
+)

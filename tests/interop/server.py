@@ -1,0 +1,18 @@
+"""The server, with the same flags, that serves the official TestService besides."""
+
+import sys
+
+import grpc
+from interop import test_pb2_grpc
+
+from server import main
+from tests.interop.servicer import TestServicer
+
+
+def _add_test_service(server: grpc.Server) -> None:
+    servicer = TestServicer()  # type: ignore[abstract] # UnimplementedCall is left to the generated base
+    test_pb2_grpc.add_TestServiceServicer_to_server(servicer, server)
+
+
+if __name__ == "__main__":
+    sys.exit(main.main(_add_test_service))
