@@ -11,7 +11,7 @@ import click
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
-from client.commands import OPERANDS, Caller, Number, format_number
+from client.commands import OPERANDS, Caller, Number, format_number, understood
 
 _OPERATIONS = {
     "+": pb.OPERATION_ADD,
@@ -66,9 +66,9 @@ def aggregate(caller: Caller, numbers: tuple[str, ...]) -> None:
     """Print count, sum, mean, variance and range of NUMBERS; of those on standard input if they are "-"."""
     words = _words(sys.stdin) if numbers == ("-",) else iter(numbers)
     reader = _NumberReader(words)
-    with caller.channel() as channel, reader.shown() as batches:
+    with caller.channel() as channel, reader.messages() as messages:
         # However many numbers there are: a deadline would be for reading the input, not for an answer.
-        response = calculator_pb2_grpc.CalculatorStub(channel).Aggregate(batches)
+        response = calculator_pb2_grpc.CalculatorStub(channel).Aggregate(messages)
     reader.check()
     caller.show(response, "\n".join(_lines(response)))
 
@@ -92,23 +92,28 @@ class _NumberReader:
                 self._complaint = f"number {place} is {word!r}, which is not a number"
                 return
 
-    def _messages(self) -> Iterator[pb.AggregateRequest]:
-        numbers = self._numbers()
-        while batch := list(itertools.islice(numbers, _NUMBERS_A_MESSAGE)):
-            yield pb.AggregateRequest(numbers=batch)
-
     @contextmanager
-    def shown(self) -> Iterator[Iterator[pb.AggregateRequest]]:
-        """Give the messages out, with a progress bar on a terminal."""
+    def messages(self) -> Iterator[Iterator[pb.AggregateRequest]]:
+        """Give the numbers out in messages, and show on a terminal how many there were."""
         with click.progressbar(
-            self._messages(), file=sys.stderr, hidden=not sys.stderr.isatty(), label="sending", show_pos=True
-        ) as messages:
-            yield iter(messages)
+            self._numbers(),
+            file=sys.stderr,
+            hidden=not sys.stderr.isatty(),
+            label="numbers",
+            show_pos=True,
+            update_min_steps=_NUMBERS_A_MESSAGE,
+        ) as numbers:
+            yield _messages(iter(numbers))
 
     def check(self) -> None:
         """Fail if there was a word that is no number."""
         if self._complaint:
             raise click.UsageError(self._complaint)
+
+
+def _messages(numbers: Iterator[float]) -> Iterator[pb.AggregateRequest]:
+    while batch := list(itertools.islice(numbers, _NUMBERS_A_MESSAGE)):
+        yield pb.AggregateRequest(numbers=batch)
 
 
 def _lines(response: pb.AggregateResponse) -> Iterator[str]:
@@ -124,20 +129,13 @@ def _lines(response: pb.AggregateResponse) -> Iterator[str]:
 def converse(caller: Caller) -> None:
     """Calculate line by line: "3 + 4" starts anew, "* 2" goes on from the last result. The end of input ends it."""
     with caller.channel() as channel:
-        for response in calculator_pb2_grpc.CalculatorStub(channel).Converse(_operations(sys.stdin)):
+        operations = understood(sys.stdin, _operation, "3 + 4, or * 2 to go on from the last result")
+        for response in calculator_pb2_grpc.CalculatorStub(channel).Converse(operations):
             failure = f"{response.failure.reason}: {response.failure.message}"
             caller.show(response, failure if response.HasField("failure") else format_number(response.result))
 
 
 _LINE = re.compile(r"\s*(?P<first>\S+\s+)?(?P<sign>[-+*/^%])\s+(?P<second>\S+)\s*")
-
-
-def _operations(lines: TextIO) -> Iterator[pb.ConverseRequest]:
-    for line in filter(str.strip, lines):
-        try:
-            yield _operation(line)
-        except ValueError:
-            click.echo(f"Not understood: {line.strip()!r}; write 3 + 4, or * 2 to go on from the last result", err=True)
 
 
 def _operation(line: str) -> pb.ConverseRequest:

@@ -3,9 +3,10 @@
 import json
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import click
 import grpc
@@ -14,6 +15,8 @@ from google.protobuf.message import Message
 
 from client import failures
 from client.channel import connect
+
+T = TypeVar("T")
 
 # An operand may be negative, so what looks like an unknown option is an operand.
 OPERANDS = {"ignore_unknown_options": True}
@@ -98,3 +101,18 @@ class Caller:
 def format_number(value: float) -> str:
     """Write a number with as few digits as tell it from its neighbours, and no more."""
     return repr(value).removesuffix(".0")
+
+
+def understood(lines: Iterable[str], parse: Callable[[str], T], expected: str) -> Iterator[T]:
+    """Give what each line says; tell of a line that says nothing, and go on.
+
+    Args:
+        lines: what a person types, or a file.
+        parse: gives what a line says, or raises ValueError.
+        expected: what a line should have been.
+    """
+    for line in filter(str.strip, lines):
+        try:
+            yield parse(line)
+        except ValueError:
+            click.echo(f"Not understood: {line.strip()!r}; write {expected}", err=True)

@@ -7,7 +7,7 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import click  # noqa: E402
 
-from client import calculator, operations, tutorial  # noqa: E402
+from client import calculator, operations, route_guide, tutorial  # noqa: E402
 from client.channel import DEFAULT_TARGET  # noqa: E402
 from client.commands import Caller, Target  # noqa: E402
 
@@ -45,6 +45,7 @@ for command in (
     calculator.evaluate,
     calculator.aggregate,
     calculator.converse,
+    route_guide.route_guide,
     operations.health,
     operations.list_services,
 ):

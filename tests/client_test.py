@@ -1,6 +1,9 @@
 """The client's command line: what it prints, and what it says when it cannot."""
 
+import os
+import pty
 import socket
+import subprocess
 from subprocess import CompletedProcess
 
 import pytest
@@ -44,6 +47,9 @@ def test_a_result_is_printed_as_the_32_bit_number_it_is(server: programs.Server,
         ("add 2 3 4", "unexpected extra argument"),
         ("multiply 2 3", "No such command 'multiply'"),
         ("add 1e400 3", "'1e400' is out of range: numbers end at 1.7976931348623157e308"),
+        ("route-guide feature 91 0", "91.0 is not in the range -90<=x<=90"),
+        ("route-guide record 1 2 3", "'3' is a latitude without its longitude"),
+        ("route-guide record 1 east", "'east' is not a valid float"),
         ("--timeout 0 add 2 3", "0.0 is not in the range 0<x<=86400"),
         ("--timeout inf add 2 3", "inf is not in the range 0<x<=86400"),
         ("--target= add 2 3", "'' is no HOST:PORT"),
@@ -70,6 +76,19 @@ def test_what_cannot_be_asked_is_refused_with_status_2(server: programs.Server, 
         (["aggregate"], "count     0\nsum       0"),
         (["health"], "SERVING"),
         (["health", "calculator.v1.Calculator"], "SERVING"),
+        (
+            ["route-guide", "feature", "40.9146138", "-74.6188906"],
+            "40.9146138 -74.6188906  Berkshire Valley Management Area Trail, Jefferson, NJ, USA",
+        ),
+        (["route-guide", "feature", "0", "-1e-7"], "0.0000000 -0.0000001  (nothing known here)"),
+        (
+            ["route-guide", "features", "40.91", "-74.62", "40.92", "-74.61"],
+            "40.9146138 -74.6188906  Berkshire Valley Management Area Trail, Jefferson, NJ, USA",
+        ),
+        (
+            ["route-guide", "record", "40.7838351", "-74.6143763", "40.9146138", "-74.6188906", "0", "0"],
+            "points    3\nfeatures  2\ndistance  8736397 m\ntime      0 s",
+        ),
         (["--json", "calc", "7", "/", "2"], '{"result": 3.5}'),
         (["--json", "calc", "1", "-", "1"], '{"result": 0.0}'),
         (["--json", "add", "0.1", "0.2"], '{"result": 0.3}'),
@@ -104,10 +123,57 @@ def test_an_answer_that_is_an_error_is_one_line_and_status_1(
     assert finished.stderr.count("\n") == 1
 
 
-def test_aggregate_reads_any_number_of_numbers_from_standard_input(server: programs.Server) -> None:
-    numbers = "\n".join(str(number) for number in range(1, 100_001))
-    finished = _client(server, "aggregate", "-", standard_input=numbers)
-    assert finished.stdout.splitlines()[:3] == ["count     100000", "sum       5000050000", "mean      50000.5"]
+def _aggregate(server: programs.Server, count: int) -> tuple[list[str], int]:
+    """Have the client aggregate the numbers from 1; return what it prints, and its largest size in kB."""
+    with subprocess.Popen(
+        [programs.CLIENT, "--target", server.address, "aggregate", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as client:
+        assert client.stdin
+        assert client.stdout
+        with client.stdin as numbers:
+            numbers.writelines(f"{number}\n" for number in range(1, count + 1))
+        printed = client.stdout.read().splitlines()
+        _, client.returncode, usage = os.wait4(client.pid, 0)
+    return printed, usage.ru_maxrss
+
+
+def test_aggregate_reads_a_million_numbers_from_standard_input_in_constant_memory_on_both_sides(
+    server: programs.Server,
+) -> None:
+    _, client_before = _aggregate(server, 10_000)
+    server_before = server.memory("VmHWM")
+    printed, client_after = _aggregate(server, 1_000_000)
+    assert printed == [
+        "count     1000000",
+        "sum       500000500000",
+        "mean      500000.5",
+        "variance  83333333333.25",
+        "minimum   1",
+        "maximum   1000000",
+    ]
+    # The numbers alone, as objects, would be 32 MB.
+    assert client_after - client_before < 16_000
+    assert server.memory("VmHWM") - server_before < 16_000
+
+
+def test_aggregate_shows_its_progress_on_a_terminal(server: programs.Server) -> None:
+    terminal, standard_error = pty.openpty()
+    with os.fdopen(terminal, "rb", buffering=0) as screen:
+        client = subprocess.Popen(
+            [programs.CLIENT, "--target", server.address, "aggregate", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=standard_error,
+            text=True,
+        )
+        os.close(standard_error)
+        client.communicate("1\n" * 100_000, timeout=programs.PATIENCE_SECONDS)
+        shown = screen.read(100_000).decode()
+    assert "numbers" in shown
+    assert "5000" in shown
 
 
 def test_aggregate_says_which_word_is_no_number(server: programs.Server) -> None:
@@ -120,6 +186,13 @@ def test_converse_answers_line_by_line_and_remembers(server: programs.Server) ->
     finished = _client(server, "converse", standard_input="3 + 4\n* 2\n\n/ 0\nwhat?\n- 1\n-1 - -1")
     assert finished.stdout.splitlines() == ["7", "14", "DIVISION_BY_ZERO: 14 / 0 divides by zero", "13", "0"]
     assert finished.stderr == "Not understood: 'what?'; write 3 + 4, or * 2 to go on from the last result\n"
+
+
+def test_a_chat_prints_the_notes_left_before_and_says_what_it_did_not_understand(server: programs.Server) -> None:
+    finished = _client(server, "route-guide", "chat", standard_input="1 2 hello\n91 2 x\nhello\n1 2 hello again \n")
+    assert finished.stdout == "1.0000000 2.0000000  hello\n"
+    expected = "write a latitude, a longitude and a message"
+    assert finished.stderr == f"Not understood: '91 2 x'; {expected}\nNot understood: 'hello'; {expected}\n"
 
 
 def test_list_shows_every_service_and_method(server: programs.Server) -> None:

@@ -1,8 +1,6 @@
 """What whoever operates the server relies on: health, reflection, limits, the access log."""
 
 import json
-import re
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -71,15 +69,10 @@ def test_who_watches_the_health_takes_no_room_from_calls_and_is_logged_too() -> 
         watches = [_health(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30) for _ in range(20)]
         for watch in watches:
             assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
-        assert _threads(server) < 20
+        assert server.threads < 20
         assert OpenCall(channel).add_one() == 2
         watches[0].cancel()
         server.wait_for_log("/grpc.health.v1.Health/Watch CANCELLED")
-
-
-def _threads(server: programs.Server) -> int:
-    [line] = re.findall(r"Threads:\s+(\d+)", Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii"))
-    return int(line)
 
 
 def test_a_call_longer_than_the_maximal_deadline_is_ended_and_makes_room_for_another() -> None:

@@ -84,6 +84,22 @@ class Server:
         """HOST:PORT for a client on this machine."""
         return f"localhost:{self.port}"
 
+    def memory(self, kind: str) -> int:
+        """Read one of the process's sizes in kB, such as VmHWM (https://man7.org/linux/man-pages/man5/proc.5.html)."""
+        return self._status(kind)
+
+    @property
+    def threads(self) -> int:
+        """How many threads the process has."""
+        return self._status("Threads")
+
+    def _status(self, key: str) -> int:
+        for line in Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii").splitlines():
+            name, _, value = line.partition(":")
+            if name == key:
+                return int(value.split()[0])
+        raise KeyError(key)
+
     def wait_for_log(self, text: str) -> str:
         """Wait for a log line that contains a text, and return it.
 

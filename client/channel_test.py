@@ -1,0 +1,103 @@
+"""Channels as a library: credentials, and what is tried again."""
+
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from typing import Any
+
+import grpc
+import pytest
+from calculator.v1 import calculator_pb2 as pb
+from calculator.v1 import calculator_pb2_grpc
+
+from client.channel import connect
+
+REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD)
+
+
+class Servicer(calculator_pb2_grpc.CalculatorServicer):
+    """Does for each attempt at Calculate what the test says."""
+
+    def __init__(self) -> None:
+        self.calculate: Callable[[grpc.ServicerContext], None] = lambda _: None
+
+    def Calculate(self, request: pb.CalculateRequest, context: grpc.ServicerContext) -> pb.CalculateResponse:
+        self.calculate(context)
+        return pb.CalculateResponse(result=5)
+
+    def Aggregate(self, request_iterator: Any, context: grpc.ServicerContext) -> pb.AggregateResponse:  # noqa: ANN401
+        self.calculate(context)
+        return pb.AggregateResponse()
+
+
+Serve = Callable[..., str]
+
+
+@pytest.fixture
+def servicer() -> Servicer:
+    return Servicer()  # type: ignore[abstract] # the methods that no test calls
+
+
+@pytest.fixture
+def serve(servicer: Servicer) -> Iterator[Serve]:
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+
+    def start(credentials: grpc.ServerCredentials | None = None) -> str:
+        address = "localhost:0"
+        port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+        calculator_pb2_grpc.add_CalculatorServicer_to_server(servicer, server)
+        server.start()
+        return f"localhost:{port}"
+
+    yield start
+    server.stop(grace=None).wait()
+
+
+def test_a_call_carries_the_token_of_the_channels_credentials(servicer: Servicer, serve: Serve) -> None:
+    seen: list[dict[str, str | bytes]] = []
+    servicer.calculate = lambda context: seen.append(dict(context.invocation_metadata()))
+    # Trusted because both ends are on this machine; gRPC sends no token in plaintext.
+    target = serve(grpc.local_server_credentials())
+    credentials = grpc.composite_channel_credentials(
+        grpc.local_channel_credentials(), grpc.access_token_call_credentials("a-token")
+    )
+    with connect(target, credentials) as channel:
+        assert calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=10).result == 5
+    assert seen[0]["authorization"] == "Bearer a-token"
+
+
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"])
+def test_what_a_busy_or_stopping_server_refuses_is_tried_again(servicer: Servicer, serve: Serve, code: str) -> None:
+    attempts = iter([True, True, False])
+
+    def refuse_twice(context: grpc.ServicerContext) -> None:
+        if next(attempts):
+            context.abort(grpc.StatusCode[code], "later")
+
+    servicer.calculate = refuse_twice
+    with connect(serve()) as channel:
+        assert calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=10).result == 5
+
+
+def _refusals(servicer: Servicer, code: grpc.StatusCode) -> list[grpc.StatusCode]:
+    seen: list[grpc.StatusCode] = []
+
+    def refuse(context: grpc.ServicerContext) -> None:
+        seen.append(code)
+        context.abort(code, "no")
+
+    servicer.calculate = refuse
+    return seen
+
+
+def test_what_is_wrong_is_not_tried_again(servicer: Servicer, serve: Serve) -> None:
+    refusals = _refusals(servicer, grpc.StatusCode.INVALID_ARGUMENT)
+    with connect(serve()) as channel, pytest.raises(grpc.RpcError):
+        calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=10)
+    assert len(refusals) == 1
+
+
+def test_a_stream_that_the_client_sends_is_not_tried_again(servicer: Servicer, serve: Serve) -> None:
+    refusals = _refusals(servicer, grpc.StatusCode.UNAVAILABLE)
+    with connect(serve()) as channel, pytest.raises(grpc.RpcError):
+        calculator_pb2_grpc.CalculatorStub(channel).Aggregate(iter([pb.AggregateRequest()]), timeout=10)
+    assert len(refusals) == 1

@@ -1,0 +1,97 @@
+"""RouteGuide: route-guide feature, features, record, chat."""
+
+import sys
+
+import click
+from routeguide import route_guide_pb2 as pb
+from routeguide import route_guide_pb2_grpc
+
+from client.commands import OPERANDS, Caller, understood
+
+_UNITS_A_DEGREE = 10_000_000  # the contract's
+_LATITUDES = click.FloatRange(-90, 90)
+_LONGITUDES = click.FloatRange(-180, 180)
+
+
+def _point(latitude: float, longitude: float) -> pb.Point:
+    return pb.Point(latitude=round(latitude * _UNITS_A_DEGREE), longitude=round(longitude * _UNITS_A_DEGREE))
+
+
+def _places(context: click.Context, parameter: click.Parameter, words: tuple[str, ...]) -> list[pb.Point]:
+    if len(words) % 2:
+        raise click.BadParameter(f"{words[-1]!r} is a latitude without its longitude", context, parameter)
+    return [
+        _point(_LATITUDES(latitude, parameter, context), _LONGITUDES(longitude, parameter, context))
+        for latitude, longitude in zip(words[::2], words[1::2], strict=True)
+    ]
+
+
+def _degrees(point: pb.Point) -> str:
+    return f"{point.latitude / _UNITS_A_DEGREE:.7f} {point.longitude / _UNITS_A_DEGREE:.7f}"
+
+
+def _show_feature(caller: Caller, feature: pb.Feature) -> None:
+    caller.show(feature, f"{_degrees(feature.location)}  {feature.name or '(nothing known here)'}")
+
+
+@click.group("route-guide")
+def route_guide() -> None:
+    """Ask after features and routes. Places are degrees: a latitude and a longitude."""
+
+
+@route_guide.command(context_settings=OPERANDS)
+@click.argument("latitude", type=_LATITUDES)
+@click.argument("longitude", type=_LONGITUDES)
+@click.pass_obj
+def feature(caller: Caller, latitude: float, longitude: float) -> None:
+    """Print the feature at a place."""
+    with caller.channel() as channel:
+        stub = route_guide_pb2_grpc.RouteGuideStub(channel)
+        _show_feature(caller, stub.GetFeature(_point(latitude, longitude), timeout=caller.timeout))
+
+
+@route_guide.command(context_settings=OPERANDS)
+@click.argument("south", type=_LATITUDES)
+@click.argument("west", type=_LONGITUDES)
+@click.argument("north", type=_LATITUDES)
+@click.argument("east", type=_LONGITUDES)
+@click.pass_obj
+def features(caller: Caller, south: float, west: float, north: float, east: float) -> None:
+    """Print the features of a rectangle."""
+    rectangle = pb.Rectangle(lo=_point(south, west), hi=_point(north, east))
+    with caller.channel() as channel:
+        for found in route_guide_pb2_grpc.RouteGuideStub(channel).ListFeatures(rectangle, timeout=caller.timeout):
+            _show_feature(caller, found)
+
+
+@route_guide.command(context_settings=OPERANDS)
+@click.argument("places", nargs=-1, metavar="LATITUDE LONGITUDE ...", callback=_places)
+@click.pass_obj
+def record(caller: Caller, places: list[pb.Point]) -> None:
+    """Print what is to be said of the route from place to place."""
+    with caller.channel() as channel:
+        summary = route_guide_pb2_grpc.RouteGuideStub(channel).RecordRoute(iter(places))
+    caller.show(
+        summary,
+        f"points    {summary.point_count}\nfeatures  {summary.feature_count}\n"
+        f"distance  {summary.distance} m\ntime      {summary.elapsed_time} s",
+    )
+
+
+@route_guide.command()
+@click.pass_obj
+def chat(caller: Caller) -> None:
+    """Leave a note with each line, such as "40.7 -74 hello", and print those left at the same place before."""
+    with caller.channel() as channel:
+        notes = understood(sys.stdin, _note, "a latitude, a longitude and a message")
+        for note in route_guide_pb2_grpc.RouteGuideStub(channel).RouteChat(notes):
+            caller.show(note, f"{_degrees(note.location)}  {note.message}")
+
+
+def _note(line: str) -> pb.RouteNote:
+    latitude, longitude, message = line.split(maxsplit=2)
+    try:
+        place = _point(_LATITUDES(latitude, None, None), _LONGITUDES(longitude, None, None))
+    except click.BadParameter as error:
+        raise ValueError(line) from error
+    return pb.RouteNote(location=place, message=message.rstrip("\n"))
