@@ -1,4 +1,4 @@
-"""The commands that README.md shows do what it says, and every target that the documents name exists."""
+"""The commands that README.md and docs/ show do what they say, and every target that the documents name exists."""
 
 import os
 import re
@@ -14,7 +14,9 @@ import pytest
 from tests import programs
 
 README = Path("README.md").read_text(encoding="utf-8")
-CONTRIBUTING = Path("CONTRIBUTING.md").read_text(encoding="utf-8")
+DOCUMENTS = "\n".join(
+    path.read_text(encoding="utf-8") for folder in (Path(), Path("docs")) for path in sorted(folder.glob("*.md"))
+)
 
 
 @dataclass
@@ -26,7 +28,7 @@ class Session:
 
 
 def _sessions() -> Iterator[Session]:
-    for block in re.findall(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL):
+    for block in re.findall(r"^```console\n(.*?)^```", DOCUMENTS, re.MULTILINE | re.DOTALL):
         for session in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = session.partition("\n")
             yield Session(shlex.split(command), output)
@@ -49,6 +51,7 @@ def test_no_console_block_shows_a_command_that_is_not_tested_here() -> None:
         *_sessions_of("./bazelw", "run", "//client", "--"),
         *_sessions_of("./bazelw", "test", "//..."),
         *_sessions_of("grpcurl"),
+        *_sessions_of("env"),
     ]
     assert [session.command for session in _sessions() if session not in tested] == []
 
@@ -61,17 +64,48 @@ def test_the_server_says_what_is_shown(server: programs.Server) -> None:
     assert [re.sub(time, "", line) for line in server.log[:1]] == [shown]
 
 
+@pytest.mark.parametrize("session", _sessions_of("env"), ids=lambda s: shlex.join(s.command))
+def test_the_server_takes_the_environment_that_is_shown(session: Session) -> None:
+    *variables, bazelw, run, target = session.command[1:]
+    assert (bazelw, run, target) == ("./bazelw", "run", "//server")
+    with programs.serving(**dict(variable.split("=", 1) for variable in variables)) as running:
+        assert running.port
+
+
 @pytest.mark.parametrize("session", _sessions_of("./bazelw", "run", "//client"), ids=lambda s: shlex.join(s.command))
 def test_the_client_prints_what_is_shown(server: programs.Server, session: Session) -> None:
     finished = programs.run([programs.CLIENT, "--target", server.address, *session.command[4:]])
     assert finished.stdout + finished.stderr == session.output
 
 
-def test_grpcurl_prints_what_is_shown(server: programs.Server) -> None:
-    [session] = _sessions_of("grpcurl")
+@pytest.mark.parametrize("session", _sessions_of("grpcurl"), ids=lambda s: shlex.join(s.command))
+def test_grpcurl_prints_what_is_shown(server: programs.Server, session: Session) -> None:
     arguments = [word.replace("localhost:50051", server.address) for word in session.command[1:]]
     finished = programs.run([programs.grpcurl(), *arguments], folder="proto")
     assert finished.stdout + finished.stderr == session.output
+
+
+LIBRARY = """
+import calculator.v1.calculator_pb2 as pb
+from calculator.v1 import calculator_pb2_grpc
+from client.channel import connect
+
+"""
+
+
+def test_a_program_calls_the_server_as_is_shown(server: programs.Server) -> None:
+    [example] = re.findall(r"^```python\n(with .*?)^```", README, re.MULTILINE | re.DOTALL)
+    program = LIBRARY + example.replace("localhost:50051", server.address)
+    called = programs.run([sys.executable, "-c", program], PYTHONPATH=os.pathsep.join([str(Path.cwd()), *sys.path]))
+    assert (called.stdout, called.stderr) == ("42.0\n", "")
+
+
+def test_the_limits_are_those_that_the_server_says_it_has() -> None:
+    rows = re.findall(r"^\| `(--[\w-]+)` \| (\d+)", DOCUMENTS, re.MULTILINE)
+    text = " ".join(programs.run([programs.SERVER, "--help"]).stdout.split())
+    assert len(rows) > 5
+    for flag, default in rows:
+        assert re.search(rf"{flag} [A-Z]+ [^\]]*\[default: {default}\]", text), flag
 
 
 def test_no_figure_is_left_to_be_measured() -> None:
@@ -86,7 +120,7 @@ def test_continuous_integration_runs_the_test_command_that_is_shown() -> None:
 
 def test_every_target_that_is_named_exists() -> None:
     # Not those in quotes, which are part of an example, nor the addresses of pages.
-    for package, name in re.findall(r"""(?<![\w:"])//(\w[\w/]*)(?::(\w+))?""", README + CONTRIBUTING):
+    for package, name in re.findall(r"""(?<![\w:"])//(\w[\w/]*)(?::(\w+))?""", DOCUMENTS):
         build = Path(package, "BUILD.bazel").read_text(encoding="utf-8")
         assert f'name = "{name or Path(package).name}"' in build, f"//{package}:{name}"
 
