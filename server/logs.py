@@ -39,7 +39,9 @@ class _TextFormatter(logging.Formatter):
         trace = _TRACE.get()
         if trace:
             unsaid["trace"] = trace.trace_id
-        return " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in unsaid.items())])
+        line = " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in unsaid.items())])
+        # Clients make up the names of methods: what would begin a line of their own, or move the cursor, is escaped.
+        return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
 
 
 class _JsonFormatter(logging.Formatter):
