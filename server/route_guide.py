@@ -10,11 +10,16 @@ from routeguide import route_guide_pb2 as pb
 from routeguide import route_guide_pb2_grpc
 
 from server import geography
+from server.errors import ResultOverflowError, TooMuchError
 from server.geography import Place
 
-# What is kept of the notes: so many places, and at each the newest so many. A server that forgot nothing would run out.
+# What is kept of the notes: so many places, at each the newest so many, none longer than this, in bytes. A server that
+# forgot nothing would run out.
 _MAX_PLACES = 1000
 _MAX_NOTES_A_PLACE = 100
+_MAX_NOTE_BYTES = 1000
+
+_LONGEST_ROUTE_METRES = 2**31 - 1
 
 
 def _place(point: pb.Point) -> Place:
@@ -33,7 +38,13 @@ class _Notes:
         self._by_place: dict[Place, deque[pb.RouteNote]] = {}
 
     def exchange(self, note: pb.RouteNote) -> list[pb.RouteNote]:
-        """Return what was left at a note's place before, and leave it there."""
+        """Return what was left at a note's place before, and leave it there.
+
+        Raises:
+            TooMuchError: it is longer than a note may be.
+        """
+        if note.ByteSize() > _MAX_NOTE_BYTES:
+            raise TooMuchError(f"the note has {note.ByteSize()} bytes; accepted: {_MAX_NOTE_BYTES}", field="message")
         place = _place(note.location)
         with self._lock:
             # Taken out and put back, a place is the newest of all; the oldest goes where there are too many.
@@ -76,6 +87,8 @@ class RouteGuideServicer(route_guide_pb2_grpc.RouteGuideServicer):
             distance += geography.distance(last, place) if last else 0
             last = place
         elapsed = time.monotonic() - began
+        if distance > _LONGEST_ROUTE_METRES:
+            raise ResultOverflowError(f"the route is longer than {_LONGEST_ROUTE_METRES} m")
         return pb.RouteSummary(
             point_count=points, feature_count=named, distance=int(distance), elapsed_time=int(elapsed)
         )

@@ -79,3 +79,20 @@ def test_only_the_newest_notes_of_a_place_are_kept(stub: route_guide_pb2_grpc.Ro
     list(stub.RouteChat(iter(left), timeout=programs.PATIENCE_SECONDS))
     answer = list(stub.RouteChat(iter(left[:1]), timeout=programs.PATIENCE_SECONDS))
     assert [note.message for note in answer] == [str(number) for number in range(50, 150)]
+
+
+def test_a_route_longer_than_an_answer_can_say_is_out_of_range(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+    ends = [pb.Point(), pb.Point(longitude=1800000000)]  # half around the Earth
+    assert stub.RecordRoute(iter(ends * 50), timeout=10).distance == pytest.approx(99 * 20_015_087, abs=99)
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.RecordRoute(iter(ends * 60), timeout=10)
+    assert refused.value.code() == grpc.StatusCode.OUT_OF_RANGE
+
+
+def test_a_note_too_long_to_keep_is_refused(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+    place = pb.Point(latitude=8, longitude=8)
+    fits, too_long = (pb.RouteNote(message="x" * length, location=place) for length in (990, 1000))
+    assert list(stub.RouteChat(iter([fits, fits]), timeout=10)) == [fits]
+    with pytest.raises(grpc.RpcError) as refused:
+        list(stub.RouteChat(iter([too_long]), timeout=10))
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
