@@ -1,0 +1,473 @@
+"""Peers that mean harm, or are broken: the server refuses them, serves everybody else, and keeps nothing of them."""
+
+import contextlib
+import gzip
+import io
+import random
+import re
+import ssl
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import grpc
+import pytest
+from calculator.v1 import calculator_pb2 as pb
+from hpack import Encoder
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    ExtensionFrame,
+    Frame,
+    HeadersFrame,
+    PingFrame,
+    PriorityFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import programs, served
+from tests.raw_peer import RawPeer, connected, frame_bytes, prefixed, request_headers, silent
+
+MEGABYTE = 2**20
+
+CALCULATE = "/calculator.v1.Calculator/Calculate"
+EVALUATE = "/calculator.v1.Calculator/Evaluate"
+AGGREGATE = "/calculator.v1.Calculator/Aggregate"
+CONVERSE = "/calculator.v1.Calculator/Converse"
+HEALTH = "/grpc.health.v1.Health/Check"
+
+ADD = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3).SerializeToString()
+FIVE = pb.CalculateResponse(result=5).SerializeToString()
+
+# Five hundred steps, each of which says what is left: half a megabyte.
+LONGEST_SUM = pb.EvaluateRequest(expression="10" + "+1" * 499).SerializeToString()
+
+OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 0, 3, 8, 12, 13, 14
+
+HEADERS, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION = 1, 4, 6, 8, 9
+END_HEADERS = 4
+CANCEL, ENHANCE_YOUR_CALM = 8, 11
+
+MAX_CALLS = 20
+# A pool keeps the threads that it once needed: one for each call admitted, 64 for those to be refused; and there are
+# those of the main program, of health and deadlines, and grpc's own, as many as it finds useful.
+MOST_THREADS = MAX_CALLS + 64 + 24
+# grpc lets a call have 16 MB of headers, which take some six times that, and the allocator gives little of it back: the
+# next flood fills it again. What grows with the length of a flood would be far beyond this.
+MOST_GROWTH_BYTES = 192 * MEGABYTE
+
+
+def _descriptors(server: programs.Server) -> int:
+    return sum(1 for _ in Path(f"/proc/{server.process.pid}/fd").iterdir())
+
+
+def _status(server: programs.Server, field: str) -> int:
+    """Return a number of the process: VmRSS and VmHWM, the memory it has and has had at most, in bytes, or Threads."""
+    lines = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii").splitlines()
+    [[number, *unit]] = [line.split()[1:] for line in lines if line.startswith(f"{field}:")]
+    return int(number) * (1024 if unit else 1)
+
+
+def _assert_others_are_served(server: programs.Server) -> None:
+    with connected(server.port) as peer:
+        answer = peer.call(CALCULATE, ADD)
+    assert (answer.status, answer.messages) == (OK, [(False, FIVE)])
+    with grpc.insecure_channel(server.address) as channel:
+        assert programs.call(channel, CALCULATE, ADD) == FIVE
+
+
+def _is_served(server: programs.Server) -> bool:
+    """Tell whether a call is answered now; a server that has too much to do may refuse it."""
+    with connected(server.port) as peer:
+        return peer.call(CALCULATE, ADD).status == OK
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[programs.Server]:
+    with programs.serving(f"--max-concurrent-calls={MAX_CALLS}") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def unused(server: programs.Server) -> dict[str, int]:
+    """What the server has when it has answered calls and nobody is connected."""
+    descriptors = _descriptors(server)
+    _assert_others_are_served(server)
+    return {"descriptors": descriptors, "VmRSS": _status(server, "VmRSS")}
+
+
+@pytest.fixture(autouse=True)
+def _unharmed(server: programs.Server, unused: dict[str, int], request: pytest.FixtureRequest) -> Iterator[None]:
+    """See to it after each test that the server is none the worse for it."""
+    logged = len(server.log)
+    yield
+    _assert_others_are_served(server)
+    assert server.process.poll() is None
+    programs.eventually(lambda: _descriptors(server) <= unused["descriptors"])
+    assert _status(server, "Threads") <= MOST_THREADS
+    assert _status(server, "VmRSS") - unused["VmRSS"] < MOST_GROWTH_BYTES
+    with connected(server.port) as peer:
+        peer.call(f"/after/{id(request)}")
+    server.wait_for_log(f"/after/{id(request)}")  # whatever the test had it write is there now
+    assert not [line for line in server.log[logged:] if "Traceback" in line or "crashed" in line]
+
+
+# What is not HTTP/2, or breaks it.
+
+
+def _client_hello() -> bytes:
+    sent = ssl.MemoryBIO()
+    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), sent, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return sent.read()
+
+
+@pytest.mark.parametrize(
+    "first_words",
+    [b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", _client_hello(), random.Random(1).randbytes(5000), bytes(5000)],
+    ids=["http1", "tls", "noise", "zeros"],
+)
+def test_who_does_not_speak_http2_is_hung_up_on(server: programs.Server, first_words: bytes) -> None:
+    with silent(server.port) as peer:
+        peer.send_bytes(first_words)
+        assert peer.is_hung_up_on()
+
+
+@pytest.mark.parametrize("size", [16385, 100_000])
+def test_a_frame_larger_than_the_server_said_breaks_the_connection(server: programs.Server, size: int) -> None:
+    with connected(server.port) as peer:
+        stream = peer.begin(CALCULATE)
+        peer.send_data(stream, bytes(size))
+        assert peer.read(stream).status == UNAVAILABLE
+        assert peer.is_hung_up_on()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        frame_bytes(HEADERS, END_HEADERS, 1, b"\xff" * 20),
+        frame_bytes(SETTINGS, 0, 0, b"five!"),
+        frame_bytes(SETTINGS, 0, 0, b"\0\4\xff\xff\xff\xff"),
+        frame_bytes(PING, 0, 0, b"not eight"),
+        frame_bytes(WINDOW_UPDATE, 0, 0, bytes(4)),
+        frame_bytes(CONTINUATION, END_HEADERS, 1, b"of nothing"),
+    ],
+    ids=["headers", "settings", "window_size", "ping", "window", "continuation"],
+)
+def test_a_frame_that_http2_forbids_breaks_the_connection(server: programs.Server, frame: bytes) -> None:
+    with connected(server.port) as peer:
+        peer.send_bytes(frame)
+        assert peer.is_hung_up_on()
+
+
+def _noise() -> st.SearchStrategy[bytes]:
+    """Return frames of any type with any flags, mixed with those of an honest call."""
+    headers = Encoder().encode(request_headers(CONVERSE))
+    honest: list[Frame] = [
+        HeadersFrame(1, headers, flags=["END_HEADERS"]),
+        DataFrame(1, prefixed(b"")),
+        RstStreamFrame(1),
+    ]
+    octets = st.integers(0, 255)
+
+    made_up = st.builds(
+        frame_bytes, st.integers(0, 9) | octets, octets, st.integers(0, 5) | st.just(2**32 - 1), st.binary(max_size=50)
+    )
+    return st.lists(st.sampled_from([each.serialize() for each in honest]) | made_up, max_size=10).map(b"".join)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(noise=_noise())
+def test_no_frames_whatever_stop_the_server(server: programs.Server, noise: bytes) -> None:
+    with connected(server.port) as peer, connected(server.port) as other:
+        peer.send_bytes(noise)
+        assert other.call(CALCULATE, ADD).messages == [(False, FIVE)]
+
+
+# Too much of what is allowed.
+
+
+def _flood(peer: RawPeer, frames: Iterable[Frame], times: int) -> None:
+    data = b"".join(frame.serialize() for frame in frames)
+    for _ in range(times):
+        if not peer.send_bytes(data):
+            return
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        SettingsFrame(0, settings={SettingsFrame.INITIAL_WINDOW_SIZE: 70_000}),
+        PriorityFrame(1, stream_weight=3),
+        WindowUpdateFrame(1, window_increment=1),
+        DataFrame(1),
+        ExtensionFrame(type=200, stream_id=1, body=b"grease"),
+        RstStreamFrame(1, error_code=CANCEL),
+    ],
+    ids=["settings", "priority", "window", "data", "extension", "reset"],
+)
+def test_a_flood_of_frames_stops_nobody_else(server: programs.Server, frame: Frame) -> None:
+    with connected(server.port) as peer:
+        peer.begin(CONVERSE)
+        _flood(peer, [frame] * 1000, times=50)
+        _assert_others_are_served(server)
+
+
+def test_who_pings_without_end_is_told_to_calm_down_and_hung_up_on(server: programs.Server) -> None:
+    with connected(server.port) as peer:
+        _flood(peer, [PingFrame(0, b"are you?")] * 1000, times=20)
+        answer = peer.read(stream=0)
+        assert (answer.goaway, answer.closed) == (ENHANCE_YOUR_CALM, True)
+
+
+def test_two_thousand_calls_begun_and_reset_stop_others_for_a_moment_at_most(server: programs.Server) -> None:
+    with connected(server.port) as peer:
+        for _ in range(2000):
+            peer.send(RstStreamFrame(peer.begin(CALCULATE), error_code=CANCEL))
+        programs.eventually(lambda: _is_served(server))
+
+
+def test_two_thousand_calls_made_and_reset_stop_others_for_a_moment_at_most(server: programs.Server) -> None:
+    with connected(server.port) as peer:
+        for _ in range(2000):
+            stream = peer.begin(CALCULATE)
+            peer.send(DataFrame(stream, prefixed(ADD), flags=["END_STREAM"]), RstStreamFrame(stream, error_code=CANCEL))
+        programs.eventually(lambda: _is_served(server))
+
+
+def _header_frames(peer: RawPeer, stream: int, megabytes: int) -> list[Frame]:
+    """Return the HEADERS and CONTINUATIONs of a call, without an end."""
+    frames: list[Frame] = [HeadersFrame(stream, peer.header_block(request_headers(CONVERSE)))]
+    frames += [
+        ContinuationFrame(
+            stream,
+            peer.header_block((f"x-{mega}-{kilo}", "x" * 1000) for kilo in range(n, n + 15)),
+        )
+        for mega in range(megabytes)
+        for n in range(0, 1000, 15)
+    ]
+    return frames
+
+
+def test_headers_far_beyond_the_limit_are_refused(server: programs.Server) -> None:
+    with connected(server.port) as peer:
+        stream = peer.new_stream()
+        peer.send(*_header_frames(peer, stream, megabytes=20), ContinuationFrame(stream, flags=["END_HEADERS"]))
+        assert peer.read(stream).status == RESOURCE_EXHAUSTED
+
+
+def test_headers_without_end_fill_no_memory_and_stop_nobody_else(
+    server: programs.Server, unused: dict[str, int]
+) -> None:
+    with connected(server.port) as peer:
+        first, *more = _header_frames(peer, peer.new_stream(), megabytes=1)
+        peer.send(first)
+        _flood(peer, more, times=400)
+        _assert_others_are_served(server)
+        assert _status(server, "VmHWM") - unused["VmRSS"] < MOST_GROWTH_BYTES
+
+
+def test_headers_that_go_on_with_nothing_are_reset(server: programs.Server) -> None:
+    with connected(server.port) as peer:
+        stream = peer.new_stream()
+        peer.send(HeadersFrame(stream, peer.header_block(request_headers(CONVERSE))))
+        _flood(peer, [ContinuationFrame(stream)] * 1000, times=10)
+        assert peer.read(stream).reset is not None
+
+
+# Who is slow, or says nothing.
+
+
+def test_who_leaves_no_room_for_answers_stops_nobody_else(server: programs.Server) -> None:
+    with connected(server.port, {SettingsFrame.INITIAL_WINDOW_SIZE: 0}) as peer:
+        for path, request in [(EVALUATE, LONGEST_SUM), (CONVERSE, b"")] * (MAX_CALLS // 4):
+            peer.send_data(peer.begin(path), prefixed(request))
+        _assert_others_are_served(server)
+
+
+def test_who_leaves_no_room_for_answers_does_not_keep_the_server_from_ending() -> None:
+    with (
+        programs.serving("--shutdown-grace=0.5") as server,
+        connected(server.port, {SettingsFrame.INITIAL_WINDOW_SIZE: 0}) as peer,
+    ):
+        stream = peer.begin(EVALUATE)
+        peer.send_data(stream, prefixed(LONGEST_SUM))
+        assert any(isinstance(frame, HeadersFrame) for frame in peer.frames())  # the call has begun
+        began = time.monotonic()
+        server.process.terminate()
+        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+        assert 0.5 <= time.monotonic() - began < 5
+        assert peer.read(stream).status == UNAVAILABLE
+
+
+def test_who_reads_a_few_bytes_at_a_time_gets_the_whole_answer(server: programs.Server) -> None:
+    with connected(server.port, {SettingsFrame.INITIAL_WINDOW_SIZE: 500}) as peer:
+        stream = peer.begin(EVALUATE)
+        peer.send_data(stream, prefixed(LONGEST_SUM))
+        _assert_others_are_served(server)
+        answer = peer.read(stream)
+    assert (answer.status, len(answer.messages)) == (OK, 500)
+
+
+def test_who_sends_a_byte_at_a_time_is_answered_all_the_same(server: programs.Server) -> None:
+    with connected(server.port) as peer:
+        stream = peer.begin(CALCULATE)
+        for byte in prefixed(ADD):
+            peer.send_data(stream, bytes([byte]), end_stream=False)
+        peer.send_data(stream)
+        assert peer.read(stream).messages == [(False, FIVE)]
+
+
+def test_who_connects_and_says_nothing_stops_nobody_else(server: programs.Server) -> None:
+    with ExitStack() as connections:
+        for opened in [silent, connected] * 100:
+            connections.enter_context(opened(server.port))
+        _assert_others_are_served(server)
+
+
+@pytest.mark.parametrize("path", [CALCULATE, EVALUATE, AGGREGATE, CONVERSE])
+def test_a_call_left_in_the_middle_of_a_message_makes_room_for_another(server: programs.Server, path: str) -> None:
+    for _ in range(3):
+        with connected(server.port) as peer:
+            for _ in range(MAX_CALLS // 2):
+                peer.send_data(peer.begin(path), prefixed(b"abc", length=100), end_stream=False)
+            _assert_others_are_served(server)
+
+
+def test_calls_that_say_nothing_leave_no_room_for_more_but_health_is_answered(server: programs.Server) -> None:
+    with connected(server.port) as peer, connected(server.port) as other:
+        for _ in range(2 * MAX_CALLS):  # those of the last test may not have made room for all of the first half yet
+            peer.begin(CALCULATE)
+        programs.eventually(lambda: other.call(CALCULATE, ADD).status == RESOURCE_EXHAUSTED)
+        assert other.call(HEALTH, b"").status == OK
+    programs.eventually(lambda: _is_served(server))
+
+
+# Messages that are none.
+
+
+def test_what_is_no_message_of_a_method_is_refused_as_the_protocol_has_it(server: programs.Server) -> None:
+    with grpc.insecure_channel(server.address) as channel:
+        paths = [served.path(method) for method in served.methods(channel)]
+    assert CALCULATE in paths
+    for path in paths:
+        for malformed in (b"\xff" * 5, b"\x0a", b"\x0a\x05abc"):
+            with connected(server.port) as peer:
+                answer = peer.call(path, malformed)
+            assert (answer.status, answer.messages) == (INTERNAL, []), path
+            assert "Traceback" not in answer.headers["grpc-message"]
+            assert ".py" not in answer.headers["grpc-message"]
+
+
+@pytest.mark.parametrize("length", [4 * MEGABYTE + 1, 2**32 - 1])
+def test_a_message_too_long_is_refused_before_it_comes(server: programs.Server, length: int) -> None:
+    with connected(server.port) as peer:
+        stream = peer.begin(CALCULATE)
+        peer.send_data(stream, prefixed(b"abc", length=length), end_stream=False)
+        assert peer.read(stream).status == RESOURCE_EXHAUSTED
+
+
+def _bomb(megabytes: int) -> bytes:
+    with io.BytesIO() as packed:
+        with gzip.open(packed, "wb") as zipped:
+            for _ in range(megabytes):
+                zipped.write(bytes(MEGABYTE))
+        return packed.getvalue()
+
+
+def test_a_message_that_expands_to_a_gigabyte_is_refused_and_never_expanded(server: programs.Server) -> None:
+    bomb = _bomb(1024)
+    assert len(bomb) < 2 * MEGABYTE
+    before = _status(server, "VmHWM")
+    with connected(server.port) as peer:
+        stream = peer.begin(CALCULATE, grpc_encoding="gzip")
+        answer = peer.send_all(stream, prefixed(bomb, compressed=True))
+    assert answer.status == RESOURCE_EXHAUSTED
+    assert _status(server, "VmHWM") - before < 32 * MEGABYTE
+
+
+def test_a_compressed_message_is_read(server: programs.Server) -> None:
+    with connected(server.port) as peer:
+        stream = peer.begin(CALCULATE, grpc_encoding="gzip")
+        assert peer.send_all(stream, prefixed(gzip.compress(ADD), compressed=True)).messages == [(False, FIVE)]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "identity", None])
+def test_a_message_that_is_said_to_be_compressed_and_is_not_is_refused(
+    server: programs.Server, encoding: str | None
+) -> None:
+    with connected(server.port) as peer:
+        stream = peer.begin(CALCULATE, grpc_encoding=encoding)
+        peer.send_data(stream, prefixed(ADD, compressed=True))
+        assert peer.read(stream).status == INTERNAL
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\0", prefixed(ADD, length=100), b"\x07" + prefixed(ADD)[1:]])
+def test_a_call_without_a_whole_message_is_not_answered(server: programs.Server, data: bytes) -> None:
+    with connected(server.port) as peer:
+        stream = peer.begin(CALCULATE)
+        peer.send_data(stream, data)
+        answer = peer.read(stream)
+    assert (answer.messages, answer.status in (INVALID_ARGUMENT, UNIMPLEMENTED, INTERNAL)) == ([], True)
+
+
+# Requests that are none of gRPC's.
+
+
+@pytest.mark.parametrize("path", ["/calculator.v1.Calculator/Nothing", "/nobody/home", "/", "/%00/..", "x" * 5000])
+def test_a_method_that_is_not_served_is_unimplemented(server: programs.Server, path: str) -> None:
+    with connected(server.port) as peer:
+        assert peer.call(path, ADD).status == UNIMPLEMENTED
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"te": None},
+        {"te": "gzip"},
+        {"method": "GET"},
+        {"method": "PUT"},
+        {"method": "CONNECT"},
+        {"method": None},
+        {"scheme": None},
+        {"scheme": "file"},
+        {"path": None},
+        {"authority": None},
+        {"X-Capital": "letters"},
+        {"x_bin": "%"},
+        {"grpc_timeout": "soon"},
+        # The protocol asks for UNIMPLEMENTED, the C core answers INTERNAL.
+        {"grpc_encoding": "snappy"},
+    ],
+    ids=str,
+)
+def test_a_request_with_a_header_that_is_wrong_or_missing_is_refused(
+    server: programs.Server, changes: dict[str, str | None]
+) -> None:
+    with connected(server.port) as peer:
+        answer = peer.call(CALCULATE, ADD, **changes)
+    assert answer.messages == []
+    assert answer.reset is not None or answer.status in (UNIMPLEMENTED, INTERNAL)
+
+
+def test_a_method_of_any_name_is_one_line_in_the_log(server: programs.Server) -> None:
+    with connected(server.port) as peer:
+        peer.call("/a\n2026-01-01 12:00:00,000 INFO forged\r\x1b[2J")
+    line = server.wait_for_log("forged")
+    assert re.match(r"\d{4}-\d\d-\d\d [\d:,]+ INFO /a\\n2026.* forged\\r\\x1b\[2J UNIMPLEMENTED ", line)
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "application/json", "application/grpc-web", None])
+def test_whatever_a_request_says_it_is_the_answer_is_http_415_or_grpc(
+    server: programs.Server, content_type: str | None
+) -> None:
+    # The protocol asks for 415; the C core takes any type for gRPC, and says nothing of it to the server.
+    with connected(server.port) as peer:
+        answer = peer.call(CALCULATE, ADD, content_type=content_type)
+    assert answer.headers[":status"] == "415" or answer.headers["content-type"] == "application/grpc"

@@ -1,0 +1,286 @@
+"""A raw HTTP/2 client, which sends whatever it is told to, and tells whatever comes back.
+
+It follows no rules of its own: what a real client could never be made to send is what a server must be safe from.
+"""
+
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from hpack import Decoder, Encoder
+from hyperframe.frame import (
+    DataFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+
+from tests import programs
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_FRAME_HEADER_BYTES = 9
+_PREFIX_BYTES = 5
+# What HTTP/2 lets everybody send before either side has said anything about it.
+_FIRST_WINDOW = 65535
+_FRAME_BYTES = 16384
+
+
+def request_headers(path: str, /, **changes: str | None) -> list[tuple[str, str]]:
+    """Return the headers of a gRPC call.
+
+    Args:
+        path: which method it calls, /SERVICE/METHOD.
+        changes: other values for headers, or more of them: `_` stands for `-`, a pseudo-header goes without its colon;
+            None leaves one out.
+    """
+    fields: dict[str, str | None] = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": path,
+        ":authority": "localhost",
+        "te": "trailers",
+        "content-type": "application/grpc",
+    }
+    for name, value in changes.items():
+        known = f":{name}" if f":{name}" in fields else name.replace("_", "-")
+        fields[known] = value
+    return [(name, value) for name, value in fields.items() if value is not None]
+
+
+def prefixed(message: bytes, *, compressed: bool = False, length: int | None = None) -> bytes:
+    """Return a message as it travels: whether it is compressed, how long it is (or is said to be), its bytes."""
+    return bytes([compressed]) + (len(message) if length is None else length).to_bytes(4) + message
+
+
+def frame_bytes(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """Return any frame, those included that hyperframe would not make."""
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+@dataclass
+class Answer:
+    """All that came back on one stream.
+
+    Attributes:
+        headers: those that began it, and those that ended it: HTTP's status as well as gRPC's.
+        body: its DATA.
+        ended: whether the server ended the stream in good order.
+        reset: the code of its RST_STREAM.
+        goaway: the code of the connection's GOAWAY.
+        closed: whether the connection was closed.
+    """
+
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    ended: bool = False
+    reset: int | None = None
+    goaway: int | None = None
+    closed: bool = False
+
+    @property
+    def messages(self) -> list[tuple[bool, bytes]]:
+        """Its messages, each with its compressed flag; a broken one does not count."""
+        found: list[tuple[bool, bytes]] = []
+        rest = self.body
+        while len(rest) >= _PREFIX_BYTES:
+            end = _PREFIX_BYTES + int.from_bytes(rest[1:_PREFIX_BYTES])
+            if end > len(rest):
+                break
+            found.append((rest[0] != 0, rest[_PREFIX_BYTES:end]))
+            rest = rest[end:]
+        return found
+
+    @property
+    def status(self) -> int | None:
+        """The number of its gRPC status, if it has one."""
+        number = self.headers.get("grpc-status")
+        return None if number is None else int(number)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can come."""
+        return self.ended or self.reset is not None or self.closed
+
+
+class RawPeer:
+    """One connection to a server on this machine."""
+
+    def __init__(self, port: int) -> None:
+        """Open it, and send nothing."""
+        self._socket = socket.create_connection(("127.0.0.1", port), programs.PATIENCE_SECONDS)
+        # Small frames are sent as they come: else each waits for the answer to the one before.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._encoder = Encoder()
+        self._decoder = Decoder()
+        self._received = b""
+        self._next_stream = 1
+
+    def close(self) -> None:
+        """Close it without a word."""
+        self._socket.close()
+
+    def send_bytes(self, data: bytes) -> bool:
+        """Send bytes as they are; tell whether the server still took them."""
+        self._socket.settimeout(programs.PATIENCE_SECONDS)
+        try:
+            self._socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
+
+    def send(self, *frames: Frame) -> bool:
+        """Send frames; tell whether the server still took them."""
+        return self.send_bytes(b"".join(frame.serialize() for frame in frames))
+
+    def greet(self, settings: dict[int, int] | None = None) -> None:
+        """Send the preface and SETTINGS, as every HTTP/2 client begins."""
+        self.send_bytes(PREFACE)
+        self.send(SettingsFrame(settings=settings or {}))
+
+    def header_block(self, headers: Iterable[tuple[str, str]]) -> bytes:
+        """Compress headers; they must be sent in the order of these calls, since the compression remembers them."""
+        return self._encoder.encode(list(headers), huffman=False)
+
+    def new_stream(self) -> int:
+        """Return the number of a stream that is not in use."""
+        stream, self._next_stream = self._next_stream, self._next_stream + 2
+        return stream
+
+    def begin(self, path: str, /, **changes: str | None) -> int:
+        """Send the HEADERS of a call, see `request_headers`; return its stream."""
+        stream = self.new_stream()
+        self.send(HeadersFrame(stream, self.header_block(request_headers(path, **changes)), flags=["END_HEADERS"]))
+        return stream
+
+    def send_data(self, stream: int, data: bytes = b"", *, end_stream: bool = True) -> bool:
+        """Send one frame of DATA, however large; tell whether the server still took it."""
+        return self.send(DataFrame(stream, data, flags=["END_STREAM"] if end_stream else []))
+
+    def call(self, path: str, /, *messages: bytes, **changes: str | None) -> Answer:
+        """Make a whole call with messages of the test's choice."""
+        stream = self.begin(path, **changes)
+        return self.send_all(stream, b"".join(prefixed(message) for message in messages))
+
+    def send_all(self, stream: int, data: bytes) -> Answer:
+        """Send any amount of DATA as HTTP/2's flow control lets it, and read until the stream is over.
+
+        Raises:
+            TimeoutError: the server took longer than anyone's patience.
+        """
+        answer = Answer()
+        room = {0: _FIRST_WINDOW, stream: _FIRST_WINDOW}
+        window, sent = _FIRST_WINDOW, 0
+        frames = self.frames()
+        while sent < len(data) and not answer.is_over:
+            size = min(_FRAME_BYTES, len(data) - sent, *room.values())
+            if size > 0:
+                self.send_data(stream, data[sent : sent + size], end_stream=False)
+                sent += size
+                room = {each: left - size for each, left in room.items()}
+            elif frame := next(frames, None):
+                self._note(frame, answer, stream)
+                if isinstance(frame, WindowUpdateFrame) and frame.stream_id in room:
+                    room[frame.stream_id] += frame.window_increment
+                if isinstance(frame, SettingsFrame):
+                    before, window = window, frame.settings.get(SettingsFrame.INITIAL_WINDOW_SIZE, window)
+                    room[stream] += window - before
+            else:
+                answer.closed = True
+        self.send_data(stream)
+        return self.read(stream, answer)
+
+    def frames(self) -> Iterator[Frame]:
+        """Read frames until the server closes the connection, and answer none.
+
+        Raises:
+            TimeoutError: the server took longer than anyone's patience.
+        """
+        ends = time.monotonic() + programs.PATIENCE_SECONDS
+        while header := self._take(_FRAME_HEADER_BYTES, ends):
+            frame, length = Frame.parse_frame_header(memoryview(header))
+            frame.parse_body(memoryview(self._take(length, ends)))
+            yield frame
+
+    def _take(self, count: int, ends: float) -> bytes:
+        """Return so many bytes that were received, or none if the connection is closed before."""
+        while len(self._received) < count:
+            self._socket.settimeout(max(ends - time.monotonic(), 0.001))
+            try:
+                more = self._socket.recv(65536)
+            except ConnectionResetError:
+                more = b""
+            if not more:
+                return b""
+            self._received += more
+        taken, self._received = self._received[:count], self._received[count:]
+        return taken
+
+    def read(self, stream: int, answer: Answer | None = None) -> Answer:
+        """Read until a stream is over, and let the server send as much as it likes.
+
+        Args:
+            stream: which it is.
+            answer: what came back on it so far.
+
+        Raises:
+            TimeoutError: the server took longer than anyone's patience.
+        """
+        answer = answer or Answer()
+        frames = self.frames()
+        while not answer.is_over:
+            if frame := next(frames, None):
+                self._note(frame, answer, stream)
+            else:
+                answer.closed = True
+        return answer
+
+    def _note(self, frame: Frame, answer: Answer, stream: int) -> None:
+        """Write down what a frame says of a stream."""
+        if isinstance(frame, GoAwayFrame):
+            answer.goaway = frame.error_code
+        if isinstance(frame, SettingsFrame) and "ACK" not in frame.flags:
+            self.send(SettingsFrame(flags=["ACK"]))  # until then, they do not hold
+        # Headers of other streams are read too, since the compression remembers them.
+        headers = self._decoder.decode(frame.data) if isinstance(frame, HeadersFrame) else []
+        if isinstance(frame, DataFrame) and frame.data:
+            more = len(frame.data)
+            self.send(*(WindowUpdateFrame(each, window_increment=more) for each in (0, frame.stream_id)))
+        if frame.stream_id != stream:
+            return
+        answer.headers |= {str(name): str(value) for name, value in headers}
+        answer.body += frame.data if isinstance(frame, DataFrame) else b""
+        answer.ended |= "END_STREAM" in frame.flags
+        answer.reset = frame.error_code if isinstance(frame, RstStreamFrame) else answer.reset
+
+    def is_hung_up_on(self) -> bool:
+        """Tell whether the server closes the connection, at once or after its last words.
+
+        Raises:
+            TimeoutError: it does not.
+        """
+        for _ in self.frames():
+            pass
+        return True
+
+
+@contextmanager
+def silent(port: int) -> Iterator[RawPeer]:
+    """Open a connection on which nothing has been sent; close it in the end."""
+    peer = RawPeer(port)
+    try:
+        yield peer
+    finally:
+        peer.close()
+
+
+@contextmanager
+def connected(port: int, settings: dict[int, int] | None = None) -> Iterator[RawPeer]:
+    """Open a connection that has begun as it should; close it in the end."""
+    with silent(port) as peer:
+        peer.greet(settings)
+        yield peer
