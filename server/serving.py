@@ -20,8 +20,8 @@ from grpc_reflection.v1alpha import reflection
 from routeguide import route_guide_pb2, route_guide_pb2_grpc
 
 from server.calculator import CalculatorServicer
-from server.calls import CallInterceptor
 from server.config import Config, ConfigError
+from server.interceptor import CallInterceptor
 from server.route_guide import RouteGuideServicer
 from server.tutorial import TutorialServicer
 

@@ -16,7 +16,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from server.calls import Call
+from server.call import Call
 from server.tracing import Trace
 
 # What a server is to blame for: https://opentelemetry.io/docs/specs/semconv/rpc/grpc/

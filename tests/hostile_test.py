@@ -226,10 +226,17 @@ def test_who_pings_without_end_is_told_to_calm_down_and_hung_up_on(server: progr
         assert (answer.goaway, answer.closed) == (ENHANCE_YOUR_CALM, True)
 
 
+def _wait_until_read(peer: RawPeer) -> None:
+    """Wait until the server has read all that a peer sent."""
+    peer.send(PingFrame(0, b"and now?"))
+    assert any(isinstance(frame, PingFrame) and "ACK" in frame.flags for frame in peer.frames())
+
+
 def test_two_thousand_calls_begun_and_reset_stop_others_for_a_moment_at_most(server: programs.Server) -> None:
     with connected(server.port) as peer:
         for _ in range(2000):
             peer.send(RstStreamFrame(peer.begin(CALCULATE), error_code=CANCEL))
+        _wait_until_read(peer)
         programs.eventually(lambda: _is_served(server))
 
 
@@ -238,6 +245,7 @@ def test_two_thousand_calls_made_and_reset_stop_others_for_a_moment_at_most(serv
         for _ in range(2000):
             stream = peer.begin(CALCULATE)
             peer.send(DataFrame(stream, prefixed(ADD), flags=["END_STREAM"]), RstStreamFrame(stream, error_code=CANCEL))
+        _wait_until_read(peer)
         programs.eventually(lambda: _is_served(server))
 
 

@@ -73,6 +73,18 @@ def test_who_watches_the_health_takes_no_room_from_calls_and_is_logged_too() -> 
         assert OpenCall(channel).add_one() == 2
         watches[0].cancel()
         server.wait_for_log("/grpc.health.v1.Health/Watch CANCELLED")
+        assert not [line for line in server.log if "Exception" in line]
+
+
+def test_only_so_many_may_watch_the_health(channel: grpc.Channel) -> None:
+    watches = [_health(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30) for _ in range(100)]
+    for watch in watches:
+        next(watch)
+    with pytest.raises(grpc.RpcError) as refused:
+        next(_health(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30))
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    for watch in watches:
+        watch.cancel()
 
 
 def test_a_call_longer_than_the_maximal_deadline_is_ended_and_makes_room_for_another() -> None:

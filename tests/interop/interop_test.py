@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from interop import messages_pb2
 
 from tests import programs
 from tests.interop import cases, main
 from tests.interop.peers import ENGINES, PEERS, Peer, UnsupportedError
+from tests.raw_peer import connected
 
 # grpclib sends and reads messages as they are, and says so by an error.
 UNSUPPORTED = {("grpclib", case) for case in cases.NAMES if "compressed" in case}
@@ -27,6 +29,20 @@ def test_a_peer_passes_a_case(peer: Peer, case: str, server: programs.Server) ->
             peer.run(case, server.address)
     else:
         peer.run(case, server.address)
+
+
+@pytest.mark.parametrize("is_compressed", [True, False])
+def test_an_answer_is_compressed_on_the_wire_if_that_is_asked_for(
+    server: programs.Server, *, is_compressed: bool
+) -> None:
+    request = cases.unary(0, 10_000, response_compressed=messages_pb2.BoolValue(value=is_compressed))
+    with connected(server.port) as peer:
+        answer = peer.call(
+            cases.SERVICE + "UnaryCall", request.SerializeToString(), grpc_accept_encoding="identity,gzip"
+        )
+    [(flag, body)] = answer.messages
+    assert flag == is_compressed
+    assert len(body) < 1000 if is_compressed else len(body) > 10_000
 
 
 def test_the_documentation_has_the_table_as_it_is_printed() -> None:

@@ -1,33 +1,26 @@
-"""What surrounds every call: limits, errors made statuses, its trace, a line in the access log."""
+"""One call: its messages, its status, its line in the access log."""
 
-import functools
 import logging
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from server import logs, statuses, tracing
 from server.errors import CalculatorError, MalformedMessageError, MissingMessageError, UnknownMethodError
-from server.limits import Admission, Deadlines
 
 _ACCESS = logging.getLogger("access")
 _LOGGER = logging.getLogger(__name__)
-
-# Who asks after the server's health, or its connections, wants to know most when it is busy.
-_UNLIMITED = ("/grpc.health.", "/grpc.channelz.")
 
 _EXPIRED = "the call took longer than this server lets any call take"
 
 _FAR_FUTURE_SECONDS = 10 * 365 * 24 * 3600
 
-_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # not subscriptable but for type checkers
-_Details: TypeAlias = grpc.HandlerCallDetails
+# A client can make up names as long as it likes, and each is a line in the log.
+_LONGEST_UNKNOWN_METHOD = 100
 
 
 class Call:
@@ -40,13 +33,20 @@ class Call:
         trace: where in a trace it is, if in any.
     """
 
-    def __init__(self, method: str, handler: "_Handler | None", context: grpc.ServicerContext) -> None:
+    def __init__(
+        self,
+        method: str,
+        handler: "grpc.RpcMethodHandler[Any, Any]",
+        context: grpc.ServicerContext,
+        *,
+        is_known: bool = True,
+    ) -> None:
         """Start the clock."""
-        self.method = method
-        self.is_known = handler is not None
+        self.method = method if is_known else method[:_LONGEST_UNKNOWN_METHOD]
+        self.is_known = is_known
         self.context = context
         self.trace = tracing.of_metadata(context.invocation_metadata())
-        self._handler = handler or _NO_HANDLER
+        self._handler = handler
         self._began = time.perf_counter()
         self._received = self._sent = 0
         self._is_expired = False
@@ -153,122 +153,3 @@ class Call:
             "peer": self.context.peer(),
         }
         _ACCESS.info("%(method)s %(status)s", fields, extra={"fields": fields})
-
-
-Observe: TypeAlias = Callable[[Call], AbstractContextManager[None]]
-
-
-class CallInterceptor(grpc.ServerInterceptor):
-    """Surrounds every call with limits, the mapping of errors, its trace, and the access log.
-
-    Every handler becomes one of a stream of bytes. For a unary request, grpc would call the servicer only once it has
-    the message, and a client that never sends it would hold a thread under no limit.
-
-    Args:
-        max_concurrent_calls: how many calls may be in flight; one more is refused with RESOURCE_EXHAUSTED.
-        max_deadline: how long a call may take, in seconds; then it ends with DEADLINE_EXCEEDED.
-        observe: gives what surrounds a call besides, for traces and metrics.
-    """
-
-    def __init__(
-        self, max_concurrent_calls: int, max_deadline: float, observe: Observe = lambda _: nullcontext()
-    ) -> None:
-        """Start with no calls."""
-        self._admission = Admission(max_concurrent_calls)
-        self._deadlines = Deadlines(max_deadline)
-        self._observe = observe
-        self._in_flight: set[Call] = set()
-        self._watches: set[Call] = set()
-        self._changed = threading.Condition()
-
-    def finish(self, grace: float) -> None:
-        """Wait for the calls in flight, then part with those who watch the health, which nobody waits for.
-
-        Args:
-            grace: how long to wait, in seconds.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: not self._in_flight, grace)
-        for watch in list(self._watches):
-            watch.context.cancel()
-
-    @contextmanager
-    def _counted(self, call: Call) -> Iterator[None]:
-        with self._changed:
-            self._in_flight.add(call)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._in_flight.discard(call)
-                self._changed.notify_all()
-
-    def intercept_service(
-        self, continuation: "Callable[[_Details], _Handler | None]", handler_call_details: _Details
-    ) -> _Handler:
-        """Wrap the handler of a method, or refuse for one that there is not."""
-        handler = continuation(handler_call_details)
-        begin = functools.partial(Call, str(handler_call_details.method), handler)
-        behavior = _behavior(handler or _NO_HANDLER)
-        if getattr(behavior, "experimental_non_blocking", False):
-            return grpc.unary_stream_rpc_method_handler(self._watching(behavior, begin))
-
-        def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-            with self._surround(begin(context)) as call:
-                return call.serialized(behavior(call.receive(requests), context))
-
-        def stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-            with self._surround(begin(context)) as call:
-                yield from map(call.serialized, behavior(call.receive(requests), context))
-
-        if handler and handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(stream)
-        return grpc.stream_unary_rpc_method_handler(answer)
-
-    @contextmanager
-    def _surround(self, call: Call) -> Iterator[Call]:
-        with self._counted(call), self._observe(call), logs.within(call.trace):
-            call.when_over(call.log)
-            try:
-                with self._limited(call):
-                    yield call
-            except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status
-                call.fail(error)
-
-    @contextmanager
-    def _limited(self, call: Call) -> Iterator[None]:
-        if call.method.startswith(_UNLIMITED):
-            yield
-            return
-        with self._admission.admitted(), self._deadlines.bounded(call.context.time_remaining(), call.expire):
-            yield
-
-    def _watching(
-        self, behavior: Callable[..., Any], begin: Callable[[grpc.ServicerContext], Call]
-    ) -> Callable[..., None]:
-        """Wrap the handler of a stream that holds no thread: it answers by a callback, now and later."""
-
-        @functools.wraps(behavior)  # grpc reads its attributes
-        def watch(request: bytes, context: grpc.ServicerContext, send: Callable[[bytes], None]) -> None:
-            call = begin(context)
-            self._watches.add(call)
-            call.when_over(lambda: self._watches.discard(call))
-            call.when_over(call.log)
-            try:
-                behavior(call.parsed(request), context, lambda response: send(call.serialized(response)))
-            except Exception as error:  # noqa: BLE001 - as above
-                call.fail(error)
-
-        return watch
-
-
-def _behavior(handler: _Handler) -> Callable[..., Any]:
-    behaviors = (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
-    return next(behavior for behavior in behaviors if behavior)
-
-
-def _not_served(_requests: Iterator[bytes], _context: grpc.ServicerContext) -> NoReturn:
-    raise UnknownMethodError("this server has no such method; reflection lists those it has")
-
-
-_NO_HANDLER: _Handler = grpc.stream_unary_rpc_method_handler(_not_served)

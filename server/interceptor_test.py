@@ -11,7 +11,7 @@ import grpc
 import pytest
 from google.protobuf import wrappers_pb2
 
-from server.calls import CallInterceptor
+from server.interceptor import CallInterceptor
 
 Message = wrappers_pb2.StringValue
 HANDLERS: dict[str, Callable[..., "grpc.RpcMethodHandler[Any, Any]"]] = {
