@@ -21,7 +21,7 @@ from server.errors import (
 
 _DOMAIN = "calculator"
 
-_CODES: dict[type[CalculatorError], grpc.StatusCode] = {
+CODES: dict[type[CalculatorError], grpc.StatusCode] = {
     UnknownOperationError: grpc.StatusCode.INVALID_ARGUMENT,
     DivisionByZeroError: grpc.StatusCode.INVALID_ARGUMENT,
     UndefinedError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -34,6 +34,7 @@ _CODES: dict[type[CalculatorError], grpc.StatusCode] = {
     MissingMessageError: grpc.StatusCode.UNIMPLEMENTED,
     UnknownMethodError: grpc.StatusCode.UNIMPLEMENTED,
 }
+"""The status of each kind of error."""
 
 
 def of_error(error: CalculatorError) -> grpc.Status:
@@ -44,7 +45,7 @@ def of_error(error: CalculatorError) -> grpc.Status:
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))
         details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
-    [number, _] = _CODES[type(error)].value
+    [number, _] = CODES[type(error)].value
     return rpc_status.to_status(status_pb2.Status(code=number, message=str(error), details=details))
 
 

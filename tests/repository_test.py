@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from server import statuses
+
 
 def test_workspace_and_toolbox_name_the_same_rulesets() -> None:
     workspace = Path("WORKSPACE").read_text(encoding="utf-8")
@@ -30,3 +32,9 @@ def test_every_test_module_is_a_test_of_its_package() -> None:
         assert f'name = "{module.stem}"' in build, (
             f"{module} never runs: it needs a py_test in {module.parent}/BUILD.bazel"
         )
+
+
+def test_the_contract_lists_every_reason_with_its_status() -> None:
+    contract = Path("proto/calculator/v1/calculator.proto").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^//   ([A-Z_]+) +([A-Z_]+)", contract, re.MULTILINE))
+    assert listed == {error.reason: code.name for error, code in statuses.CODES.items()}
