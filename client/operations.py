@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
@@ -28,17 +29,19 @@ def list_services(caller: Caller) -> None:
     """Print the services and their methods, as the server tells them by reflection."""
     with caller.channel() as channel:
         database = ProtoReflectionDescriptorDatabase(channel)
-        for service in sorted(database.get_services()):
-            click.echo(service)
-            _, _, name = service.rpartition(".")
-            file = database.FindFileContainingSymbol(service)
-            [described] = [each for each in file.service if each.name == name]
-            for method in described.method:
-                request, response = (
-                    ("stream " if streams else "") + type_name.rpartition(".")[2]
-                    for streams, type_name in (
-                        (method.client_streaming, method.input_type),
-                        (method.server_streaming, method.output_type),
-                    )
-                )
-                click.echo(f"  {method.name}({request}) returns ({response})")
+        for name in sorted(database.get_services()):
+            file = database.FindFileContainingSymbol(name)
+            [service] = [each for each in file.service if each.name == name.rpartition(".")[2]]
+            service.name = name  # with its package
+            caller.show(service, "\n".join([name, *map(_signature, service.method)]))
+
+
+def _signature(method: descriptor_pb2.MethodDescriptorProto) -> str:
+    request, response = (
+        ("stream " if streams else "") + type_name.rpartition(".")[2]
+        for streams, type_name in (
+            (method.client_streaming, method.input_type),
+            (method.server_streaming, method.output_type),
+        )
+    )
+    return f"  {method.name}({request}) returns ({response})"

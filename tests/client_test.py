@@ -1,5 +1,6 @@
 """The client's command line: what it prints, and what it says when it cannot."""
 
+import json
 import os
 import pty
 import socket
@@ -205,6 +206,12 @@ def test_list_shows_every_service_and_method(server: programs.Server) -> None:
         "grpc.reflection.v1alpha.ServerReflection",
         "routeguide.RouteGuide",
     ]
+
+
+def test_list_as_json_is_a_line_for_each_service(server: programs.Server) -> None:
+    services = [json.loads(line) for line in _client(server, "--json", "list").stdout.splitlines()]
+    [calculator] = [service for service in services if service["name"] == "calculator.v1.Calculator"]
+    assert [method["name"] for method in calculator["method"]] == ["Calculate", "Evaluate", "Aggregate", "Converse"]
 
 
 def test_no_server_is_one_line_that_says_how_to_start_one() -> None:
