@@ -30,6 +30,7 @@ class Config:
         max_connection_age: seconds after which a client is asked to connect anew, so that load reaches new instances.
         max_connection_age_grace: seconds that the calls of such a connection have to finish.
         max_deadline: how long a call may take, in seconds.
+        min_ping_interval: how often a client may ping to keep a connection alive, in seconds.
         channelz: whether the server tells of its own connections.
         service: the name of this service, in traces and metrics.
         project: the Google Cloud project that the traces in the log belong to; empty if unknown.
@@ -45,6 +46,7 @@ class Config:
     max_connection_age: float = 600
     max_connection_age_grace: float = 3600
     max_deadline: float = 3600  # as long as Cloud Run lets any request take
+    min_ping_interval: float = 5
     channelz: bool = False
     service: str = "calculator"
     project: str = ""
@@ -94,6 +96,7 @@ _FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
     ),
     "max_connection_age_grace": (_seconds, "SECONDS", "time that the calls of such a connection have to finish"),
     "max_deadline": (_seconds, "SECONDS", "how long a call may take, whatever deadline its client gave it"),
+    "min_ping_interval": (_seconds, "SECONDS", "time between two pings; a client that sends more is told to go away"),
 }
 
 

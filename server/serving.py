@@ -86,8 +86,8 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_connection_age_ms", round(config.max_connection_age * 1000)),
         ("grpc.max_connection_age_grace_ms", round(config.max_connection_age_grace * 1000)),
-        # Clients may ping as often as gRPC lets them, idle or not, without being told to go away (too_many_pings).
-        ("grpc.http2.min_ping_interval_without_data_ms", 5000),
+        # Clients may ping idle or not. By default grpc takes one in five minutes, or tells them to go (too_many_pings).
+        ("grpc.http2.min_ping_interval_without_data_ms", round(config.min_ping_interval * 1000)),
         ("grpc.keepalive_permit_without_calls", 1),
     ]
 

@@ -226,6 +226,12 @@ def test_who_pings_without_end_is_told_to_calm_down_and_hung_up_on(server: progr
         assert (answer.goaway, answer.closed) == (ENHANCE_YOUR_CALM, True)
 
 
+def test_who_pings_as_often_as_it_may_is_answered() -> None:
+    with programs.serving("--min-ping-interval=0.0001") as server, connected(server.port) as peer:
+        _flood(peer, [PingFrame(0, b"are you?")] * 1000, times=20)
+        assert peer.call(CALCULATE, ADD).status == OK
+
+
 def _wait_until_read(peer: RawPeer) -> None:
     """Wait until the server has read all that a peer sent."""
     peer.send(PingFrame(0, b"and now?"))
