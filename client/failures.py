@@ -7,6 +7,7 @@ _ADVICE = {
         "is a server running at {target}? Start one with ./bazelw run //server, or name another with --target"
     ),
     grpc.StatusCode.DEADLINE_EXCEEDED: "{target} did not answer within {timeout:g} s; allow more with --timeout",
+    grpc.StatusCode.NOT_FOUND: "{target} knows no such thing",
     grpc.StatusCode.UNIMPLEMENTED: "{target} serves something else; name another server with --target",
 }
 
@@ -22,5 +23,7 @@ def describe(error: grpc.RpcError, target: str, timeout: float) -> str:
     status: grpc.StatusCode = error.code()
     details = " ".join((error.details() or "").split())
     advice = _ADVICE.get(status, "").format(target=target, timeout=timeout)
+    if status is grpc.StatusCode.DEADLINE_EXCEEDED and not details.lower().startswith("deadline exceeded"):
+        advice = ""  # it is the server's deadline, not the client's
     text = "; ".join(part for part in (details, advice) if part)
     return f"{status.name}: {text}" if text else status.name

@@ -36,10 +36,12 @@ def target() -> Iterator[str]:
         ("UNIMPLEMENTED", "", "UNIMPLEMENTED: {target} serves something else; name another server with --target"),
         (
             "DEADLINE_EXCEEDED",
-            "late",
-            "DEADLINE_EXCEEDED: late; {target} did not answer within 3 s; allow more with --timeout",
+            "Deadline Exceeded",
+            "DEADLINE_EXCEEDED: Deadline Exceeded; {target} did not answer within 3 s; allow more with --timeout",
         ),
-        ("NOT_FOUND", "", "NOT_FOUND"),
+        ("DEADLINE_EXCEEDED", "the server's own", "DEADLINE_EXCEEDED: the server's own"),
+        ("NOT_FOUND", "", "NOT_FOUND: {target} knows no such thing"),
+        ("DATA_LOSS", "", "DATA_LOSS"),
     ],
 )
 def test_a_failure_is_one_line_with_the_status_and_what_to_do(

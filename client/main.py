@@ -7,7 +7,7 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import click  # noqa: E402
 
-from client import calculator, operations, route_guide, tutorial  # noqa: E402
+from client import calculator, introspection, route_guide, tutorial  # noqa: E402
 from client.channel import DEFAULT_TARGET  # noqa: E402
 from client.commands import Caller, Target  # noqa: E402
 
@@ -46,8 +46,8 @@ for command in (
     calculator.aggregate,
     calculator.converse,
     route_guide.route_guide,
-    operations.health,
-    operations.list_services,
+    introspection.health,
+    introspection.list_services,
 ):
     cli.add_command(command)
 

@@ -11,6 +11,7 @@ from client.commands import OPERANDS, Caller, understood
 _UNITS_A_DEGREE = 10_000_000  # the contract's
 _LATITUDES = click.FloatRange(-90, 90)
 _LONGITUDES = click.FloatRange(-180, 180)
+_NOTE = "a latitude (-90 to 90), a longitude (-180 to 180) and a message"
 
 
 def _point(latitude: float, longitude: float) -> pb.Point:
@@ -30,8 +31,8 @@ def _degrees(point: pb.Point) -> str:
     return f"{point.latitude / _UNITS_A_DEGREE:.7f} {point.longitude / _UNITS_A_DEGREE:.7f}"
 
 
-def _show_feature(caller: Caller, feature: pb.Feature) -> None:
-    caller.show(feature, f"{_degrees(feature.location)}  {feature.name or '(nothing known here)'}")
+def _show_feature(caller: Caller, found: pb.Feature) -> None:
+    caller.show(found, f"{_degrees(found.location)}  {found.name or '(nothing known here)'}")
 
 
 @click.group("route-guide")
@@ -70,7 +71,7 @@ def features(caller: Caller, south: float, west: float, north: float, east: floa
 def record(caller: Caller, places: list[pb.Point]) -> None:
     """Print what is to be said of the route from place to place."""
     with caller.channel() as channel:
-        summary = route_guide_pb2_grpc.RouteGuideStub(channel).RecordRoute(iter(places))
+        summary = route_guide_pb2_grpc.RouteGuideStub(channel).RecordRoute(iter(places), timeout=caller.timeout)
     caller.show(
         summary,
         f"points    {summary.point_count}\nfeatures  {summary.feature_count}\n"
@@ -83,15 +84,15 @@ def record(caller: Caller, places: list[pb.Point]) -> None:
 def chat(caller: Caller) -> None:
     """Leave a note with each line, such as "40.7 -74 hello", and print those left at the same place before."""
     with caller.channel() as channel:
-        notes = understood(sys.stdin, _note, "a latitude, a longitude and a message")
+        notes = understood(sys.stdin, _note, _NOTE)
         for note in route_guide_pb2_grpc.RouteGuideStub(channel).RouteChat(notes):
             caller.show(note, f"{_degrees(note.location)}  {note.message}")
 
 
 def _note(line: str) -> pb.RouteNote:
-    latitude, longitude, message = line.split(maxsplit=2)
+    latitude, longitude, message = line.strip().split(maxsplit=2)
     try:
         place = _point(_LATITUDES(latitude, None, None), _LONGITUDES(longitude, None, None))
     except click.BadParameter as error:
         raise ValueError(line) from error
-    return pb.RouteNote(location=place, message=message.rstrip("\n"))
+    return pb.RouteNote(location=place, message=message)

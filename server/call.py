@@ -47,6 +47,7 @@ class Call:
         self.context = context
         self.trace = tracing.of_metadata(context.invocation_metadata())
         self._handler = handler
+        self._peer = context.peer()  # when the call is over it may be gone
         self._began = time.perf_counter()
         self._received = self._sent = 0
         self._is_expired = False
@@ -83,13 +84,18 @@ class Call:
         return left if left is not None and left < _FAR_FUTURE_SECONDS else None
 
     def receive(self, requests: Iterator[bytes]) -> Any:  # noqa: ANN401
-        """Return what the servicer is to get: the one message there must be, or an iterator of them."""
+        """Return what the servicer is to get: an iterator of messages, or the first where there is to be one.
+
+        Raises:
+            MissingMessageError: there is none.
+        """
         messages = map(self.parsed, requests)
         if self._handler.request_streaming:
             return messages
-        for message in messages:
-            return message
-        raise MissingMessageError(f"{self.method} requires exactly one request message")
+        message = next(messages, None)
+        if message is None:
+            raise MissingMessageError(f"{self.method} requires a request message")
+        return message
 
     def parsed(self, request: bytes) -> Any:  # noqa: ANN401
         """Return the message that some bytes are.
@@ -124,14 +130,14 @@ class Call:
             self.context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _EXPIRED)  # whatever the servicer made of its end
         if isinstance(error, CalculatorError):
             self.context.abort_with_status(statuses.of_error(error))
-        is_abort = type(error) is Exception and not error.args and self.status is not grpc.StatusCode.OK
         # What a generated servicer does for a method that nobody wrote.
-        is_left_out = type(error) is NotImplementedError and self.status is grpc.StatusCode.UNIMPLEMENTED
-        is_gone = isinstance(error, grpc.RpcError) and self._is_cancelled
-        if is_left_out:
+        if type(error) is NotImplementedError and self.status is grpc.StatusCode.UNIMPLEMENTED:
             self.context.abort_with_status(statuses.of_error(UnknownMethodError(str(error))))
+        # grpc's own way to end a servicer that called context.abort, and one whose client has left.
+        is_abort = type(error) is Exception and not error.args and self.status is not grpc.StatusCode.OK
+        is_gone = isinstance(error, grpc.RpcError) and self._is_cancelled
         if is_abort or is_gone:
-            raise error  # grpc's own way to end a servicer that called context.abort, or whose client has left
+            raise error
         crash_id = secrets.token_hex(8)
         _LOGGER.error("%s crashed: %s", self.method, crash_id, exc_info=error)
         self.context.abort_with_status(statuses.of_crash(crash_id))
@@ -150,6 +156,6 @@ class Call:
             "received_bytes": self._received,
             "sent_bytes": self._sent,
             "deadline_left_ms": None if left is None else round(left * 1000),
-            "peer": self.context.peer(),
+            "peer": self._peer,
         }
         _ACCESS.info("%(method)s %(status)s", fields, extra={"fields": fields})

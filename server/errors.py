@@ -66,8 +66,14 @@ class NotFiniteError(CalculatorError):
     reason = "NOT_FINITE"
 
 
+class TooLongError(CalculatorError):
+    """The request says more than one may."""
+
+    reason = "TOO_LONG"
+
+
 class TooMuchError(CalculatorError):
-    """The request asks for more than one may."""
+    """The server has too much to do, or to remember; it may be otherwise soon."""
 
     reason = "TOO_MUCH"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from server.arithmetic import Operation, calculate, format_number
-from server.errors import MalformedExpressionError, ResultOverflowError, TooMuchError
+from server.errors import MalformedExpressionError, ResultOverflowError, TooLongError
 
 MAX_LENGTH = 1000
 """The longest expression that is read, in characters."""
@@ -85,7 +85,7 @@ class _Parser:
 
     def _operand(self, depth: int) -> _Node:
         if depth > MAX_DEPTH:
-            raise TooMuchError(f"the expression nests deeper than {MAX_DEPTH}", field="expression")
+            raise TooLongError(f"the expression nests deeper than {MAX_DEPTH}", field="expression")
         if self._next() == "-":
             self._advance(1)
             return _Node((self._expression(_SIGN_PRECEDENCE, depth + 1),))
@@ -133,11 +133,11 @@ def evaluate(text: str) -> Iterator[Step | float]:
 
     Raises:
         MalformedExpressionError: it is not an expression.
-        TooMuchError: it is longer than MAX_LENGTH or nests deeper than MAX_DEPTH.
+        TooLongError: it is longer than MAX_LENGTH or nests deeper than MAX_DEPTH.
         CalculatorError: an operation has no result; see `calculate`.
     """
     if len(text) > MAX_LENGTH:
-        raise TooMuchError(f"the expression has {len(text)} characters; accepted: {MAX_LENGTH}", field="expression")
+        raise TooLongError(f"the expression has {len(text)} characters; accepted: {MAX_LENGTH}", field="expression")
     root = _Parser(text).parse()
     for node in _inside_out(root):
         values = [operand.value for operand in node.operands]

@@ -13,7 +13,7 @@ from server.errors import (
     DivisionByZeroError,
     MalformedExpressionError,
     ResultOverflowError,
-    TooMuchError,
+    TooLongError,
 )
 from server.expression import Step, evaluate
 
@@ -89,14 +89,14 @@ def test_nesting_has_a_limit_and_reaches_it(nested: str, levels: int) -> None:
     for _ in range(expression.MAX_DEPTH // levels):
         text = nested.format(text)
     assert abs(_value(text)) == 1
-    with pytest.raises(TooMuchError):
+    with pytest.raises(TooLongError):
         next(evaluate(nested.format(text)))
 
 
 def test_length_has_a_limit_and_reaches_it() -> None:
     longest = "1" + "+1" * ((expression.MAX_LENGTH - 1) // 2)
     assert _value(longest) == (expression.MAX_LENGTH + 1) // 2
-    with pytest.raises(TooMuchError):
+    with pytest.raises(TooLongError):
         next(evaluate(longest.ljust(expression.MAX_LENGTH + 1)))
 
 

@@ -21,7 +21,7 @@ class Place(NamedTuple):
 @cache
 def features() -> dict[Place, str]:
     """Read the names of all places that have one."""
-    with Path(__file__).with_name("features.csv").open(encoding="utf-8", newline="") as file:
+    with Path(__file__).with_name("route_guide_features.csv").open(encoding="utf-8", newline="") as file:
         return {Place(_scaled(row["latitude"]), _scaled(row["longitude"])): row["name"] for row in csv.DictReader(file)}
 
 

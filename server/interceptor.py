@@ -25,6 +25,11 @@ _Details: TypeAlias = grpc.HandlerCallDetails
 Observe: TypeAlias = Callable[[Call], AbstractContextManager[None]]
 
 
+def unobserved(_call: Call) -> AbstractContextManager[None]:
+    """Observe nothing."""
+    return nullcontext()
+
+
 class CallInterceptor(grpc.ServerInterceptor):
     """Surrounds every call with limits, the mapping of errors, its trace, and the access log.
 
@@ -37,14 +42,12 @@ class CallInterceptor(grpc.ServerInterceptor):
         observe: gives what surrounds a call besides, for traces and metrics.
     """
 
-    def __init__(
-        self, max_concurrent_calls: int, max_deadline: float, observe: Observe = lambda _: nullcontext()
-    ) -> None:
+    def __init__(self, max_concurrent_calls: int, max_deadline: float, observe: Observe = unobserved) -> None:
         """Start with no calls."""
         self._admission = Admission(max_concurrent_calls)
         self._deadlines = Deadlines(max_deadline)
         self._observe = observe
-        self._in_flight: set[Call] = set()
+        self._calls: set[Call] = set()
         self._watches: set[Call] = set()
         self._changed = threading.Condition()
 
@@ -55,20 +58,9 @@ class CallInterceptor(grpc.ServerInterceptor):
             grace: how long to wait, in seconds.
         """
         with self._changed:
-            self._changed.wait_for(lambda: not self._in_flight, grace)
+            self._changed.wait_for(lambda: not self._calls, grace)
         for watch in list(self._watches):
             watch.context.cancel()
-
-    @contextmanager
-    def _counted(self, call: Call) -> Iterator[None]:
-        with self._changed:
-            self._in_flight.add(call)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._in_flight.discard(call)
-                self._changed.notify_all()
 
     def intercept_service(
         self, continuation: "Callable[[_Details], _Handler | None]", handler_call_details: _Details
@@ -83,11 +75,11 @@ class CallInterceptor(grpc.ServerInterceptor):
             return grpc.unary_stream_rpc_method_handler(self._non_blocking(behavior, begin))
 
         def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-            with self._surround(begin(context)) as call:
+            with self._served(begin(context)) as call:
                 return call.serialized(behavior(call.receive(requests), context))
 
         def stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-            with self._surround(begin(context)) as call:
+            with self._served(begin(context)) as call:
                 yield from map(call.serialized, behavior(call.receive(requests), context))
 
         if handler.response_streaming:
@@ -95,15 +87,31 @@ class CallInterceptor(grpc.ServerInterceptor):
         return grpc.stream_unary_rpc_method_handler(answer)
 
     @contextmanager
-    def _surround(self, call: Call) -> Iterator[Call]:
-        with self._counted(call), self._observe(call), logs.within(call.trace):
+    def _served(self, call: Call) -> Iterator[Call]:
+        """Surround a call that has a thread."""
+        with self._in_flight(call), self._surrounded(call), self._limited(call):
+            yield call
+
+    @contextmanager
+    def _surrounded(self, call: Call) -> Iterator[None]:
+        with self._observe(call), logs.within(call.trace):  # to observe it may give it a place in its trace
             call.when_over(call.log)
             try:
                 check_metadata(call.context.invocation_metadata())
-                with self._limited(call):
-                    yield call
+                yield
             except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status
                 call.fail(error)
+
+    @contextmanager
+    def _in_flight(self, call: Call) -> Iterator[None]:
+        with self._changed:
+            self._calls.add(call)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._calls.discard(call)
+                self._changed.notify_all()
 
     @contextmanager
     def _limited(self, call: Call) -> Iterator[None]:
@@ -125,21 +133,17 @@ class CallInterceptor(grpc.ServerInterceptor):
             def answer(response: Any) -> None:  # noqa: ANN401
                 send(None if response is None else call.serialized(response))  # None ends it
 
-            with self._observe(call), logs.within(call.trace):
-                call.when_over(call.log)
-                try:
-                    check_metadata(context.invocation_metadata())
-                    self._admit_watch(call)
-                    behavior(call.parsed(request), context, answer)
-                except Exception as error:  # noqa: BLE001 - as above
-                    call.fail(error)
+            with self._surrounded(call):
+                self._admit_watch(call)
+                behavior(call.parsed(request), context, answer)
 
         return watch
 
     def _admit_watch(self, call: Call) -> None:
-        if len(self._watches) >= _MAX_WATCHES:
-            raise TooMuchError(f"{_MAX_WATCHES} clients watch the health; check it instead")
-        self._watches.add(call)
+        with self._changed:
+            if len(self._watches) >= _MAX_WATCHES:
+                raise TooMuchError(f"{_MAX_WATCHES} clients watch the health; check it instead")
+            self._watches.add(call)
         call.when_over(lambda: self._watches.discard(call))
 
 

@@ -1,14 +1,17 @@
 """How many calls there may be at once, how long each may take, and how much its metadata may say."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from server.errors import TooMuchError
+from server.errors import TooLongError, TooMuchError
+
+_LOGGER = logging.getLogger(__name__)
 
 MAX_METADATA_BYTES = 16384
-"""What SETTINGS_MAX_HEADER_LIST_SIZE has told every client: https://www.rfc-editor.org/rfc/rfc9113#name-defined-settings."""
+"""What SETTINGS_MAX_HEADER_LIST_SIZE tells every client: https://www.rfc-editor.org/rfc/rfc9113#name-defined-settings."""
 
 _OVERHEAD_BYTES = 32  # of each header, as HTTP/2 counts
 
@@ -19,11 +22,11 @@ def check_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> None:
     grpc counts each frame for itself, lets a thousand times as much through, and keeps it while the call lasts.
 
     Raises:
-        TooMuchError: there is more.
+        TooLongError: there is more.
     """
     size = sum(len(key) + len(value) + _OVERHEAD_BYTES for key, value in metadata)
     if size > MAX_METADATA_BYTES:
-        raise TooMuchError(f"the call has {size} bytes of metadata; accepted: {MAX_METADATA_BYTES}")
+        raise TooLongError(f"the call has {size} bytes of metadata; accepted: {MAX_METADATA_BYTES}")
 
 
 class Admission:
@@ -102,4 +105,7 @@ class Deadlines:
                     self._changed.wait(left)
                     continue
                 del self._ends[expire]
-            expire()
+            try:
+                expire()
+            except Exception:  # one that cannot be ended must not keep the others from it
+                _LOGGER.exception("A call that took too long could not be ended")

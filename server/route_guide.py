@@ -10,7 +10,7 @@ from routeguide import route_guide_pb2 as pb
 from routeguide import route_guide_pb2_grpc
 
 from server import geography
-from server.errors import ResultOverflowError, TooMuchError
+from server.errors import ResultOverflowError, TooLongError
 from server.geography import Place
 
 # What is kept of the notes: so many places, at each the newest so many, none longer than this, in bytes. A server that
@@ -41,10 +41,10 @@ class _Notes:
         """Return what was left at a note's place before, and leave it there.
 
         Raises:
-            TooMuchError: it is longer than a note may be.
+            TooLongError: it is longer than a note may be.
         """
         if note.ByteSize() > _MAX_NOTE_BYTES:
-            raise TooMuchError(f"the note has {note.ByteSize()} bytes; accepted: {_MAX_NOTE_BYTES}", field="message")
+            raise TooLongError(f"the note has {note.ByteSize()} bytes; accepted: {_MAX_NOTE_BYTES}", field="message")
         place = _place(note.location)
         with self._lock:
             # Taken out and put back, a place is the newest of all; the oldest goes where there are too many.

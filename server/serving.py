@@ -4,24 +4,26 @@ import errno
 import logging
 import os
 import socket
+from collections.abc import Callable
 from concurrent import futures
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import calculator_pb2
 import calculator_pb2_grpc
 import grpc
 from calculator.v1 import calculator_pb2 as v1_pb2
 from calculator.v1 import calculator_pb2_grpc as v1_pb2_grpc
+from google.protobuf.descriptor import FileDescriptor
 from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from routeguide import route_guide_pb2, route_guide_pb2_grpc
 
+from server import limits
 from server.calculator import CalculatorServicer
 from server.config import Config, ConfigError
-from server.interceptor import CallInterceptor
+from server.interceptor import CallInterceptor, unobserved
 from server.route_guide import RouteGuideServicer
 from server.tutorial import TutorialServicer
 
@@ -38,12 +40,11 @@ _SPARE_CALLS = 64
 # Cloud Run gives a second beyond the default grace; the last traces have that long to be sent.
 _SENDING_SECONDS = 0.9
 
-_SERVICES = (
-    calculator_pb2.DESCRIPTOR.services_by_name["Calculator"].full_name,
-    v1_pb2.DESCRIPTOR.services_by_name["Calculator"].full_name,
-    route_guide_pb2.DESCRIPTOR.services_by_name["RouteGuide"].full_name,
-    # Google's own probes ask for the health service itself.
-    health.SERVICE_NAME,
+# Each contract that is served: its file, what adds its service to a server, the servicer.
+_SERVICES: tuple[tuple[FileDescriptor, Callable[[Any, grpc.Server], None], type], ...] = (
+    (calculator_pb2.DESCRIPTOR, calculator_pb2_grpc.add_CalculatorServicer_to_server, TutorialServicer),
+    (v1_pb2.DESCRIPTOR, v1_pb2_grpc.add_CalculatorServicer_to_server, CalculatorServicer),
+    (route_guide_pb2.DESCRIPTOR, route_guide_pb2_grpc.add_RouteGuideServicer_to_server, RouteGuideServicer),
 )
 
 
@@ -84,6 +85,9 @@ def _options(config: Config) -> list[tuple[str, int]]:
         # Otherwise a port that another server of the same user holds would be shared with it, silently.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", config.max_message_bytes),
+        # Both, or calls between the two are refused at random.
+        ("grpc.max_metadata_size", limits.MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", limits.MAX_METADATA_BYTES),
         ("grpc.max_connection_age_ms", round(config.max_connection_age * 1000)),
         ("grpc.max_connection_age_grace_ms", round(config.max_connection_age_grace * 1000)),
         # Clients may ping idle or not. By default grpc takes one in five minutes, or tells them to go (too_many_pings).
@@ -130,7 +134,7 @@ def build(config: Config) -> Serving:
     """
     host = _listening_host(config.port)
     telemetry = _telemetry(config)
-    observe = telemetry.observe if telemetry else lambda _: nullcontext()
+    observe = telemetry.observe if telemetry else unobserved
     calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, observe)
     limit = config.max_concurrent_calls + _SPARE_CALLS
     server = grpc.server(
@@ -159,17 +163,18 @@ def _telemetry(config: Config) -> "Telemetry | None":
 
 
 def _add_services(server: grpc.Server, config: Config) -> health.HealthServicer:
-    calculator_pb2_grpc.add_CalculatorServicer_to_server(TutorialServicer(), server)
-    v1_pb2_grpc.add_CalculatorServicer_to_server(CalculatorServicer(), server)
-    route_guide_pb2_grpc.add_RouteGuideServicer_to_server(RouteGuideServicer(), server)
+    for _, add, servicer in _SERVICES:
+        add(servicer(), server)
     # Non-blocking: who watches the server's health takes no thread from those who calculate.
-    servicer = health.HealthServicer(
+    tells_health = health.HealthServicer(
         experimental_non_blocking=True, experimental_thread_pool=futures.ThreadPoolExecutor(2, "health")
     )
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    for service in ("", *_SERVICES):
-        servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
-    reflection.enable_server_reflection([*_SERVICES, reflection.SERVICE_NAME], server)
+    health_pb2_grpc.add_HealthServicer_to_server(tells_health, server)
+    names = [service.full_name for file, _, _ in _SERVICES for service in file.services_by_name.values()]
+    # Google's own probes ask after the health service itself.
+    for name in ("", *names, health.SERVICE_NAME):
+        tells_health.set(name, health_pb2.HealthCheckResponse.SERVING)
+    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     if config.channelz:
         channelz.add_channelz_servicer(server)
-    return servicer
+    return tells_health

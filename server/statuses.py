@@ -13,6 +13,7 @@ from server.errors import (
     MissingMessageError,
     NotFiniteError,
     ResultOverflowError,
+    TooLongError,
     TooMuchError,
     UndefinedError,
     UnknownMethodError,
@@ -28,6 +29,7 @@ CODES: dict[type[CalculatorError], grpc.StatusCode] = {
     MalformedExpressionError: grpc.StatusCode.INVALID_ARGUMENT,
     NotFiniteError: grpc.StatusCode.INVALID_ARGUMENT,
     ResultOverflowError: grpc.StatusCode.OUT_OF_RANGE,
+    TooLongError: grpc.StatusCode.INVALID_ARGUMENT,
     TooMuchError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     # As the protocol has it: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
     MalformedMessageError: grpc.StatusCode.INTERNAL,

@@ -2,6 +2,7 @@
 
 import functools
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -68,7 +69,7 @@ class Telemetry:
 
     @contextmanager
     def observe(self, call: Call) -> Iterator[None]:
-        """Give a call a span, which is the current one in the block, and measure it."""
+        """Give a call a span, which is its place in the trace and the current one in the block, and measure it."""
         # What clients make up is no attribute: there would be no end of them.
         attributes = {"rpc.system.name": "grpc", "rpc.method": call.method[1:] if call.is_known else "_OTHER"}
         span = self._tracer.start_span(attributes["rpc.method"], _parent(call), trace.SpanKind.SERVER, attributes)
@@ -82,23 +83,24 @@ class Telemetry:
             yield
 
     def _finish(self, call: Call, span: trace.Span, attributes: _Attributes) -> None:
-        outcome = _outcome(call.status)
+        status = call.status
+        outcome = _outcome(status)
         self._durations.record(call.duration, attributes | outcome)
         span.set_attributes(outcome)
-        if call.status in _FAULTS:
+        if status in _FAULTS:
             span.set_status(trace.StatusCode.ERROR)
         span.end()
 
     def close(self, timeout: float) -> None:
         """Send what there is still to send, in so many seconds at most; the rest is lost."""
-        # The SDK's own patience cannot be limited, and whoever stops an instance has little.
-        sending = threading.Thread(target=self._shutdown, name="telemetry", daemon=True)
-        sending.start()
-        sending.join(timeout)
-
-    def _shutdown(self) -> None:
-        self._tracers.shutdown()
-        self._meters.shutdown()
+        # The SDK's own patience cannot be limited, and whoever stops an instance has little. Each for itself, since one
+        # may have a collector that does not answer.
+        ends = time.monotonic() + timeout
+        sending = [threading.Thread(target=each.shutdown, daemon=True) for each in (self._tracers, self._meters)]
+        for thread in sending:
+            thread.start()
+        for thread in sending:
+            thread.join(max(0, ends - time.monotonic()))
 
 
 def _parent(call: Call) -> Context:

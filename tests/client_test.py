@@ -192,20 +192,15 @@ def test_converse_answers_line_by_line_and_remembers(server: programs.Server) ->
 def test_a_chat_prints_the_notes_left_before_and_says_what_it_did_not_understand(server: programs.Server) -> None:
     finished = _client(server, "route-guide", "chat", standard_input="1 2 hello\n91 2 x\nhello\n1 2 hello again \n")
     assert finished.stdout == "1.0000000 2.0000000  hello\n"
-    expected = "write a latitude, a longitude and a message"
+    expected = "write a latitude (-90 to 90), a longitude (-180 to 180) and a message"
     assert finished.stderr == f"Not understood: '91 2 x'; {expected}\nNot understood: 'hello'; {expected}\n"
 
 
 def test_list_shows_every_service_and_method(server: programs.Server) -> None:
     lines = _client(server, "list").stdout.splitlines()
     assert "  Converse(stream ConverseRequest) returns (stream ConverseResponse)" in lines
-    assert [line for line in lines if not line.startswith(" ")] == [
-        "Calculator",
-        "calculator.v1.Calculator",
-        "grpc.health.v1.Health",
-        "grpc.reflection.v1alpha.ServerReflection",
-        "routeguide.RouteGuide",
-    ]
+    services = ["calculator.v1.Calculator", "grpc.health.v1.Health", "routeguide.RouteGuide"]
+    assert set(services) < {line for line in lines if not line.startswith(" ")}
 
 
 def test_list_as_json_is_a_line_for_each_service(server: programs.Server) -> None:

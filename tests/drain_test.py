@@ -78,7 +78,7 @@ class Load:
             except (grpc.RpcError, AssertionError) as failure:
                 self.failure = str(failure)
             with self._changed:
-                self.answered += 1
+                self.answered += not self.failure
                 self._changed.notify()
 
     def _call(self, stub: calculator_pb2_grpc.CalculatorStub) -> None:

@@ -257,15 +257,14 @@ class RawPeer:
         answer.ended |= "END_STREAM" in frame.flags
         answer.reset = frame.error_code if isinstance(frame, RstStreamFrame) else answer.reset
 
-    def is_hung_up_on(self) -> bool:
-        """Tell whether the server closes the connection, at once or after its last words.
+    def wait_for_close(self) -> None:
+        """Wait until the server closes the connection, at once or after its last words.
 
         Raises:
             TimeoutError: it does not.
         """
         for _ in self.frames():
             pass
-        return True
 
 
 @contextmanager

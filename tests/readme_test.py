@@ -85,17 +85,9 @@ def test_grpcurl_prints_what_is_shown(server: programs.Server, session: Session)
     assert finished.stdout + finished.stderr == session.output
 
 
-LIBRARY = """
-import calculator.v1.calculator_pb2 as pb
-from calculator.v1 import calculator_pb2_grpc
-from client.channel import connect
-
-"""
-
-
 def test_a_program_calls_the_server_as_is_shown(server: programs.Server) -> None:
-    [example] = re.findall(r"^```python\n(with .*?)^```", README, re.MULTILINE | re.DOTALL)
-    program = LIBRARY + example.replace("localhost:50051", server.address)
+    [example] = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    program = example.replace("localhost:50051", server.address)
     called = programs.run([sys.executable, "-c", program], PYTHONPATH=os.pathsep.join([str(Path.cwd()), *sys.path]))
     assert (called.stdout, called.stderr) == ("42.0\n", "")
 
@@ -131,9 +123,10 @@ from concurrent import futures
 
 import grpc
 from roots.v1 import roots_pb2, roots_pb2_grpc
+from server.interceptor import CallInterceptor
 from servicer import RootsServicer
 
-server = grpc.server(futures.ThreadPoolExecutor())
+server = grpc.server(futures.ThreadPoolExecutor(), interceptors=[CallInterceptor(10, 60)])
 roots_pb2_grpc.add_RootsServiceServicer_to_server(RootsServicer(), server)
 port = server.add_insecure_port("localhost:0")
 server.start()
@@ -160,5 +153,7 @@ def test_the_service_that_is_added_in_five_minutes_answers(tmp_path: Path) -> No
     outputs = [f"--{plugin}_out={tmp_path}" for plugin in ("python", "grpc_python")]
     made = programs.run(["tools/protoc/protoc", f"-I{tmp_path}", *outputs, "roots/v1/roots.proto"])
     assert made.returncode == 0, made.stderr
-    asked = programs.run([sys.executable, "-c", ASK], PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path]))
+    asked = programs.run(
+        [sys.executable, "-c", ASK], PYTHONPATH=os.pathsep.join([str(tmp_path), str(Path.cwd()), *sys.path])
+    )
     assert asked.stdout == "7.0\nINVALID_ARGUMENT number is -4: accepted from 0 up\n", asked.stderr

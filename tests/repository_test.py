@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from server import statuses
+from server.errors import CalculatorError
 
 
 def test_workspace_and_toolbox_name_the_same_rulesets() -> None:
@@ -38,3 +39,4 @@ def test_the_contract_lists_every_reason_with_its_status() -> None:
     contract = Path("proto/calculator/v1/calculator.proto").read_text(encoding="utf-8")
     listed = dict(re.findall(r"^//   ([A-Z_]+) +([A-Z_]+)", contract, re.MULTILINE))
     assert listed == {error.reason: code.name for error, code in statuses.CODES.items()}
+    assert set(statuses.CODES) == set(CalculatorError.__subclasses__())

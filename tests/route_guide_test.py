@@ -95,4 +95,4 @@ def test_a_note_too_long_to_keep_is_refused(stub: route_guide_pb2_grpc.RouteGuid
     assert list(stub.RouteChat(iter([fits, fits]), timeout=10)) == [fits]
     with pytest.raises(grpc.RpcError) as refused:
         list(stub.RouteChat(iter([too_long]), timeout=10))
-    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT

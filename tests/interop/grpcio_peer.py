@@ -149,7 +149,9 @@ def cancel_after_first_response(channel: grpc.Channel) -> None:
 def timeout_on_sleeping_server(channel: grpc.Channel) -> None:
     requests = _Requests()
     call = _stub(channel).FullDuplexCall(iter(requests), timeout=cases.SHORT_TIMEOUT_SECONDS)
-    requests.send(messages_pb2.StreamingOutputCallRequest(payload=messages_pb2.Payload(body=bytes(27182))))
+    requests.send(
+        messages_pb2.StreamingOutputCallRequest(payload=messages_pb2.Payload(body=bytes(cases.UPLOAD_SIZES[0])))
+    )
     _expect_stream(grpc.StatusCode.DEADLINE_EXCEEDED, None, call)
     requests.end()
 

@@ -11,7 +11,6 @@ from tests.interop import cases, main
 from tests.interop.peers import ENGINES, PEERS, Peer, UnsupportedError
 from tests.raw_peer import connected
 
-# grpclib sends and reads messages as they are, and says so by an error.
 UNSUPPORTED = {("grpclib", case) for case in cases.NAMES if "compressed" in case}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests import programs
 from tests.interop import grpcio_peer, grpclib_peer
 
-# The flags of each engine of the server: the suite is the same for all.
+# The flags of each engine, which is what serves below the interceptor: the suite is the same for all.
 ENGINES: dict[str, tuple[str, ...]] = {"stock": ()}
 
 
@@ -30,7 +30,7 @@ class Peer:
 
 
 def _run_grpclib(case: str, address: str) -> None:
-    if not hasattr(grpclib_peer, case):
+    if "compressed" in case:  # it sends and reads messages as they are
         raise UnsupportedError(case)
     grpclib_peer.run(case, address)
 

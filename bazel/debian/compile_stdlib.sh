@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# compile.sh ROOT PYTHON: compiles the standard library of an unpacked interpreter, such as python3.13.
+# compile_stdlib.sh ROOT PYTHON: compiles the standard library of an unpacked interpreter, such as python3.13.
 set -euo pipefail
 root=$1 python=$2
 # Checked by hash, not by time: the bytecode stays valid wherever these files are copied.
