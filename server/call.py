@@ -31,6 +31,7 @@ class Call:
         is_known: whether the server has such a method; if not, its name is whatever a client made up.
         context: grpc's.
         trace: where in a trace it is, if in any.
+        is_stopped: whether it was still going on when the server had to end.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Call:
         self.is_known = is_known
         self.context = context
         self.trace = tracing.of_metadata(context.invocation_metadata())
+        self.is_stopped = False
         self._handler = handler
         self._peer = context.peer()  # when the call is over it may be gone
         self._began = time.perf_counter()
@@ -62,6 +64,8 @@ class Call:
         """How it ended, or would if it ended now."""
         if self._is_expired:
             return grpc.StatusCode.DEADLINE_EXCEEDED
+        if self._is_cancelled and self.is_stopped:
+            return grpc.StatusCode.UNAVAILABLE  # as its client is told
         if self._is_cancelled:
             left = self._deadline_left()
             return grpc.StatusCode.CANCELLED if left is None or left > 0 else grpc.StatusCode.DEADLINE_EXCEEDED

@@ -10,6 +10,7 @@ from server import logs
 DEFAULT_PORT = 50051
 _HIGHEST_PORT = 65535
 _HIGHEST_COUNT = 2**31 - 1
+_SHORTEST_SECONDS = 0.001
 _LONGEST_SECONDS = 24 * 3600
 
 
@@ -68,9 +69,9 @@ def _count(setting: str, value: str) -> int:
 
 
 def _seconds(setting: str, value: str) -> float:
-    if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", value) and 0 < float(value) <= _LONGEST_SECONDS:
+    if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", value) and _SHORTEST_SECONDS <= float(value) <= _LONGEST_SECONDS:
         return float(value)
-    raise ConfigError(f"{setting}={value!r} is not accepted: seconds above 0, up to {_LONGEST_SECONDS}, are")
+    raise ConfigError(f"{setting}={value!r} is not accepted: {_SHORTEST_SECONDS} to {_LONGEST_SECONDS} seconds are")
 
 
 def _listed(values: Sequence[str]) -> str:
@@ -118,8 +119,10 @@ def _sends(signal: str, environment: Mapping[str, str]) -> bool:
         return False
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")
     exporter = one_of(("otlp", "none"), f"OTEL_{signal}_EXPORTER")
-    one_of(("grpc",), f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-    return exporter == "otlp" or (not exporter and any(environment.get(name) for name in endpoints))
+    sends = exporter == "otlp" or (not exporter and any(environment.get(name) for name in endpoints))
+    if sends:
+        one_of(("grpc",), f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    return sends
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -79,6 +79,7 @@ OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
         ({OTLP: "http://collector:4317", "OTEL_SDK_DISABLED": "TRUE"}, False, False),
         ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://collector:4317"}, False, True),
         ({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, True, False),
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, False, False),
     ],
 )
 def test_signals_are_sent_when_the_standard_variables_ask_for_it(

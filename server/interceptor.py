@@ -10,14 +10,19 @@ import grpc
 
 from server import logs
 from server.call import Call
-from server.errors import TooMuchError, UnknownMethodError
-from server.limits import Admission, Deadlines, check_metadata
+from server.errors import UnknownMethodError
+from server.limits import Limit, check_metadata
 
-# Who asks after the server's health, or its connections, wants to know most when it is busy.
-_UNLIMITED = ("/grpc.health.", "/grpc.channelz.")
+# Who asks after the server's health, or its connections, wants to know most when it is busy: they have room of their
+# own, but no more. Who watches the health stays as long as anybody may, and nobody waits for them.
+_WATCH = "/grpc.health.v1.Health/Watch"
+_MAX_WATCHES = 20
+_CHECKS = ("/grpc.health.", "/grpc.channelz.")
+_MAX_CHECKS = 20
+_CHECK_SECONDS = 10
 
-# Who watches the server's health holds no thread, but memory.
-_MAX_WATCHES = 100
+MAX_OPERATORS = _MAX_WATCHES + _MAX_CHECKS
+"""How many of those there may be beside the calls."""
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # not subscriptable but for type checkers
 _Details: TypeAlias = grpc.HandlerCallDetails
@@ -44,22 +49,27 @@ class CallInterceptor(grpc.ServerInterceptor):
 
     def __init__(self, max_concurrent_calls: int, max_deadline: float, observe: Observe = unobserved) -> None:
         """Start with no calls."""
-        self._admission = Admission(max_concurrent_calls)
-        self._deadlines = Deadlines(max_deadline)
+        self._calls_limit = Limit(max_concurrent_calls, max_deadline)
+        self._watches_limit = Limit(_MAX_WATCHES, max_deadline)
+        self._checks_limit = Limit(_MAX_CHECKS, min(max_deadline, _CHECK_SECONDS))
         self._observe = observe
         self._calls: set[Call] = set()
         self._watches: set[Call] = set()
         self._changed = threading.Condition()
 
     def finish(self, grace: float) -> None:
-        """Wait for the calls in flight, then part with those who watch the health, which nobody waits for.
+        """Wait for the calls in flight, and say of those that still go on that the server has ended them.
 
         Args:
-            grace: how long to wait, in seconds.
+            grace: how long to wait, in seconds. Who watches the health is not waited for, and is parted with.
         """
         with self._changed:
             self._changed.wait_for(lambda: not self._calls, grace)
-        for watch in list(self._watches):
+            left = list(self._calls)
+            watches = list(self._watches)
+        for call in left:
+            call.is_stopped = True
+        for watch in watches:
             watch.context.cancel()
 
     def intercept_service(
@@ -71,8 +81,6 @@ class CallInterceptor(grpc.ServerInterceptor):
         method = str(handler_call_details.method)
         begin = functools.partial(Call, method, handler, is_known=found is not None)
         behavior = _behavior(handler)
-        if getattr(behavior, "experimental_non_blocking", False):
-            return grpc.unary_stream_rpc_method_handler(self._non_blocking(behavior, begin))
 
         def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
             with self._served(begin(context)) as call:
@@ -88,63 +96,31 @@ class CallInterceptor(grpc.ServerInterceptor):
 
     @contextmanager
     def _served(self, call: Call) -> Iterator[Call]:
-        """Surround a call that has a thread."""
-        with self._in_flight(call), self._surrounded(call), self._limited(call):
-            yield call
-
-    @contextmanager
-    def _surrounded(self, call: Call) -> Iterator[None]:
-        with self._observe(call), logs.within(call.trace):  # to observe it may give it a place in its trace
+        with self._in_flight(call), self._observe(call), logs.within(call.trace):  # to observe it may change its trace
             call.when_over(call.log)
             try:
                 check_metadata(call.context.invocation_metadata())
-                yield
+                with self._limit(call.method).applied(call.context.time_remaining(), call.expire):
+                    yield call
             except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status
                 call.fail(error)
 
     @contextmanager
     def _in_flight(self, call: Call) -> Iterator[None]:
+        calls = self._watches if call.method == _WATCH else self._calls
         with self._changed:
-            self._calls.add(call)
+            calls.add(call)
         try:
             yield
         finally:
             with self._changed:
-                self._calls.discard(call)
+                calls.discard(call)
                 self._changed.notify_all()
 
-    @contextmanager
-    def _limited(self, call: Call) -> Iterator[None]:
-        if call.method.startswith(_UNLIMITED):
-            yield
-            return
-        with self._admission.admitted(), self._deadlines.bounded(call.context.time_remaining(), call.expire):
-            yield
-
-    def _non_blocking(
-        self, behavior: Callable[..., Any], begin: Callable[[grpc.ServicerContext], Call]
-    ) -> Callable[..., None]:
-        """Wrap the handler of a stream that holds no thread, as a watch of the health: it answers now and later."""
-
-        @functools.wraps(behavior)  # grpc reads its attributes
-        def watch(request: bytes, context: grpc.ServicerContext, send: Callable[[bytes | None], None]) -> None:
-            call = begin(context)
-
-            def answer(response: Any) -> None:  # noqa: ANN401
-                send(None if response is None else call.serialized(response))  # None ends it
-
-            with self._surrounded(call):
-                self._admit_watch(call)
-                behavior(call.parsed(request), context, answer)
-
-        return watch
-
-    def _admit_watch(self, call: Call) -> None:
-        with self._changed:
-            if len(self._watches) >= _MAX_WATCHES:
-                raise TooMuchError(f"{_MAX_WATCHES} clients watch the health; check it instead")
-            self._watches.add(call)
-        call.when_over(lambda: self._watches.discard(call))
+    def _limit(self, method: str) -> Limit:
+        if method == _WATCH:
+            return self._watches_limit
+        return self._checks_limit if method.startswith(_CHECKS) else self._calls_limit
 
 
 def _behavior(handler: _Handler) -> Callable[..., Any]:

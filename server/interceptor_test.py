@@ -11,6 +11,7 @@ import grpc
 import pytest
 from google.protobuf import wrappers_pb2
 
+from server import logs
 from server.interceptor import CallInterceptor
 
 Message = wrappers_pb2.StringValue
@@ -36,10 +37,10 @@ class Peer:
         self._server.start()
         self.channel = grpc.insecure_channel(f"localhost:{port}")
 
-    def call(self, kind: str, timeout: float = 10) -> Any:  # noqa: ANN401
+    def call(self, kind: str, timeout: float = 10, **options: Any) -> Any:  # noqa: ANN401
         method = getattr(self.channel, kind)(f"/Test/{kind}", Message.SerializeToString, Message.FromString)
         request = Message(value="x")
-        answer = method(iter([request]) if kind.startswith("stream") else request, timeout=timeout)
+        answer = method(iter([request]) if kind.startswith("stream") else request, timeout=timeout, **options)
         return list(answer) if kind.endswith("stream") else answer
 
     def send(self, kind: str, requests: Iterator[bytes]) -> Any:  # noqa: ANN401
@@ -85,6 +86,38 @@ def test_a_crash_is_an_id_to_the_caller_and_a_traceback_in_the_log(
     [crashed] = [record for record in caplog.records if crash_id in record.getMessage()]
     assert crashed.exc_info
     assert "a secret" in str(crashed.exc_info[1])
+
+
+@pytest.mark.parametrize("error", [Exception("a secret"), NotImplementedError("a secret"), ValueError()])
+def test_any_exception_that_is_not_grpcs_own_is_a_crash(error: Exception, serve: Serve) -> None:
+    def crash(_request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        raise error
+
+    with pytest.raises(grpc.RpcError) as refused:
+        serve(crash).call("unary_unary")
+    assert refused.value.code() == grpc.StatusCode.INTERNAL
+    assert re.fullmatch(r"the server failed at this call; .* [0-9a-f]{16}", refused.value.details() or "")
+
+
+@pytest.mark.parametrize("kind", HANDLERS)
+def test_a_crash_is_logged_with_its_callers_trace(kind: str, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    lines: list[str] = []
+
+    def write(record: logging.LogRecord) -> bool:
+        lines.append(logs.formatter("text").format(record))
+        return True
+
+    def crash(_request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        raise KeyError
+
+    peer = serve(crash)
+    caplog.handler.addFilter(write)
+    with caplog.at_level(logging.INFO):
+        with pytest.raises(grpc.RpcError):
+            peer.call(kind, metadata=(("traceparent", f"00-{'a' * 32}-{'b' * 16}-01"),))
+        peer.close()
+    assert len(lines) == 2  # the crash, and the call
+    assert all(f"trace={'a' * 32}" in line for line in lines)
 
 
 @pytest.mark.parametrize("kind", HANDLERS)

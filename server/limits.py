@@ -29,42 +29,46 @@ def check_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> None:
         raise TooLongError(f"the call has {size} bytes of metadata; accepted: {MAX_METADATA_BYTES}")
 
 
-class Admission:
-    """Lets so many calls in at once, and refuses one more: a queue without end would help nobody.
+class Limit:
+    """Lets so many calls in at once and refuses one more, and ends those that go on for too long.
+
+    A queue without end would help nobody; and each call holds a thread, and its client need not set a deadline.
 
     Args:
         max_concurrent_calls: how many may be in flight.
+        max_deadline: how long each may take, in seconds.
     """
 
-    def __init__(self, max_concurrent_calls: int) -> None:
+    def __init__(self, max_concurrent_calls: int, max_deadline: float) -> None:
         """Start with no calls."""
-        self._limit = max_concurrent_calls
+        self._max_concurrent_calls = max_concurrent_calls
         self._free = threading.Semaphore(max_concurrent_calls)
+        self._deadlines = _Deadlines(max_deadline)
 
     @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Count a call for as long as the block runs.
+    def applied(self, time_remaining: float | None, expire: Callable[[], None]) -> Iterator[None]:
+        """Count a call for as long as the block runs, and call `expire` if that is too long.
+
+        Args:
+            time_remaining: seconds to the client's own deadline, if it set one; when that comes first, grpc sees to it.
+            expire: ends the call, from another thread.
 
         Raises:
-            TooMuchError: there are as many as there may be; a client that retries finds room, here or elsewhere.
+            TooMuchError: there are as many as there may be; a client that tries again finds room, here or elsewhere.
         """
         if not self._free.acquire(blocking=False):
-            raise TooMuchError(f"{self._limit} calls are in flight; try again")
+            raise TooMuchError(f"{self._max_concurrent_calls} calls are in flight; try again")
         try:
-            yield
+            with self._deadlines.bounded(time_remaining, expire):
+                yield
         finally:
             self._free.release()
 
 
-class Deadlines:
-    """Ends calls that go on for too long. Each holds a thread, and a client need not set a deadline.
-
-    Args:
-        max_deadline: how long a call may take, in seconds.
-    """
+class _Deadlines:
+    """Ends calls that go on for too long."""
 
     def __init__(self, max_deadline: float) -> None:
-        """Start with no calls."""
         self._limit = max_deadline
         # In the order in which they began, which is that in which they have to end.
         self._ends: dict[Callable[[], None], float] = {}
@@ -73,12 +77,6 @@ class Deadlines:
 
     @contextmanager
     def bounded(self, time_remaining: float | None, expire: Callable[[], None]) -> Iterator[None]:
-        """Call `expire` if the block takes too long.
-
-        Args:
-            time_remaining: seconds to the client's own deadline, if it set one; when that comes first, grpc sees to it.
-            expire: ends the call, from another thread.
-        """
         if time_remaining is not None and time_remaining <= self._limit:
             yield
             return
@@ -95,17 +93,18 @@ class Deadlines:
                 self._ends.pop(expire, None)
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._ends:
-                    self._changed.wait()
-                expire, ends = next(iter(self._ends.items()))
-                left = ends - time.monotonic()
-                if left > 0:
-                    self._changed.wait(left)
-                    continue
-                del self._ends[expire]
-            try:
-                expire()
-            except Exception:  # one that cannot be ended must not keep the others from it
-                _LOGGER.exception("A call that took too long could not be ended")
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                while self._ends and next(iter(self._ends.values())) <= now:
+                    self._expire_first()
+                first = next(iter(self._ends.values()), None)
+                self._changed.wait(None if first is None else first - now)
+
+    def _expire_first(self) -> None:
+        expire = next(iter(self._ends))
+        del self._ends[expire]
+        try:
+            expire()
+        except Exception:  # one that cannot be ended must not keep the others from it
+            _LOGGER.exception("A call that took too long could not be ended")

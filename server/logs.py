@@ -64,6 +64,11 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False, default=str)
 
 
+def formatter(log_format: str, project: str = "") -> logging.Formatter:
+    """Return what writes a line; see `configure`."""
+    return _JsonFormatter(project) if log_format == "json" else _TextFormatter()
+
+
 def configure(log_format: str, project: str = "") -> None:
     """Write the log to stderr.
 
@@ -72,5 +77,5 @@ def configure(log_format: str, project: str = "") -> None:
         project: the Google Cloud project that traces belong to; without one, a trace is named by its id alone.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(_JsonFormatter(project) if log_format == "json" else _TextFormatter())
+    handler.setFormatter(formatter(log_format, project))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -12,6 +12,9 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # runs at an awkward moment, and Ctrl+C during the start ends it like any other.
 signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
 
+# The core's own lines are in a format of its own, and some say what a client made up. Before it is imported.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 import grpc  # noqa: E402
 
 from server import config, logs, serving  # noqa: E402

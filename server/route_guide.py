@@ -50,7 +50,8 @@ class _Notes:
             # Taken out and put back, a place is the newest of all; the oldest goes where there are too many.
             notes = self._by_place.pop(place, deque[pb.RouteNote](maxlen=_MAX_NOTES_A_PLACE))
             before = list(notes)
-            notes.append(note)
+            # A copy: as it was parsed, it may hold a request a thousand times its size.
+            notes.append(pb.RouteNote.FromString(note.SerializeToString()))
             self._by_place[place] = notes
             if len(self._by_place) > _MAX_PLACES:
                 del self._by_place[next(iter(self._by_place))]

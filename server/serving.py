@@ -23,7 +23,7 @@ from routeguide import route_guide_pb2, route_guide_pb2_grpc
 from server import limits
 from server.calculator import CalculatorServicer
 from server.config import Config, ConfigError
-from server.interceptor import CallInterceptor, unobserved
+from server.interceptor import MAX_OPERATORS, CallInterceptor, unobserved
 from server.route_guide import RouteGuideServicer
 from server.tutorial import TutorialServicer
 
@@ -34,11 +34,13 @@ _LOGGER = logging.getLogger(__name__)
 
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
-# Room for those who ask after the server's health and for the calls that are to be refused, beside those admitted.
-_SPARE_CALLS = 64
+# Room for the calls that are to be refused.
+_SPARE_CALLS = 24
 
-# Cloud Run gives a second beyond the default grace; the last traces have that long to be sent.
-_SENDING_SECONDS = 0.9
+# Cloud Run gives a second beyond the default grace: to end the calls that are left, to send the last of their traces,
+# and to be gone.
+_ENDING_SECONDS = 0.1
+_SENDING_SECONDS = 0.5
 
 # Each contract that is served: its file, what adds its service to a server, the servicer.
 _SERVICES: tuple[tuple[FileDescriptor, Callable[[Any, grpc.Server], None], type], ...] = (
@@ -73,7 +75,7 @@ class Serving:
     def drain(self, grace: float) -> None:
         """Stop: say so by health, take no more calls, end those that are still in flight after `grace` seconds."""
         self.health.enter_graceful_shutdown()
-        stopped = self.server.stop(grace)
+        stopped = self.server.stop(grace + _ENDING_SECONDS)
         self.calls.finish(grace)
         stopped.wait()
         if self.telemetry:
@@ -136,7 +138,7 @@ def build(config: Config) -> Serving:
     telemetry = _telemetry(config)
     observe = telemetry.observe if telemetry else unobserved
     calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, observe)
-    limit = config.max_concurrent_calls + _SPARE_CALLS
+    limit = config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS
     server = grpc.server(
         futures.ThreadPoolExecutor(limit, thread_name_prefix="call"),
         interceptors=[calls],
@@ -154,21 +156,19 @@ def build(config: Config) -> Serving:
 def _telemetry(config: Config) -> "Telemetry | None":
     if not (config.traces or config.metrics):
         return None
-    from server.telemetry import Telemetry  # noqa: PLC0415 - half a second, for who asked for it alone
-
     try:
+        from server.telemetry import Telemetry  # noqa: PLC0415 - half a second, for who asked for it alone
+
         return Telemetry(config.service, traces=config.traces, metrics=config.metrics)
-    except ValueError as error:
+    except Exception as error:  # the SDK fails at its variables in many ways, some of them while it is imported
         raise ConfigError(f"OpenTelemetry does not accept one of its OTEL_ variables: {error}") from error
 
 
 def _add_services(server: grpc.Server, config: Config) -> health.HealthServicer:
     for _, add, servicer in _SERVICES:
         add(servicer(), server)
-    # Non-blocking: who watches the server's health takes no thread from those who calculate.
-    tells_health = health.HealthServicer(
-        experimental_non_blocking=True, experimental_thread_pool=futures.ThreadPoolExecutor(2, "health")
-    )
+    # Without a thread of its own, a watch whose client reads nothing would hold the servicer's lock.
+    tells_health = health.HealthServicer(experimental_non_blocking=False)
     health_pb2_grpc.add_HealthServicer_to_server(tells_health, server)
     names = [service.full_name for file, _, _ in _SERVICES for service in file.services_by_name.values()]
     # Google's own probes ask after the health service itself.

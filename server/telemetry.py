@@ -1,13 +1,14 @@
 """Traces and metrics by OpenTelemetry, sent by OTLP. Imported only by a server that was asked for them."""
 
 import functools
+import logging
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import grpc
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -16,6 +17,7 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from server.call import Call
 from server.tracing import Trace
@@ -51,6 +53,8 @@ class Telemetry:
 
     def __init__(self, service: str, *, traces: bool, metrics: bool) -> None:
         """Start the threads that send."""
+        # It warns of every tracestate that it does not understand, in its sender's words.
+        logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
         resource = Resource.create()
         if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
             resource = resource.merge(Resource({SERVICE_NAME: service}))
@@ -105,9 +109,9 @@ class Telemetry:
 
 def _parent(call: Call) -> Context:
     metadata = {key: value for key, value in call.context.invocation_metadata() if isinstance(value, str)}
-    context = propagate.extract(metadata)
+    context = TraceContextTextMapPropagator().extract(metadata)
     if call.trace and call.trace.span_id and not trace.get_current_span(context).get_span_context().is_valid:
-        # Google's own header, which the standard propagators do not read.
+        # Google's own header, which the standard's does not read.
         remote = trace.SpanContext(
             int(call.trace.trace_id, 16),
             int(call.trace.span_id, 16),

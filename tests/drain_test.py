@@ -34,6 +34,7 @@ def test_stopping_tells_who_watches_first_and_finishes_what_is_in_flight() -> No
         server.process.terminate()
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
         assert call.add_one() == 2
+        assert watch.is_active()  # as long as a call is in flight
         assert call.end() == grpc.StatusCode.OK
         assert server.process.wait(programs.PATIENCE_SECONDS) == 0
 
@@ -57,7 +58,7 @@ def test_a_stream_that_outlasts_the_grace_is_told_why_it_ends_and_the_server_exi
             list(call.responses)
         assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
         assert server.process.wait(programs.PATIENCE_SECONDS) == 0
-        server.wait_for_log("/calculator.v1.Calculator/Converse CANCELLED")
+        server.wait_for_log("/calculator.v1.Calculator/Converse UNAVAILABLE")
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import io
+import itertools
 import random
 import re
 import ssl
@@ -29,6 +30,7 @@ from hyperframe.frame import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from routeguide import route_guide_pb2 as pb_routes
 
 from tests import programs, served
 from tests.raw_peer import RawPeer, connected, frame_bytes, prefixed, request_headers, silent
@@ -39,6 +41,7 @@ CALCULATE = "/calculator.v1.Calculator/Calculate"
 EVALUATE = "/calculator.v1.Calculator/Evaluate"
 AGGREGATE = "/calculator.v1.Calculator/Aggregate"
 CONVERSE = "/calculator.v1.Calculator/Converse"
+CHAT = "/routeguide.RouteGuide/RouteChat"
 HEALTH = "/grpc.health.v1.Health/Check"
 
 ADD = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3).SerializeToString()
@@ -53,10 +56,14 @@ HEADERS, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION = 1, 4, 6, 8, 9
 END_HEADERS = 4
 CANCEL, ENHANCE_YOUR_CALM = 8, 11
 
+WATCH = "/grpc.health.v1.Health/Watch"
+
 MAX_CALLS = 20
-# A pool keeps the threads that it once needed: one for each call admitted, 64 for those to be refused; and there are
-# those of the main program, of health and deadlines, and grpc's own, as many as it finds useful.
+# A pool keeps the threads that it once needed: one for each call admitted, 64 for watches, checks and those to be
+# refused; and there are those of the main program and of deadlines, and grpc's own, as many as it finds useful.
 MOST_THREADS = MAX_CALLS + 64 + 24
+
+_TESTS = itertools.count()
 # grpc lets a call have 16 MB of headers, which take some six times that, and the allocator gives little of it back: the
 # next flood fills it again. What grows with the length of a flood would be far beyond this.
 MOST_GROWTH_BYTES = 192 * MEGABYTE
@@ -102,7 +109,7 @@ def unused(server: programs.Server) -> dict[str, int]:
 
 
 @pytest.fixture(autouse=True)
-def _unharmed(server: programs.Server, unused: dict[str, int], request: pytest.FixtureRequest) -> Iterator[None]:
+def _unharmed(server: programs.Server, unused: dict[str, int]) -> Iterator[None]:
     """See to it after each test that the server is none the worse for it."""
     logged = len(server.log)
     yield
@@ -111,9 +118,10 @@ def _unharmed(server: programs.Server, unused: dict[str, int], request: pytest.F
     programs.eventually(lambda: _descriptors(server) <= unused["descriptors"])
     assert _status(server, "Threads") <= MOST_THREADS
     assert _status(server, "VmRSS") - unused["VmRSS"] < MOST_GROWTH_BYTES
+    path = f"/after/{next(_TESTS)}."
     with connected(server.port) as peer:
-        peer.call(f"/after/{id(request)}")
-    server.wait_for_log(f"/after/{id(request)}")  # whatever the test had it write is there now
+        peer.call(path)
+    server.wait_for_log(path)  # whatever the test had it write is there now
     assert not [line for line in server.log[logged:] if "Traceback" in line or "crashed" in line]
 
 
@@ -227,8 +235,12 @@ def test_who_pings_without_end_is_told_to_calm_down_and_hung_up_on(server: progr
 
 
 def test_who_pings_as_often_as_it_may_is_answered() -> None:
-    with programs.serving("--min-ping-interval=0.0001") as server, connected(server.port) as peer:
-        _flood(peer, [PingFrame(0, b"are you?")] * 1000, times=20)
+    with programs.serving("--min-ping-interval=0.001") as server, connected(server.port) as peer:
+        for _ in range(20):
+            _wait_until_read(peer)  # by a ping
+            again = time.monotonic() + 0.002
+            while time.monotonic() < again:
+                pass
         assert peer.call(CALCULATE, ADD).status == OK
 
 
@@ -318,6 +330,54 @@ def test_who_leaves_no_room_for_answers_does_not_keep_the_server_from_ending() -
         assert server.process.wait(programs.PATIENCE_SECONDS) == 0
         assert 0.5 <= time.monotonic() - began < 5
         assert peer.read(stream).status == UNAVAILABLE
+
+
+@pytest.mark.parametrize("window", [0, 7])  # 7 bytes are the first answer, but not the next
+def test_who_watches_the_health_and_reads_nothing_stops_neither_others_nor_the_end(window: int) -> None:
+    with (
+        programs.serving("--shutdown-grace=0.5") as server,
+        connected(server.port, {SettingsFrame.INITIAL_WINDOW_SIZE: window}) as peer,
+    ):
+        peer.send_data(peer.begin(WATCH), prefixed(b""))
+        with connected(server.port) as other:
+            assert other.call(HEALTH, b"").status == OK
+        server.process.terminate()
+        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+
+
+@pytest.mark.parametrize("path", [HEALTH, WATCH])
+def test_checks_and_watches_that_never_say_of_what_end_in_time(path: str) -> None:
+    with programs.serving("--max-deadline=0.3") as server, connected(server.port) as peer:
+        for _ in range(100):
+            stream = peer.begin(path)
+        assert peer.read(stream).is_over
+        _assert_others_are_served(server)
+        with connected(server.port) as other:
+            programs.eventually(lambda: other.call(HEALTH, b"").status == OK)
+        server.wait_for_log(f"{path} DEADLINE_EXCEEDED")
+
+
+def test_notes_are_kept_without_what_they_came_with() -> None:
+    note = pb_routes.RouteNote(message="x" * 900, location=pb_routes.Point(latitude=1)).SerializeToString()
+    superseded = pb_routes.RouteNote(message="y" * 900).SerializeToString()
+    sizes: list[int] = []
+    with programs.serving() as server:
+        for _ in range(51):
+            with connected(server.port) as peer:
+                assert peer.call(CHAT, superseded * 1000 + note).status == OK
+            sizes.append(server.memory("VmRSS"))
+    assert sizes[-1] - sizes[0] < 20_000  # kB; they came in 45 MB
+
+
+def test_a_connection_is_ended_at_its_age_and_its_calls_after_the_grace() -> None:
+    with (
+        programs.serving("--max-connection-age=0.2", "--max-connection-age-grace=0.2") as server,
+        connected(server.port) as peer,
+    ):
+        stream = peer.begin(CONVERSE)
+        answer = peer.read(stream)
+        assert answer.goaway is not None
+        assert answer.status == UNAVAILABLE
 
 
 def test_who_reads_a_few_bytes_at_a_time_gets_the_whole_answer(server: programs.Server) -> None:

@@ -81,6 +81,17 @@ def test_only_the_newest_notes_of_a_place_are_kept(stub: route_guide_pb2_grpc.Ro
     assert [note.message for note in answer] == [str(number) for number in range(50, 150)]
 
 
+def test_only_the_places_used_last_are_kept(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+    first = pb.RouteNote(message="first", location=pb.Point(latitude=9))
+    others = [pb.RouteNote(location=pb.Point(latitude=9, longitude=number)) for number in range(1, 1000)]
+    one_more = pb.RouteNote(location=pb.Point(latitude=10))
+    assert list(stub.RouteChat(iter([first, *others, first]), timeout=10)) == [first]
+    # The place that was used again outlives those that were not.
+    assert list(stub.RouteChat(iter([one_more, first]), timeout=10)) == [first, first]
+    list(stub.RouteChat(iter([*others, one_more]), timeout=10))
+    assert list(stub.RouteChat(iter([first]), timeout=10)) == []
+
+
 def test_a_route_longer_than_an_answer_can_say_is_out_of_range(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
     ends = [pb.Point(), pb.Point(longitude=1800000000)]  # half around the Earth
     assert stub.RecordRoute(iter(ends * 50), timeout=10).distance == pytest.approx(99 * 20_015_087, abs=99)

@@ -176,7 +176,8 @@ function withGzip(body) {
 }
 
 const client = new contract.TestService(address, grpc.credentials.createInsecure());
-cases[name](client).then(() => client.close(), (error) => {
+// Some cases are over before they have reached a server.
+cases[name](client).then(() => cases.empty_unary(client)).then(() => client.close(), (error) => {
   console.error(error);
   process.exit(1);
 });
