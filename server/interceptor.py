@@ -11,7 +11,7 @@ import grpc
 from server import logs
 from server.call import Call
 from server.errors import UnknownMethodError
-from server.limits import Limit, check_metadata
+from server.limits import Limit
 
 # Who asks after the server's health, or its connections, wants to know most when it is busy: they have room of their
 # own, but no more. Who watches the health stays as long as anybody may, and nobody waits for them.
@@ -99,7 +99,6 @@ class CallInterceptor(grpc.ServerInterceptor):
         with self._in_flight(call), self._observe(call), logs.within(call.trace):  # to observe it may change its trace
             call.when_over(call.log)
             try:
-                check_metadata(call.context.invocation_metadata())
                 with self._limit(call.method).applied(call.context.time_remaining(), call.expire):
                     yield call
             except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status

@@ -1,32 +1,14 @@
-"""How many calls there may be at once, how long each may take, and how much its metadata may say."""
+"""How many calls there may be at once, and how long each may take."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from server.errors import TooLongError, TooMuchError
+from server.errors import TooMuchError
 
 _LOGGER = logging.getLogger(__name__)
-
-MAX_METADATA_BYTES = 16384
-"""What SETTINGS_MAX_HEADER_LIST_SIZE tells every client: https://www.rfc-editor.org/rfc/rfc9113#name-defined-settings."""
-
-_OVERHEAD_BYTES = 32  # of each header, as HTTP/2 counts
-
-
-def check_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> None:
-    """Refuse a call with more metadata than clients have been told that the server takes.
-
-    grpc counts each frame for itself, lets a thousand times as much through, and keeps it while the call lasts.
-
-    Raises:
-        TooLongError: there is more.
-    """
-    size = sum(len(key) + len(value) + _OVERHEAD_BYTES for key, value in metadata)
-    if size > MAX_METADATA_BYTES:
-        raise TooLongError(f"the call has {size} bytes of metadata; accepted: {MAX_METADATA_BYTES}")
 
 
 class Limit:

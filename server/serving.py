@@ -20,7 +20,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from routeguide import route_guide_pb2, route_guide_pb2_grpc
 
-from server import limits
 from server.calculator import CalculatorServicer
 from server.config import Config, ConfigError
 from server.interceptor import MAX_OPERATORS, CallInterceptor, unobserved
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+_MAX_METADATA_BYTES = 16384
 
 # Room for the calls that are to be refused.
 _SPARE_CALLS = 24
@@ -88,8 +89,8 @@ def _options(config: Config) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", config.max_message_bytes),
         # Both, or calls between the two are refused at random.
-        ("grpc.max_metadata_size", limits.MAX_METADATA_BYTES),
-        ("grpc.absolute_max_metadata_size", limits.MAX_METADATA_BYTES),
+        ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.max_connection_age_ms", round(config.max_connection_age * 1000)),
         ("grpc.max_connection_age_grace_ms", round(config.max_connection_age_grace * 1000)),
         # Clients may ping idle or not. By default grpc takes one in five minutes, or tells them to go (too_many_pings).
