@@ -11,7 +11,7 @@ import click
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
-from client.commands import OPERANDS, Caller, Number, format_number, understood
+from client.commands import OPERANDS, Caller, Number, Text, format_number, standard_input, understood
 
 _OPERATIONS = {
     "+": pb.OPERATION_ADD,
@@ -41,7 +41,7 @@ def calc(caller: Caller, first: float, operation: str, second: float) -> None:
 
 
 @click.command("eval", context_settings=OPERANDS)
-@click.argument("expression")
+@click.argument("expression", type=Text())
 @click.pass_obj
 def evaluate(caller: Caller, expression: str) -> None:
     """Print how EXPRESSION, such as '2*(3+4)^2', is worked out, and its value last."""
@@ -64,11 +64,11 @@ def _progress(response: pb.EvaluateResponse) -> str:
 @click.pass_obj
 def aggregate(caller: Caller, numbers: tuple[str, ...]) -> None:
     """Print count, sum, mean, variance and range of NUMBERS; of those on standard input if they are "-"."""
-    words = _words(sys.stdin) if numbers == ("-",) else iter(numbers)
+    # However many numbers there are to read: a deadline would be for that, not for an answer.
+    words, timeout = (_words(standard_input()), None) if numbers == ("-",) else (iter(numbers), caller.timeout)
     reader = _NumberReader(words)
     with caller.channel() as channel, reader.messages() as messages:
-        # However many numbers there are: a deadline would be for reading the input, not for an answer.
-        response = calculator_pb2_grpc.CalculatorStub(channel).Aggregate(messages)
+        response = calculator_pb2_grpc.CalculatorStub(channel).Aggregate(messages, timeout=timeout)
     reader.check()
     caller.show(response, "\n".join(_lines(response)))
 
@@ -129,12 +129,13 @@ def _lines(response: pb.AggregateResponse) -> Iterator[str]:
 def converse(caller: Caller) -> None:
     """Calculate line by line: "3 + 4" starts anew, "* 2" goes on from the last result. The end of input ends it."""
     with caller.channel() as channel:
-        operations = understood(sys.stdin, _operation, "3 + 4, or * 2 to go on from the last result")
+        operations = understood(standard_input(), _operation, "3 + 4, or * 2 to go on from the last result")
         for response in calculator_pb2_grpc.CalculatorStub(channel).Converse(operations):
             failure = f"{response.failure.reason}: {response.failure.message}"
             caller.show(response, failure if response.HasField("failure") else format_number(response.result))
 
 
+_NUMBER = Number()
 _LINE = re.compile(r"\s*(?P<first>\S+\s+)?(?P<sign>[-+*/^%])\s+(?P<second>\S+)\s*")
 
 
@@ -144,6 +145,6 @@ def _operation(line: str) -> pb.ConverseRequest:
         raise ValueError(line)
     return pb.ConverseRequest(
         operation=_OPERATIONS[match["sign"]],
-        first_operand=float(match["first"]) if match["first"] else None,
-        second_operand=float(match["second"]),
+        first_operand=_NUMBER(match["first"].strip()) if match["first"] else None,
+        second_operand=_NUMBER(match["second"]),
     )

@@ -3,10 +3,11 @@
 import json
 import math
 import struct
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 import click
 import grpc
@@ -49,6 +50,32 @@ class Float32(Number):
         except OverflowError:
             self.fail(f"{value!r} is out of range: 32-bit numbers end at 3.4028235e38", param, ctx)
         return number
+
+
+class Range(click.FloatRange):
+    """A number in a range; nan, which compares with nothing, is in none."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or fail with what is accepted."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not in the range {self._describe_range()}", param, ctx)
+        return number
+
+
+class Text(click.ParamType[str]):
+    """Text that a message can hold; a command line can hold any bytes."""
+
+    name = "text"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text, or fail with what is accepted."""
+        text = str(value)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.fail(f"{text!r} is not UTF-8", param, ctx)
+        return text
 
 
 class Target(click.ParamType[str]):
@@ -103,16 +130,23 @@ def format_number(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
+def standard_input() -> TextIO:
+    """Return standard input; it may have been closed by whoever started the program."""
+    if sys.stdin is None:
+        raise click.UsageError("standard input is closed")
+    return sys.stdin
+
+
 def understood(lines: Iterable[str], parse: Callable[[str], T], expected: str) -> Iterator[T]:
     """Give what each line says; tell of a line that says nothing, and go on.
 
     Args:
         lines: what a person types, or a file.
-        parse: gives what a line says, or raises ValueError.
+        parse: gives what a line says, or raises ValueError or click.BadParameter.
         expected: what a line should have been.
     """
     for line in filter(str.strip, lines):
         try:
             yield parse(line)
-        except ValueError:
+        except (ValueError, click.BadParameter):
             click.echo(f"Not understood: {line.strip()!r}; write {expected}", err=True)

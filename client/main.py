@@ -1,6 +1,9 @@
 """//client: calls the calculator from the command line."""
 
+import os
 import signal
+import sys
+from typing import NoReturn
 
 # Ctrl+C ends it without a traceback, during the imports too.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -9,7 +12,7 @@ import click  # noqa: E402
 
 from client import calculator, introspection, route_guide, tutorial  # noqa: E402
 from client.channel import DEFAULT_TARGET  # noqa: E402
-from client.commands import Caller, Target  # noqa: E402
+from client.commands import Caller, Range, Target  # noqa: E402
 
 _DEFAULT_TIMEOUT_SECONDS = 5.0
 _LONGEST_TIMEOUT_SECONDS = 24 * 3600
@@ -20,7 +23,7 @@ _LONGEST_TIMEOUT_SECONDS = 24 * 3600
 @click.option(
     "--timeout",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, max=_LONGEST_TIMEOUT_SECONDS, min_open=True),
+    type=Range(min=0, max=_LONGEST_TIMEOUT_SECONDS, min_open=True),
     default=_DEFAULT_TIMEOUT_SECONDS,
     help="How long to wait for an answer.",
 )
@@ -52,5 +55,18 @@ for command in (
     cli.add_command(command)
 
 
+def main() -> NoReturn:
+    """Run the command line; what cannot be written to standard output is one line, too."""
+    try:
+        try:
+            cli(prog_name="client")
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes it once more
+        sys.exit(f"Error: cannot write the answer: {error.strerror}")
+    sys.exit(0)
+
+
 if __name__ == "__main__":
-    cli(prog_name="client")
+    main()

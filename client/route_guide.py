@@ -1,16 +1,14 @@
 """RouteGuide: route-guide feature, features, record, chat."""
 
-import sys
-
 import click
 from routeguide import route_guide_pb2 as pb
 from routeguide import route_guide_pb2_grpc
 
-from client.commands import OPERANDS, Caller, understood
+from client.commands import OPERANDS, Caller, Range, standard_input, understood
 
 _UNITS_A_DEGREE = 10_000_000  # the contract's
-_LATITUDES = click.FloatRange(-90, 90)
-_LONGITUDES = click.FloatRange(-180, 180)
+_LATITUDES = Range(-90, 90)
+_LONGITUDES = Range(-180, 180)
 _NOTE = "a latitude (-90 to 90), a longitude (-180 to 180) and a message"
 
 
@@ -84,15 +82,11 @@ def record(caller: Caller, places: list[pb.Point]) -> None:
 def chat(caller: Caller) -> None:
     """Leave a note with each line, such as "40.7 -74 hello", and print those left at the same place before."""
     with caller.channel() as channel:
-        notes = understood(sys.stdin, _note, _NOTE)
+        notes = understood(standard_input(), _note, _NOTE)
         for note in route_guide_pb2_grpc.RouteGuideStub(channel).RouteChat(notes):
             caller.show(note, f"{_degrees(note.location)}  {note.message}")
 
 
 def _note(line: str) -> pb.RouteNote:
     latitude, longitude, message = line.strip().split(maxsplit=2)
-    try:
-        place = _point(_LATITUDES(latitude, None, None), _LONGITUDES(longitude, None, None))
-    except click.BadParameter as error:
-        raise ValueError(line) from error
-    return pb.RouteNote(location=place, message=message)
+    return pb.RouteNote(location=_point(_LATITUDES(latitude), _LONGITUDES(longitude)), message=message)

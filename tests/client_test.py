@@ -5,6 +5,7 @@ import os
 import pty
 import socket
 import subprocess
+from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
@@ -51,6 +52,8 @@ def test_a_result_is_printed_as_the_32_bit_number_it_is(server: programs.Server,
         ("route-guide feature 91 0", "91.0 is not in the range -90<=x<=90"),
         ("route-guide record 1 2 3", "'3' is a latitude without its longitude"),
         ("route-guide record 1 east", "'east' is not a valid float"),
+        ("route-guide feature nan 0", "'nan' is not in the range -90<=x<=90"),
+        ("--timeout nan add 2 3", "'nan' is not in the range 0<x<=86400"),
         ("--timeout 0 add 2 3", "0.0 is not in the range 0<x<=86400"),
         ("--timeout inf add 2 3", "inf is not in the range 0<x<=86400"),
         ("--target= add 2 3", "'' is no HOST:PORT"),
@@ -184,9 +187,9 @@ def test_aggregate_says_which_word_is_no_number(server: programs.Server) -> None
 
 
 def test_converse_answers_line_by_line_and_remembers(server: programs.Server) -> None:
-    finished = _client(server, "converse", standard_input="3 + 4\n* 2\n\n/ 0\nwhat?\n- 1\n-1 - -1")
+    finished = _client(server, "converse", standard_input="3 + 4\n* 2\n\n/ 0\n1 + 1e999\n- 1\n-1 - -1")
     assert finished.stdout.splitlines() == ["7", "14", "DIVISION_BY_ZERO: 14 / 0 divides by zero", "13", "0"]
-    assert finished.stderr == "Not understood: 'what?'; write 3 + 4, or * 2 to go on from the last result\n"
+    assert finished.stderr == "Not understood: '1 + 1e999'; write 3 + 4, or * 2 to go on from the last result\n"
 
 
 def test_a_chat_prints_the_notes_left_before_and_says_what_it_did_not_understand(server: programs.Server) -> None:
@@ -231,14 +234,41 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(server: progra
     assert (finished.stdout, finished.stderr) == ("5\n", "")
 
 
-def test_a_server_that_never_answers_is_given_up_at_the_deadline() -> None:
+@pytest.mark.parametrize("command", ["add 2 3", "list", "aggregate 1 2", "route-guide record 1 2"])
+def test_a_server_that_never_answers_is_given_up_at_the_deadline(command: str) -> None:
     with socket.create_server(("localhost", 0)) as silent:
         target = f"localhost:{silent.getsockname()[1]}"
-        finished = programs.run([programs.CLIENT, "--target", target, "--timeout", "0.5", "add", "2", "3"])
+        finished = programs.run([programs.CLIENT, "--target", target, "--timeout", "0.5", *command.split()])
     assert finished.returncode == 1
     assert finished.stderr.startswith("Error: DEADLINE_EXCEEDED: ")
     assert finished.stderr.endswith(f"{target} did not answer within 0.5 s; allow more with --timeout\n")
     assert finished.stderr.count("\n") == 1
+
+
+def test_text_that_is_not_utf8_is_refused(server: programs.Server) -> None:
+    finished = _client(server, "eval", os.fsdecode(b"1+\xff"))
+    assert finished.returncode == 2
+    assert "is not UTF-8" in finished.stderr
+
+
+def test_an_answer_that_cannot_be_written_is_one_line_and_status_1(server: programs.Server) -> None:
+    with Path("/dev/full").open("w", encoding="ascii") as full:
+        finished = subprocess.run(
+            [programs.CLIENT, "--target", server.address, "calc", "1", "+", "1"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=programs.PATIENCE_SECONDS,
+            check=False,
+        )
+    assert (finished.returncode, finished.stderr) == (1, "Error: cannot write the answer: No space left on device\n")
+
+
+def test_closed_standard_input_is_said(server: programs.Server) -> None:
+    closed = ["sh", "-c", '"$0" --target "$1" converse <&-', str(programs.CLIENT), server.address]
+    finished = programs.run(closed)
+    assert finished.returncode == 2
+    assert "standard input is closed" in finished.stderr
 
 
 def test_help_names_every_command_and_option() -> None:
