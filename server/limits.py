@@ -55,6 +55,7 @@ class _Deadlines:
         # In the order in which they began, which is that in which they have to end.
         self._ends: dict[Callable[[], None], float] = {}
         self._changed = threading.Condition()
+        self._is_idle = True
         self._thread: threading.Thread | None = None
 
     @contextmanager
@@ -67,7 +68,8 @@ class _Deadlines:
             if not self._thread:
                 self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            if self._is_idle:
+                self._changed.notify()
         try:
             yield
         finally:
@@ -81,6 +83,8 @@ class _Deadlines:
                 while self._ends and next(iter(self._ends.values())) <= now:
                     self._expire_first()
                 first = next(iter(self._ends.values()), None)
+                # Once it waits for the end of a call it wakes in time for all that begin later, and need not be told.
+                self._is_idle = first is None
                 self._changed.wait(None if first is None else first - now)
 
     def _expire_first(self) -> None:
