@@ -37,6 +37,13 @@ package(default_visibility = ["//visibility:public"])
 
 exports_files(["root/usr/bin/python3"])
 
+# The interpreter as a layer of an image; there is none where the host's stands in.
+filegroup(
+    name = "base",
+    srcs = glob(["base.tar"], allow_empty = True),
+    target_compatible_with = {base_compatible_with},
+)
+
 py_runtime(
     name = "python3",
     bootstrap_template = "{launcher}",
@@ -98,6 +105,10 @@ def _unpack(rctx):
                "To pin those: ./bazelw run //third_party/debian:lock").format(rctx.attr.lock, stale))
     return None
 
+def _compatible_with(reason):
+    """Returns the target_compatible_with of what cannot be had, for a reason, or can."""
+    return ["@platforms//:incompatible"] if reason else []
+
 def _debian_packages_impl(rctx):
     reason = _unpack(rctx)
     if not reason:
@@ -106,7 +117,7 @@ def _debian_packages_impl(rctx):
     else:
         # buildifier: disable=print
         print("\nWhat needs @{} is skipped: {}.".format(rctx.name, reason))
-    rctx.file("compatible.bzl", "COMPATIBLE_WITH = {}".format(["@platforms//:incompatible"] if reason else []))
+    rctx.file("compatible.bzl", "COMPATIBLE_WITH = {}".format(_compatible_with(reason)))
     rctx.file("BUILD.bazel", rctx.attr.build_file_content)
 
 debian_packages = repository_rule(
@@ -132,6 +143,7 @@ def _use_debian(rctx):
     rctx.file("root/usr/bin/python3", _INTERPRETER.replace("%{python}", python))
     rctx.report_progress("compiling the standard library")
     _execute(rctx, [rctx.path(rctx.attr._compile), "root", python])
+    _execute(rctx, [rctx.path(rctx.attr._image_base), "root", python, "base.tar"])
 
 def _use_host(rctx, reason):
     python = rctx.which("python3")
@@ -157,7 +169,10 @@ def _debian_python_impl(rctx):
         _use_host(rctx, reason)
     else:
         _use_debian(rctx)
-    rctx.file("BUILD.bazel", _BUILD.format(launcher = rctx.attr._launcher))
+    rctx.file("BUILD.bazel", _BUILD.format(
+        base_compatible_with = _compatible_with(reason),
+        launcher = rctx.attr._launcher,
+    ))
 
 debian_python = repository_rule(
     implementation = _debian_python_impl,
@@ -166,6 +181,7 @@ debian_python = repository_rule(
 Elsewhere (no apt, another processor) the host's own python3 stands in, with a note.""",
     attrs = _ATTRS | {
         "_compile": attr.label(default = "//bazel/debian:compile_stdlib.sh", allow_single_file = True),
+        "_image_base": attr.label(default = "//bazel/debian:image_base.sh", allow_single_file = True),
         "_launcher": attr.label(default = "//bazel/python:launcher.sh"),
     },
     environ = ["DEBIAN_MIRROR"],

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# image_base.sh ROOT PYTHON TAR: writes the layer that an image begins with: the interpreter of ROOT and its libraries, whom TLS
+# trusts, a user without rights. No shell, no package manager, no pip. The same packages make the same bytes.
+set -euo pipefail
+root=$1 python=$2 tar=$3
+
+# Maintainer scripts do not run, so the bundle is made here. The names of the single files are no ASCII, which Bazel cannot read.
+mkdir -p "$root/etc/ssl/certs"
+find "$root/usr/share/ca-certificates" -name '*.crt' -print0 | LC_ALL=C sort -z |
+  xargs -0 cat >"$root/etc/ssl/certs/ca-certificates.crt"
+rm -r "$root/usr/share/ca-certificates"
+
+base=$(mktemp -d -p .)
+trap 'rm -rf "$base"' EXIT
+cp --archive --link "$root/." "$base"
+ln -sf "$python" "$base/usr/bin/python3" # not the wrapper for other machines
+# Only licences are of use below usr/share, and of etc only whom TLS trusts. Python converts text by itself, only its own tests
+# import its test modules, and libmvec and OpenSSL's engines are loaded by none of ours.
+find "$base"/usr/share -mindepth 1 -maxdepth 1 ! -name doc -exec rm -r {} +
+find "$base"/etc -mindepth 1 -maxdepth 1 ! -name ssl -exec rm -r {} +
+rm -rf "$base"/usr/{sbin/*,lib/binfmt.d,share/doc/python3-pip-whl} \
+  "$base"/usr/lib/x86_64-linux-gnu/{gconv,engines-3,libmvec.so.1} \
+  "$base/usr/lib/$python"/{test,sitecustomize.py,lib-dynload/_test*,lib-dynload/_xxtestfuzz*}
+mkdir -p "$base"/{app,dev,etc,home/nonroot,proc,sys,tmp} "$base/usr/lib/ssl"
+ln -s /etc/ssl/certs/ca-certificates.crt "$base/usr/lib/ssl/cert.pem"
+echo 'root:x:0:0:root:/root:/sbin/nologin' >"$base/etc/passwd"
+echo 'nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin' >>"$base/etc/passwd"
+printf '%s\n' root:x:0: nonroot:x:65532: >"$base/etc/group"
+chmod -R u=rwX,go=rX "$base"
+chmod 1777 "$base/tmp"
+
+LC_ALL=C tar --create --file "$tar" --directory "$base" --format=gnu --sort=name --mtime=@0 --owner=0 --group=0 \
+  --numeric-owner --hard-dereference --transform='s,^\./,,' .

@@ -1,0 +1,1 @@
+"""The container, and its way to Cloud Run."""

@@ -1,0 +1,89 @@
+"""The image as it was built: its configuration, its layers, and that nothing is in it that it does not need."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+IMAGE = Path("deploy/image")
+
+
+def _blob(reference: dict[str, Any]) -> bytes:
+    """Read a blob, and check that it is what it is named by."""
+    content = Path(IMAGE, "blobs", str(reference["digest"]).replace(":", "/")).read_bytes()
+    assert (len(content), f"sha256:{hashlib.sha256(content).hexdigest()}") == (reference["size"], reference["digest"])
+    return content
+
+
+@pytest.fixture(scope="module")
+def manifest() -> dict[str, Any]:
+    index = json.loads((IMAGE / "index.json").read_bytes())
+    [reference] = index["manifests"]
+    assert reference["platform"] == {"architecture": "amd64", "os": "linux"}
+    loaded: dict[str, Any] = json.loads(_blob(reference))
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def layers(manifest: dict[str, Any]) -> list[list[tarfile.TarInfo]]:
+    config = json.loads(_blob(manifest["config"]))
+    tars = [gzip.decompress(_blob(reference)) for reference in manifest["layers"]]
+    assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(tar).hexdigest()}" for tar in tars]
+
+    def members() -> Iterator[list[tarfile.TarInfo]]:
+        for tar in tars:
+            with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+                yield archive.getmembers()
+
+    return list(members())
+
+
+def test_it_runs_the_server_as_a_user_without_rights(manifest: dict[str, Any]) -> None:
+    config = json.loads(_blob(manifest["config"]))["config"]
+    assert config["Entrypoint"] == ["/usr/bin/python3", "/app/server/main.py"]
+    assert config["User"] == "65532:65532"
+    assert config["ExposedPorts"] == {"8080/tcp": {}}
+    assert "Cmd" not in config
+
+
+def test_every_entry_is_roots_of_no_date_sorted_and_there_once(layers: list[list[tarfile.TarInfo]]) -> None:
+    files: list[str] = []
+    for members in layers:
+        assert {(entry.uid, entry.gid, entry.mtime) for entry in members} == {(0, 0, 0)}
+        assert not [entry.name for entry in members if entry.mode & 0o6000]
+        files += [entry.name for entry in members if not entry.isdir()]
+    assert len(files) == len(set(files))
+
+
+def test_nothing_lies_where_a_link_of_merged_usr_should_be(layers: list[list[tarfile.TarInfo]]) -> None:
+    links = {entry.name: entry.linkname for entry in layers[0] if entry.issym() and "/" not in entry.name}
+    assert links == {name: f"usr/{name}" for name in ("bin", "lib", "lib64", "sbin")}
+    for members in layers:
+        assert not [entry.name for entry in members if entry.name.startswith(("bin/", "lib/", "lib64/", "sbin/"))]
+
+
+def test_there_is_no_shell_no_package_manager_and_no_pip(layers: list[list[tarfile.TarInfo]]) -> None:
+    programs = {entry.name for members in layers for entry in members if entry.name.startswith("usr/bin/")}
+    assert programs == {"usr/bin/python3", "usr/bin/python3.13"}
+    assert not [entry.name for members in layers for entry in members if "/pip" in entry.name]
+
+
+def test_every_module_has_bytecode(layers: list[list[tarfile.TarInfo]]) -> None:
+    for members in layers:
+        names = {entry.name for entry in members}
+        modules = [Path(name) for name in names if name.endswith(".py")]
+        assert not [
+            module
+            for module in modules
+            if str(module.parent / "__pycache__" / f"{module.stem}.cpython-313.pyc") not in names
+        ]
+
+
+def test_it_is_small(manifest: dict[str, Any]) -> None:
+    assert sum(layer["size"] for layer in manifest["layers"]) < 27_000_000
