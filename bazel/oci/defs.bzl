@@ -3,7 +3,7 @@
 The attributes are those of rules_oci, so that a switch is one load() line.
 """
 
-load("@rules_python//python:defs.bzl", "PyInfo")
+load("@rules_python//python:defs.bzl", "PyInfo", "py_binary")
 
 # What a wheel carries and a server never reads.
 _UNNEEDED_SUFFIXES = (".pyi", ".pyx", ".pxd", ".pxi", ".h", ".c", ".proto", "/py.typed", "/RECORD", "/INSTALLER", "/WHEEL")
@@ -106,9 +106,9 @@ def _oci_image_impl(ctx):
     )
     return [DefaultInfo(files = depset([layout]))]
 
-oci_image = rule(
+_oci_image = rule(
     implementation = _oci_image_impl,
-    doc = "An image, as an OCI layout: a folder that skopeo, crane and podman read.",
+    doc = "See the macro.",
     attrs = {
         "annotations": attr.string_dict(doc = "Annotations of the manifest, such as org.opencontainers.image.source."),
         "architecture": attr.string(default = "amd64"),
@@ -132,3 +132,24 @@ oci_image = rule(
         ),
     },
 )
+
+def oci_image(name, **kwargs):
+    """An image, as an OCI layout: a folder that skopeo, crane and podman read.
+
+    `bazel run :NAME.report` prints what it consists of.
+
+    Args:
+      name: name of the target.
+      **kwargs: annotations, architecture, cmd, entrypoint, env, exposed_ports, labels, os, tars, user, workdir: as
+        rules_oci has them. The layers of `tars` are not compressed, the lowest first.
+    """
+    _oci_image(name = name, **kwargs)
+    py_binary(
+        name = name + ".report",
+        srcs = [Label("//bazel/oci:report.py")],
+        args = ["$(rootpath {})".format(name)],
+        data = [name],
+        main = Label("//bazel/oci:report.py"),
+        target_compatible_with = kwargs.get("target_compatible_with"),
+        visibility = kwargs.get("visibility"),
+    )

@@ -1,0 +1,36 @@
+"""An image, written and read again."""
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bazel.oci import image, layer, report
+
+SETTINGS: dict[str, Any] = {
+    "annotations": {"org.opencontainers.image.title": "test"},
+    "architecture": "amd64",
+    "config": {"Entrypoint": ["/program"]},
+    "os": "linux",
+}
+
+
+def _write(folder: Path, layout: str) -> Path:
+    tars = [folder / "base.tar", folder / "app.tar"]
+    layer.write({PurePosixPath("usr/lib/large"): bytes(2_000_000)}, tars[0])
+    layer.write({PurePosixPath("app/small"): bytes(1_000_000)}, tars[1])
+    image.write(folder / layout, SETTINGS, tars)
+    return folder / layout
+
+
+def test_the_same_layers_make_the_same_image(tmp_path: Path) -> None:
+    first, second = (_write(tmp_path, name) for name in ("first", "second"))
+    names = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
+    assert len(names) == 6  # oci-layout, index, manifest, config, two layers
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_a_report_has_a_row_for_each_layer_and_names_what_is_large(tmp_path: Path) -> None:
+    lines = report.report(_write(tmp_path, "layout")).splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:5]] == ["base.tar", "app.tar", "all"]
+    assert "| `usr/lib/large` | 2.00 MB |" in lines
+    assert "| `app/small` | 1.00 MB |" in lines
