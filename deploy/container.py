@@ -1,16 +1,11 @@
 """The image as a container, run by bubblewrap: its own files, read-only, its own user, its own processes."""
 
-import gzip
 import io
-import json
 import os
 import tarfile
 from pathlib import Path
-from typing import Any
 
-
-def _blob(layout: Path, reference: dict[str, Any]) -> bytes:
-    return Path(layout, "blobs", str(reference["digest"]).replace(":", "/")).read_bytes()
+from bazel.oci.layout import Layout
 
 
 class Container:
@@ -21,14 +16,12 @@ class Container:
         folder: an empty folder to unpack it in.
     """
 
-    def __init__(self, layout: Path, folder: Path) -> None:
+    def __init__(self, layout: Layout, folder: Path) -> None:
         """Unpack it."""
-        [index] = json.loads((layout / "index.json").read_bytes())["manifests"]
-        manifest = json.loads(_blob(layout, index))
-        self._config = json.loads(_blob(layout, manifest["config"]))["config"]
+        self._config = layout.config()["config"]
         self._root = folder
-        for reference in manifest["layers"]:
-            with tarfile.open(fileobj=io.BytesIO(gzip.decompress(_blob(layout, reference)))) as archive:
+        for layer in layout.layers():
+            with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
                 archive.extractall(folder, filter="tar")
 
     def command(self, *arguments: str, entrypoint: list[str] | None = None, **environment: str) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
+from bazel.oci.layout import Layout
 from deploy.container import Container
 from tests import programs
 
@@ -32,7 +33,7 @@ print(os.getuid(), os.access("/", os.W_OK), *failed)
 
 @pytest.fixture(scope="module")
 def container(tmp_path_factory: pytest.TempPathFactory) -> Container:
-    return Container(Path("deploy/image"), tmp_path_factory.mktemp("root"))
+    return Container(Layout(Path("deploy/image")), tmp_path_factory.mktemp("root"))
 
 
 def test_every_module_can_be_imported_by_a_user_without_rights_who_can_write_nowhere(container: Container) -> None:

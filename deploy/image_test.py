@@ -1,51 +1,32 @@
 """The image as it was built: its configuration, its layers, and that nothing is in it that it does not need."""
 
-import gzip
-import hashlib
 import io
-import json
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-IMAGE = Path("deploy/image")
+from bazel.oci.layout import Layout, digest
 
-
-def _blob(reference: dict[str, Any]) -> bytes:
-    """Read a blob, and check that it is what it is named by."""
-    content = Path(IMAGE, "blobs", str(reference["digest"]).replace(":", "/")).read_bytes()
-    assert (len(content), f"sha256:{hashlib.sha256(content).hexdigest()}") == (reference["size"], reference["digest"])
-    return content
+IMAGE = Layout(Path("deploy/image"))
 
 
 @pytest.fixture(scope="module")
-def manifest() -> dict[str, Any]:
-    index = json.loads((IMAGE / "index.json").read_bytes())
-    [reference] = index["manifests"]
-    assert reference["platform"] == {"architecture": "amd64", "os": "linux"}
-    loaded: dict[str, Any] = json.loads(_blob(reference))
-    return loaded
+def layers() -> list[list[tarfile.TarInfo]]:
+    def members(tar: bytes) -> list[tarfile.TarInfo]:
+        with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+            return archive.getmembers()
+
+    return list(map(members, IMAGE.layers()))
 
 
-@pytest.fixture(scope="module")
-def layers(manifest: dict[str, Any]) -> list[list[tarfile.TarInfo]]:
-    config = json.loads(_blob(manifest["config"]))
-    tars = [gzip.decompress(_blob(reference)) for reference in manifest["layers"]]
-    assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(tar).hexdigest()}" for tar in tars]
-
-    def members() -> Iterator[list[tarfile.TarInfo]]:
-        for tar in tars:
-            with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
-                yield archive.getmembers()
-
-    return list(members())
+def test_the_configuration_names_the_layers_it_has() -> None:
+    assert IMAGE.config()["rootfs"]["diff_ids"] == list(map(digest, IMAGE.layers()))
+    assert (IMAGE.config()["os"], IMAGE.config()["architecture"]) == ("linux", "amd64")
 
 
-def test_it_runs_the_server_as_a_user_without_rights(manifest: dict[str, Any]) -> None:
-    config = json.loads(_blob(manifest["config"]))["config"]
+def test_it_runs_the_server_as_a_user_without_rights() -> None:
+    config = IMAGE.config()["config"]
     assert config["Entrypoint"] == ["/usr/bin/python3", "/app/server/main.py"]
     assert config["User"] == "65532:65532"
     assert config["ExposedPorts"] == {"8080/tcp": {}}
@@ -85,5 +66,5 @@ def test_every_module_has_bytecode(layers: list[list[tarfile.TarInfo]]) -> None:
         ]
 
 
-def test_it_is_small(manifest: dict[str, Any]) -> None:
-    assert sum(layer["size"] for layer in manifest["layers"]) < 27_000_000
+def test_it_is_small() -> None:
+    assert sum(layer["size"] for layer in IMAGE.manifest()["layers"]) < 27_000_000

@@ -66,18 +66,11 @@ MOST_THREADS = MAX_CALLS + 64 + 24
 _TESTS = itertools.count()
 # grpc lets a call have 16 MB of headers, which take some six times that, and the allocator gives little of it back: the
 # next flood fills it again. What grows with the length of a flood would be far beyond this.
-MOST_GROWTH_BYTES = 192 * MEGABYTE
+MOST_GROWTH_KILOBYTES = 192 * 1024
 
 
 def _descriptors(server: programs.Server) -> int:
     return sum(1 for _ in Path(f"/proc/{server.process.pid}/fd").iterdir())
-
-
-def _status(server: programs.Server, field: str) -> int:
-    """Return a number of the process: VmRSS and VmHWM, the memory it has and has had at most, in bytes, or Threads."""
-    lines = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii").splitlines()
-    [[number, *unit]] = [line.split()[1:] for line in lines if line.startswith(f"{field}:")]
-    return int(number) * (1024 if unit else 1)
 
 
 def _assert_others_are_served(server: programs.Server) -> None:
@@ -105,7 +98,7 @@ def unused(server: programs.Server) -> dict[str, int]:
     """What the server has when it has answered calls and nobody is connected."""
     descriptors = _descriptors(server)
     _assert_others_are_served(server)
-    return {"descriptors": descriptors, "VmRSS": _status(server, "VmRSS")}
+    return {"descriptors": descriptors, "VmRSS": server.memory("VmRSS")}
 
 
 @pytest.fixture(autouse=True)
@@ -116,8 +109,8 @@ def _unharmed(server: programs.Server, unused: dict[str, int]) -> Iterator[None]
     _assert_others_are_served(server)
     assert server.process.poll() is None
     programs.eventually(lambda: _descriptors(server) <= unused["descriptors"])
-    assert _status(server, "Threads") <= MOST_THREADS
-    assert _status(server, "VmRSS") - unused["VmRSS"] < MOST_GROWTH_BYTES
+    assert server.threads <= MOST_THREADS
+    assert server.memory("VmRSS") - unused["VmRSS"] < MOST_GROWTH_KILOBYTES
     path = f"/after/{next(_TESTS)}."
     with connected(server.port) as peer:
         peer.call(path)
@@ -296,7 +289,7 @@ def test_headers_without_end_fill_no_memory_and_stop_nobody_else(
         peer.send(first)
         _flood(peer, more, times=400)
         _assert_others_are_served(server)
-        assert _status(server, "VmHWM") - unused["VmRSS"] < MOST_GROWTH_BYTES
+        assert server.memory("VmHWM") - unused["VmRSS"] < MOST_GROWTH_KILOBYTES
 
 
 def test_headers_that_go_on_with_nothing_are_reset(server: programs.Server) -> None:
@@ -458,12 +451,12 @@ def _bomb(megabytes: int) -> bytes:
 def test_a_message_that_expands_to_a_gigabyte_is_refused_and_never_expanded(server: programs.Server) -> None:
     bomb = _bomb(1024)
     assert len(bomb) < 2 * MEGABYTE
-    before = _status(server, "VmHWM")
+    before = server.memory("VmHWM")
     with connected(server.port) as peer:
         stream = peer.begin(CALCULATE, grpc_encoding="gzip")
         answer = peer.send_all(stream, prefixed(bomb, compressed=True))
     assert answer.status == RESOURCE_EXHAUSTED
-    assert _status(server, "VmHWM") - before < 32 * MEGABYTE
+    assert server.memory("VmHWM") - before < 32 * 1024  # kB
 
 
 def test_a_compressed_message_is_read(server: programs.Server) -> None:

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# image_base.sh ROOT PYTHON TAR: writes the layer that an image begins with: the interpreter of ROOT and its libraries, whom TLS
-# trusts, a user without rights. No shell, no package manager, no pip. The same packages make the same bytes.
+# image_base.sh ROOT PYTHON TAR: writes the layer that an image begins with: the interpreter of ROOT and its libraries,
+# whom TLS trusts, a user without rights. No shell, no package manager, no pip. The same packages make the same bytes.
 set -euo pipefail
 root=$1 python=$2 tar=$3
 
-# Maintainer scripts do not run, so the bundle is made here. The names of the single files are no ASCII, which Bazel cannot read.
+# Maintainer scripts do not run, so the bundle is made here. The single files have names that are not ASCII, which Bazel
+# cannot read.
 mkdir -p "$root/etc/ssl/certs"
 find "$root/usr/share/ca-certificates" -name '*.crt' -print0 | LC_ALL=C sort -z |
   xargs -0 cat >"$root/etc/ssl/certs/ca-certificates.crt"
@@ -14,8 +15,8 @@ base=$(mktemp -d -p .)
 trap 'rm -rf "$base"' EXIT
 cp --archive --link "$root/." "$base"
 ln -sf "$python" "$base/usr/bin/python3" # not the wrapper for other machines
-# Only licences are of use below usr/share, and of etc only whom TLS trusts. Python converts text by itself, only its own tests
-# import its test modules, and libmvec and OpenSSL's engines are loaded by none of ours.
+# Only licences are of use below usr/share, and of etc only whom TLS trusts. Python converts text by itself, only its own
+# tests import its test modules, and libmvec and OpenSSL's engines are loaded by none of ours.
 find "$base"/usr/share -mindepth 1 -maxdepth 1 ! -name doc -exec rm -r {} +
 find "$base"/etc -mindepth 1 -maxdepth 1 ! -name ssl -exec rm -r {} +
 rm -rf "$base"/usr/{sbin/*,lib/binfmt.d,share/doc/python3-pip-whl} \

@@ -150,6 +150,7 @@ def oci_image(name, **kwargs):
         args = ["$(rootpath {})".format(name)],
         data = [name],
         main = Label("//bazel/oci:report.py"),
+        deps = [Label("//bazel/oci:lib")],
         target_compatible_with = kwargs.get("target_compatible_with"),
         visibility = kwargs.get("visibility"),
     )

@@ -3,7 +3,10 @@
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pytest
+
 from bazel.oci import image, layer, report
+from bazel.oci.layout import Layout
 
 SETTINGS: dict[str, Any] = {
     "annotations": {"org.opencontainers.image.title": "test"},
@@ -29,8 +32,17 @@ def test_the_same_layers_make_the_same_image(tmp_path: Path) -> None:
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
+def test_a_blob_that_was_changed_is_not_read(tmp_path: Path) -> None:
+    folder = _write(tmp_path, "layout")
+    layout = Layout(folder)
+    config = layout.manifest()["config"]["digest"].removeprefix("sha256:")
+    (folder / "blobs/sha256" / config).write_bytes(b"{}")
+    with pytest.raises(ValueError, match=config):
+        layout.config()
+
+
 def test_a_report_has_a_row_for_each_layer_and_names_what_is_large(tmp_path: Path) -> None:
-    lines = report.report(_write(tmp_path, "layout")).splitlines()
+    lines = report.report(Layout(_write(tmp_path, "layout"))).splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:5]] == ["base.tar", "app.tar", "all"]
     assert "| `usr/lib/large` | 2.00 MB |" in lines
     assert "| `app/small` | 1.00 MB |" in lines

@@ -4,20 +4,15 @@ report.py LAYOUT
 """
 
 import collections
-import gzip
 import io
-import json
 import sys
 import tarfile
 from pathlib import Path
-from typing import Any
+
+from bazel.oci.layout import Layout
 
 _MEGABYTE = 1e6
 _LARGEST = 8
-
-
-def _blob(layout: Path, reference: dict[str, Any]) -> bytes:
-    return Path(layout, "blobs", str(reference["digest"]).replace(":", "/")).read_bytes()
 
 
 def _largest(tar: bytes) -> list[tuple[str, int]]:
@@ -31,27 +26,21 @@ def _largest(tar: bytes) -> list[tuple[str, int]]:
     return sizes.most_common(_LARGEST)
 
 
-def report(layout: Path) -> str:
+def report(layout: Layout) -> str:
     """Return the figures of an image, as tables in Markdown."""
-    [index] = json.loads((layout / "index.json").read_bytes())["manifests"]
-    manifest = json.loads(_blob(layout, index))
-    history = json.loads(_blob(layout, manifest["config"]))["history"]
+    sizes = [layer["size"] for layer in layout.manifest()["layers"]]
     rows = ["| layer | compressed | unpacked |", "| --- | ---: | ---: |"]
     places = ["| largest, unpacked | |", "| --- | ---: |"]
-    for reference, step in zip(manifest["layers"], history, strict=True):
-        tar = gzip.decompress(_blob(layout, reference))
-        rows.append(
-            f"| {step['created_by']} | {reference['size'] / _MEGABYTE:.2f} MB | {len(tar) / _MEGABYTE:.2f} MB |"
-        )
-        places += [f"| `{place}` | {size / _MEGABYTE:.2f} MB |" for place, size in _largest(tar)]
-    total = sum(reference["size"] for reference in manifest["layers"])
-    rows.append(f"| all | {total / _MEGABYTE:.2f} MB | |")
+    for size, step, tar in zip(sizes, layout.config()["history"], layout.layers(), strict=True):
+        rows.append(f"| {step['created_by']} | {size / _MEGABYTE:.2f} MB | {len(tar) / _MEGABYTE:.2f} MB |")
+        places += [f"| `{place}` | {taken / _MEGABYTE:.2f} MB |" for place, taken in _largest(tar)]
+    rows.append(f"| all | {sum(sizes) / _MEGABYTE:.2f} MB | |")
     return "\n".join([*rows, "", *places])
 
 
 def main() -> int:
     """Print the report of one image."""
-    print(report(Path(sys.argv[1])))
+    print(report(Layout(Path(sys.argv[1]))))
     return 0
 
 
