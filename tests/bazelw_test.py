@@ -174,6 +174,39 @@ def test_no_process_stands_between_the_caller_and_bazel(checkout: Checkout) -> N
         assert call.wait(programs.PATIENCE_SECONDS) == 6
 
 
+# Writes the program that bazel run is to run: it says where it is, what it was given, and by which process.
+WRITE_SCRIPT = """
+until [ "${1%%=*}" = --script_path ]; do shift; done
+script=${1#*=}
+shift
+[ "$*" != fail ] || exit 7
+printf '%s\\n' '#!/bin/bash' "exec sh -c 'ls /usr/bin | grep -c . && echo \\$\\$ \\$0 && exit 5' '$*'" >"$script"
+"""
+
+
+def test_a_program_that_is_run_is_run_outside_of_the_toolbox(checkout: Checkout) -> None:
+    checkout.put_in_toolbox(WRITE_SCRIPT)
+    with subprocess.Popen(
+        ["./bazelw", "--nohome_rc", "run", "//x y"],
+        cwd=checkout.root,
+        env=checkout.environment(TMPDIR=str(checkout.root)),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as call:
+        programs_seen, speaker = call.communicate(timeout=programs.PATIENCE_SECONDS)[0].splitlines()
+    assert int(programs_seen) > len(list((checkout.cache / "bazelw" / _toolbox_name(checkout) / "usr/bin").iterdir()))
+    assert speaker == f"{call.pid} //x y"
+    assert call.returncode == 5
+    assert not list(checkout.root.glob("tmp.*"))
+
+
+def test_a_program_that_cannot_be_built_is_not_run(checkout: Checkout) -> None:
+    checkout.put_in_toolbox(WRITE_SCRIPT)
+    finished = checkout.bazelw("run", "fail", TMPDIR=str(checkout.root))
+    assert (finished.stdout, finished.returncode) == ("", 7)
+    assert not list(checkout.root.glob("tmp.*"))
+
+
 def test_the_toolbox_has_a_locale_that_can_name_every_file(checkout: Checkout) -> None:
     checkout.put_in_toolbox('echo "$LC_ALL"')
     assert checkout.bazelw("info", LC_ALL="en_US.UTF-8").stdout == "C.UTF-8\n"
