@@ -29,6 +29,27 @@ _HOST_INTERPRETER = """\
 exec %{python} "$@"
 """
 
+_PROGRAM = """\
+#!/bin/sh
+# usr/bin/%{program} of the packages, run by the dynamic linker and the libraries that came with it.
+usr=$(dirname "$(readlink -f "$0")")/root/usr
+exec "$usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" --library-path "$usr/lib/x86_64-linux-gnu" \
+  --argv0 %{program} "$usr/bin/%{program}" "$@"
+"""
+
+_PROGRAM_BUILD = """
+load("@rules_shell//shell:sh_binary.bzl", "sh_binary")
+load(":compatible.bzl", "COMPATIBLE_WITH")
+
+sh_binary(
+    name = "{program}",
+    srcs = ["{program}.sh"],
+    data = glob(["root/usr/bin/{program}", "root/usr/lib/x86_64-linux-gnu/*.so*"], allow_empty = True),
+    target_compatible_with = COMPATIBLE_WITH,
+    visibility = ["//visibility:public"],
+)
+"""
+
 _BUILD = """\
 load("@bazel_tools//tools/python:toolchain.bzl", "py_runtime_pair")
 load("@rules_python//python:defs.bzl", "py_runtime")
@@ -105,12 +126,18 @@ def _unpack(rctx):
                "To pin those: ./bazelw run //third_party/debian:lock").format(rctx.attr.lock, stale))
     return None
 
+def _is_linux_on_amd64(rctx):
+    return rctx.os.name.startswith("linux") and rctx.os.arch == "amd64"
+
 def _compatible_with(reason):
     """Returns the target_compatible_with of what cannot be had, for a reason, or can."""
     return ["@platforms//:incompatible"] if reason else []
 
 def _debian_packages_impl(rctx):
-    reason = _unpack(rctx)
+    if rctx.attr.programs and not _is_linux_on_amd64(rctx):
+        reason = "the programs are for Linux on amd64"
+    else:
+        reason = _unpack(rctx)
     if not reason:
         for command in rctx.attr.patch_cmds:
             _execute(rctx, ["bash", "-euc", command])
@@ -118,7 +145,10 @@ def _debian_packages_impl(rctx):
         # buildifier: disable=print
         print("\nWhat needs @{} is skipped: {}.".format(rctx.name, reason))
     rctx.file("compatible.bzl", "COMPATIBLE_WITH = {}".format(_compatible_with(reason)))
-    rctx.file("BUILD.bazel", rctx.attr.build_file_content)
+    for program in rctx.attr.programs:
+        rctx.file(program + ".sh", _PROGRAM.replace("%{program}", program))
+    programs = [_PROGRAM_BUILD.format(program = program) for program in rctx.attr.programs]
+    rctx.file("BUILD.bazel", "".join([rctx.attr.build_file_content] + programs))
 
 debian_packages = repository_rule(
     implementation = _debian_packages_impl,
@@ -128,11 +158,13 @@ Where there is no apt there are none: `COMPATIBLE_WITH` of the repository's `com
 depend on them, be skipped. A pin that the mirror no longer serves gives way to the suite's current version, with a note.""",
     attrs = _ATTRS | {
         "build_file_content": attr.string(
-            mandatory = True,
-            doc = "The BUILD file of the repository.",
+            doc = "The BUILD file of the repository, to which the programs are added.",
         ),
         "patch_cmds": attr.string_list(
             doc = "Bash commands that change the files.",
+        ),
+        "programs": attr.string_list(
+            doc = "Names in usr/bin: each becomes a target that can be run, on any Linux on amd64.",
         ),
     },
     environ = ["DEBIAN_MIRROR"],
@@ -161,7 +193,7 @@ def _use_host(rctx, reason):
     rctx.file("root/usr/bin/python3", _HOST_INTERPRETER.replace("%{reason}", reason).replace("%{python}", str(python)))
 
 def _debian_python_impl(rctx):
-    if rctx.os.name.startswith("linux") and rctx.os.arch == "amd64":
+    if _is_linux_on_amd64(rctx):
         reason = _unpack(rctx)
     else:
         reason = "the packages are for Linux on amd64, this is {} on {}".format(rctx.os.name, rctx.os.arch)
