@@ -1,6 +1,7 @@
 """The programs under test, as a person runs them: real processes on real sockets."""
 
 import os
+import re
 import subprocess
 import threading
 import time
@@ -129,10 +130,11 @@ class Server:
 
 
 @contextmanager
-def serving_by(program: Path, *flags: str, **environment: str) -> Iterator[Server]:
+def serving_by(program: Path, *flags: str, announcement: str = "Listening on", **environment: str) -> Iterator[Server]:
     """Start a server as the platform would, wait until it listens, and kill it afterwards if it still runs.
 
-    It listens on a free port unless the environment names one.
+    It listens on a free port unless the environment names one, and says so in its log with the announcement, before the
+    address.
     """
     process = subprocess.Popen(
         [program, *flags], env=os.environ | {"PORT": "0"} | environment, stderr=subprocess.PIPE, text=True
@@ -141,7 +143,8 @@ def serving_by(program: Path, *flags: str, **environment: str) -> Iterator[Serve
     follower = threading.Thread(target=server.follow_log)
     follower.start()
     try:
-        server.port = int(server.wait_for_log("Listening on").rpartition(":")[2].strip('"}'))
+        _, _, address = server.wait_for_log(announcement).partition(announcement)
+        server.port = int(re.findall(r":(\d+)", address)[0])
         yield server
     finally:
         process.kill()

@@ -133,6 +133,66 @@ _oci_image = rule(
     },
 )
 
+def _main_impl(ctx):
+    def runfile(target):
+        file = target[DefaultInfo].files_to_run.executable or target[DefaultInfo].files.to_list()[0]
+        return "RUNFILES / " + repr(_runfiles_path(ctx.workspace_name, file))
+
+    arguments = {name: repr(value) for name, value in ctx.attr.lists.items()}
+    arguments |= {name: runfile(target) for target, name in ctx.attr.files.items()}
+    if ctx.attr.referrers:
+        arguments["referrers"] = "[{}]".format(", ".join([runfile(target) for target in ctx.attr.referrers]))
+    main = ctx.actions.declare_file(ctx.label.name + ".py")
+    ctx.actions.write(main, """\
+import os
+import sys
+from pathlib import Path
+
+from bazel.oci import {module}
+
+RUNFILES = Path(os.environ["RUNFILES_DIR"])
+
+sys.exit({module}.main({arguments}))
+""".format(
+        arguments = ", ".join(["{}={}".format(name, value) for name, value in sorted(arguments.items())]),
+        module = ctx.attr.module,
+    ))
+    return [DefaultInfo(files = depset([main]))]
+
+_main = rule(
+    implementation = _main_impl,
+    doc = "The main module of a program that finds its files however it is started.",
+    attrs = {
+        "files": attr.label_keyed_string_dict(
+            allow_files = True,
+            doc = "Files and programs: which argument of the module's main() each is.",
+        ),
+        "lists": attr.string_list_dict(doc = "Arguments that are lists of words."),
+        "module": attr.string(doc = "A module of //bazel/oci."),
+        "referrers": attr.label_list(allow_files = True),
+    },
+)
+
+def _program(name, module, files, kwargs, lists = {}, referrers = []):
+    _main(
+        name = name + "_main",
+        files = files,
+        lists = lists,
+        module = module,
+        referrers = referrers,
+        tags = ["manual"],
+        target_compatible_with = kwargs.get("target_compatible_with"),
+        testonly = kwargs.get("testonly"),
+    )
+    py_binary(
+        name = name,
+        srcs = [name + "_main"],
+        data = files.keys() + referrers,
+        main = name + "_main.py",
+        deps = [Label("//bazel/oci:lib")],
+        **kwargs
+    )
+
 def oci_image(name, **kwargs):
     """An image, as an OCI layout: a folder that skopeo, crane and podman read.
 
@@ -144,13 +204,50 @@ def oci_image(name, **kwargs):
         rules_oci has them. The layers of `tars` are not compressed, the lowest first.
     """
     _oci_image(name = name, **kwargs)
-    py_binary(
+    _program(
         name = name + ".report",
-        srcs = [Label("//bazel/oci:report.py")],
-        args = ["$(rootpath {})".format(name)],
-        data = [name],
-        main = Label("//bazel/oci:report.py"),
-        deps = [Label("//bazel/oci:lib")],
-        target_compatible_with = kwargs.get("target_compatible_with"),
-        visibility = kwargs.get("visibility"),
+        files = {name: "image"},
+        kwargs = {key: kwargs[key] for key in ["target_compatible_with", "testonly", "visibility"] if key in kwargs},
+        module = "report",
+    )
+
+def oci_load(name, image, repo_tags, **kwargs):
+    """`bazel run :NAME` loads an image into Docker or podman; `-- --engine podman` says which.
+
+    Args:
+      name: name of the target.
+      image: an oci_image.
+      repo_tags: what the engine is to call it, such as `calculator:latest`.
+      **kwargs: what all targets take.
+    """
+    _program(
+        name = name,
+        files = {image: "image"},
+        kwargs = kwargs,
+        lists = {"repo_tags": repo_tags},
+        module = "load",
+    )
+
+def oci_push(name, image, repository = "", remote_tags = [], referrers = [], **kwargs):
+    """`bazel run :NAME -- HOST/NAME:TAG` pushes an image to a registry, and prints the reference to pull it by.
+
+    `--repository` and `--tag` do the same. Credentials are those of Docker's configuration; for Google's registries, where
+    that has none, gcloud's. What the registry has is not sent again.
+
+    Args:
+      name: name of the target.
+      image: an oci_image.
+      repository: where to, unless the command line says.
+      remote_tags: what to call it there, unless the command line says.
+      referrers: files that are pushed as artifacts referring to the image, such as its bill of materials; what they are
+        is in their names, NAME.cdx.json or NAME.spdx.json.
+      **kwargs: what all targets take.
+    """
+    _program(
+        name = name,
+        files = {Label("@crane//:crane"): "crane", image: "image"},
+        kwargs = kwargs,
+        lists = {"repositories": [repository] if repository else [], "remote_tags": remote_tags},
+        module = "push",
+        referrers = referrers,
     )

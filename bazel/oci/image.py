@@ -6,21 +6,16 @@ image.py FOLDER CONFIG TAR...: CONFIG is the JSON that becomes the image's `conf
 
 import json
 import sys
-import zlib
 from pathlib import Path
 
-from bazel.oci.layout import Json, Layout, digest, encoded
+import deflate
 
+from bazel.oci.layout import MANIFEST, Json, Layout, digest, encoded
+
+_TIGHTEST = 12
 _EPOCH = "1970-01-01T00:00:00Z"
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-
-
-def compressed(tar: bytes) -> bytes:
-    """Compress a layer, with neither a name nor a time in the header."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    return packer.compress(tar) + packer.flush()
 
 
 def write(folder: Path, settings: Json, tars: list[Path]) -> None:
@@ -34,7 +29,7 @@ def write(folder: Path, settings: Json, tars: list[Path]) -> None:
     layout = Layout(folder)
     layout.begin()
     platform = {"os": settings["os"], "architecture": settings["architecture"]}
-    layers = [layout.put(compressed(tar.read_bytes()), _LAYER) for tar in tars]
+    layers = [layout.put(bytes(deflate.gzip_compress(tar.read_bytes(), _TIGHTEST)), _LAYER) for tar in tars]
     config = platform | {
         "created": _EPOCH,
         "config": settings["config"],
@@ -43,12 +38,12 @@ def write(folder: Path, settings: Json, tars: list[Path]) -> None:
     }
     manifest = {
         "schemaVersion": 2,
-        "mediaType": _MANIFEST,
+        "mediaType": MANIFEST,
         "config": layout.put(encoded(config), _CONFIG),
         "layers": layers,
         "annotations": settings["annotations"],
     }
-    layout.finish(layout.put(encoded(manifest), _MANIFEST) | {"platform": platform})
+    layout.finish(layout.put(encoded(manifest), MANIFEST) | {"platform": platform})
 
 
 def main() -> int:

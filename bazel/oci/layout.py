@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
 
 Json = dict[str, Any]
@@ -60,10 +61,14 @@ class Layout:
             raise ValueError(f"{self._folder}: the blob {reference['digest']} is not what its name says")
         return content
 
+    def reference(self) -> Json:
+        """Return what refers to the manifest: its type, digest and size."""
+        [reference] = json.loads((self._folder / "index.json").read_bytes())["manifests"]
+        return {key: reference[key] for key in ("mediaType", "digest", "size")}
+
     def manifest(self) -> Json:
         """Read the manifest of the image."""
-        [reference] = json.loads((self._folder / "index.json").read_bytes())["manifests"]
-        manifest: Json = json.loads(self.get(reference))
+        manifest: Json = json.loads(self.get(self.reference()))
         return manifest
 
     def config(self) -> Json:

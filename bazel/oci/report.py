@@ -1,11 +1,7 @@
-"""Prints what an image consists of: its layers, and the folders and files that take most.
-
-report.py LAYOUT
-"""
+"""Prints what an image consists of: its layers, and the folders and files that take most."""
 
 import collections
 import io
-import sys
 import tarfile
 from pathlib import Path
 
@@ -38,11 +34,7 @@ def report(layout: Layout) -> str:
     return "\n".join([*rows, "", *places])
 
 
-def main() -> int:
-    """Print the report of one image."""
-    print(report(Layout(Path(sys.argv[1]))))
+def main(image: Path) -> int:
+    """Print the report of one image, whose OCI layout it is."""
+    print(report(Layout(image)))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,33 @@
+"""Writes an image as the archive that "docker load" and "podman load" read."""
+
+import io
+import json
+import tarfile
+from typing import IO
+
+from bazel.oci.layout import Layout
+
+
+def write(layout: Layout, tags: list[str], stream: IO[bytes]) -> None:
+    """Write an image into a stream that need not be seekable.
+
+    Args:
+        layout: the image.
+        tags: what the engine is to call it, such as `calculator:latest`.
+        stream: what is written to.
+    """
+    manifest = layout.manifest()
+    config = manifest["config"]["digest"].removeprefix("sha256:") + ".json"
+    layers = {layer["digest"].removeprefix("sha256:") + ".tar.gz": layer for layer in manifest["layers"]}
+    index = [{"Config": config, "RepoTags": tags, "Layers": list(layers)}]
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT) as archive:
+        _add(archive, config, layout.get(manifest["config"]))
+        for name, layer in layers.items():
+            _add(archive, name, layout.get(layer))
+        _add(archive, "manifest.json", json.dumps(index).encode())
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    archive.addfile(entry, io.BytesIO(content))

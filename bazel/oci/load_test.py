@@ -1,0 +1,61 @@
+"""Loading an image into an engine: which one, and what it is given."""
+
+import io
+import json
+import os
+import tarfile
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from bazel.oci import archive, image, layer, load
+from bazel.oci.layout import Layout
+from tests import programs
+
+SETTINGS = {"annotations": {}, "architecture": "amd64", "config": {"Entrypoint": ["/program"]}, "os": "linux"}
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layer.write({PurePosixPath("program"): b"\x7fELF"}, tmp_path / "layer.tar")
+    image.write(tmp_path / "layout", SETTINGS, [tmp_path / "layer.tar"])
+    return Layout(tmp_path / "layout")
+
+
+def test_the_archive_is_what_a_tool_of_others_takes_for_an_image(layout: Layout, tmp_path: Path) -> None:
+    with (tmp_path / "archive.tar").open("wb") as file:
+        archive.write(layout, ["some/name:tag"], file)
+    validated = programs.run([os.environ["CRANE"], "validate", "--tarball", tmp_path / "archive.tar"])
+    assert validated.returncode == 0, validated.stderr
+    with tarfile.open(tmp_path / "archive.tar") as written:
+        manifest = written.extractfile("manifest.json")
+        assert manifest
+        assert json.load(manifest)[0]["RepoTags"] == ["some/name:tag"]
+
+
+def test_the_archive_is_the_same_whenever_the_image_is(layout: Layout) -> None:
+    first, second = io.BytesIO(), io.BytesIO()
+    for stream in (first, second):
+        archive.write(layout, ["name:tag"], stream)
+    assert first.getvalue() == second.getvalue()
+
+
+def _put_on_path(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    (folder / name).chmod(0o755)
+
+
+def test_the_first_engine_that_answers_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    _put_on_path(tmp_path, "docker", "echo no daemon >&2; exit 1")
+    _put_on_path(tmp_path, "podman", "exit 0")
+    assert load.choose(("docker", "podman")) == "podman"
+    _put_on_path(tmp_path, "docker", "exit 0")
+    assert load.choose(("docker", "podman")) == "docker"
+
+
+def test_where_no_engine_answers_it_says_why_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    _put_on_path(tmp_path, "docker", "echo Cannot connect to the Docker daemon >&2; exit 1")
+    with pytest.raises(load.NoEngineError, match=r"docker: Cannot connect .*\n  podman: not on PATH\n"):
+        load.choose(("docker", "podman"))

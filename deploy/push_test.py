@@ -1,0 +1,122 @@
+"""The image, pushed to a real registry, and pulled back."""
+
+import base64
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bazel.oci.layout import Layout, digest
+from deploy import registry
+from deploy.registry import Registry
+from tests import programs
+
+PUSH = Path("deploy/push").absolute()
+IMAGE = Layout(Path("deploy/image"))
+DIGEST = IMAGE.reference()["digest"]
+# What asks a registry to take something.
+UPLOAD = re.compile(r"(POST|PATCH|PUT) .*")
+
+
+def _push(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return programs.run([PUSH, *arguments], **environment)
+
+
+def _crane(*arguments: str) -> str:
+    finished = programs.run([Path(os.environ["CRANE"]).absolute(), *arguments])
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Registry]:
+    with registry.serving(tmp_path) as running:
+        yield running
+
+
+def test_the_digest_is_printed_with_each_tag_and_can_be_pulled_by_either(here: Registry) -> None:
+    name = f"{here.host}/some/calculator"
+    pushed = _push(f"{name}:v1", "--tag", "latest")
+    assert pushed.stdout.splitlines() == [f"{name}:v1@{DIGEST}", f"{name}:latest@{DIGEST}"], pushed.stderr
+    assert {_crane("digest", f"{name}:{tag}").strip() for tag in ("v1", "latest")} == {DIGEST}
+    _crane("validate", "--remote", f"{name}@{DIGEST}")
+
+
+def test_without_a_tag_the_digest_alone_names_it(here: Registry) -> None:
+    name = f"{here.host}/some/calculator"
+    assert _push("--repository", name).stdout == f"{name}@{DIGEST}\n"
+    assert _crane("digest", f"{name}@{DIGEST}").strip() == DIGEST
+
+
+def test_a_push_of_what_is_there_uploads_nothing(here: Registry) -> None:
+    reference = f"{here.host}/some/calculator:v1"
+    _push(reference)
+    assert [request for request in here.requests() if UPLOAD.match(request)]
+    assert _push(reference).returncode == 0
+    again = here.requests()
+    assert again
+    assert [request for request in again if UPLOAD.match(request)] == []
+
+
+def test_what_is_pulled_is_what_was_built(here: Registry, tmp_path: Path) -> None:
+    reference = f"{here.host}/some/calculator:v1"
+    _push(reference)
+    _crane("pull", "--format=oci", reference, str(tmp_path / "pulled"))
+    pulled = Layout(tmp_path / "pulled")
+    assert pulled.reference() == IMAGE.reference()
+    assert list(map(digest, pulled.layers())) == IMAGE.config()["rootfs"]["diff_ids"]
+
+
+def _docker_config(folder: Path, host: str, **settings: object) -> str:
+    (folder / "docker").mkdir()
+    config = {"auths": {host: {}}} | settings
+    (folder / "docker/config.json").write_text(json.dumps(config), encoding="utf-8")
+    return str(folder / "docker")
+
+
+def test_the_password_in_dockers_configuration_is_used(tmp_path: Path) -> None:
+    with registry.serving(tmp_path, needs_password=True) as private:
+        token = base64.b64encode(f"{registry.USER}:{registry.PASSWORD}".encode()).decode()
+        folder = _docker_config(tmp_path, private.host, auths={private.host: {"auth": token}})
+        pushed = _push(f"{private.host}/some/calculator:v1", DOCKER_CONFIG=folder)
+        assert pushed.stdout.endswith(f":v1@{DIGEST}\n")
+        assert token not in pushed.stderr
+        assert registry.PASSWORD not in pushed.stderr
+
+
+def test_the_credential_helper_in_dockers_configuration_is_used(tmp_path: Path) -> None:
+    helper = tmp_path / "docker-credential-somewhere"
+    answer = json.dumps({"Username": registry.USER, "Secret": registry.PASSWORD})
+    helper.write_text(f"#!/bin/sh\necho '{answer}'\n", encoding="utf-8")
+    helper.chmod(0o755)
+    with registry.serving(tmp_path, needs_password=True) as private:
+        folder = _docker_config(tmp_path, private.host, credHelpers={private.host: "somewhere"})
+        path = f"{tmp_path}:{os.environ['PATH']}"
+        pushed = _push(f"{private.host}/some/calculator:v1", DOCKER_CONFIG=folder, PATH=path)
+        assert pushed.stdout.endswith(f":v1@{DIGEST}\n"), pushed.stderr
+
+
+def test_without_credentials_it_says_where_they_come_from_and_no_more_than_a_status(tmp_path: Path) -> None:
+    with registry.serving(tmp_path, needs_password=True) as private:
+        pushed = _push(f"{private.host}/some/calculator:v1", HOME=str(tmp_path))
+        assert (pushed.returncode, pushed.stdout) == (1, "")
+        assert "401 Unauthorized" in pushed.stderr
+        assert f"docker login {private.host}" in pushed.stderr.splitlines()[-1]
+        assert "Traceback" not in pushed.stderr
+
+
+def test_a_registry_that_is_not_there_is_an_error() -> None:
+    pushed = _push("127.0.0.1:1/some/calculator:v1")
+    assert (pushed.returncode, pushed.stdout) == (1, "")
+    assert "connection refused" in pushed.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["calculator"], ["localhost:1/x@sha256:1"], ["localhost:1/x:"]])
+def test_what_is_no_place_to_push_to_is_refused_before_anything_is_sent(arguments: list[str]) -> None:
+    pushed = _push(*arguments)
+    assert (pushed.returncode, pushed.stdout) == (2, "")
+    assert "accepted" in pushed.stderr

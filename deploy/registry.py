@@ -1,0 +1,71 @@
+"""A registry of container images on loopback: distribution, of which Docker's own hub is made."""
+
+import contextlib
+import http.client
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests import programs
+
+_REQUEST = re.compile(r'response completed.* http\.request\.method=(\w+) .*http\.request\.uri="?([^ "]+)')
+
+USER, PASSWORD = "somebody", "no secret"
+# Made by bcrypt of the password, at its least cost.
+_HTPASSWD = f"{USER}:$2b$04$criF664QW8qdFD/6nGnpIe7n9Qdsz8zZSDUuAbHx1kQr7waJYbZXq\n"
+
+_CONFIG = """
+version: 0.1
+log: {{accesslog: {{disabled: true}}}}  # the other log has it all
+storage: {{filesystem: {{rootdirectory: {folder}/data}}}}
+http: {{addr: "127.0.0.1:0"}}
+"""
+_AUTH = """
+auth: {{htpasswd: {{realm: here, path: {folder}/htpasswd}}}}
+"""
+
+
+class Registry:
+    """A registry that runs.
+
+    Args:
+        server: its process.
+    """
+
+    def __init__(self, server: programs.Server) -> None:
+        """Nobody has asked it anything yet."""
+        self._server = server
+        self._seen = 0
+        self._times = 0
+
+    @property
+    def host(self) -> str:
+        """HOST:PORT, the beginning of every reference."""
+        return f"127.0.0.1:{self._server.port}"
+
+    def requests(self) -> list[str]:
+        """Return what was asked of it since the last time, such as `HEAD /v2/NAME/manifests/TAG`."""
+        self._times += 1
+        mark = f"/v2/?times={self._times}"  # a request of our own: what came before it is in the log before it
+        with contextlib.closing(http.client.HTTPConnection(self.host, timeout=programs.PATIENCE_SECONDS)) as connection:
+            connection.request("GET", mark)
+            connection.getresponse().read()
+        self._server.wait_for_log(mark)
+        lines = self._server.log[self._seen :]
+        self._seen += len(lines)
+        requests = [" ".join(found.groups()) for line in lines if (found := _REQUEST.search(line))]
+        return [request for request in requests if mark not in request]
+
+
+@contextmanager
+def serving(folder: Path, *, needs_password: bool = False) -> Iterator[Registry]:
+    """Start a registry that keeps its images in a folder; the test that uses it has DOCKER_REGISTRY in its `env`."""
+    config = folder / "config.yml"
+    text = _CONFIG + _AUTH if needs_password else _CONFIG
+    config.write_text(text.format(folder=folder), encoding="utf-8")
+    (folder / "htpasswd").write_text(_HTPASSWD, encoding="utf-8")
+    program = Path(os.environ["DOCKER_REGISTRY"]).absolute()
+    with programs.serving_by(program, "serve", str(config), announcement="listening on") as server:
+        yield Registry(server)
