@@ -71,6 +71,19 @@ def test_what_is_pulled_is_what_was_built(here: Registry, tmp_path: Path) -> Non
     assert list(map(digest, pulled.layers())) == IMAGE.config()["rootfs"]["diff_ids"]
 
 
+def test_the_bill_of_materials_is_found_by_the_digest_of_the_image(here: Registry) -> None:
+    name = f"{here.host}/some/calculator"
+    _push(f"{name}:v1")
+    # Where a registry has no list of what refers to an image, as this one, a tag has it:
+    # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
+    [referrer] = json.loads(_crane("manifest", f"{name}:{DIGEST.replace(':', '-')}"))["manifests"]
+    assert referrer["artifactType"] == "application/vnd.cyclonedx+json"
+    manifest = json.loads(_crane("manifest", f"{name}@{referrer['digest']}"))
+    assert manifest["subject"] == IMAGE.reference()
+    [layer] = manifest["layers"]
+    assert _crane("blob", f"{name}@{layer['digest']}") == Path("deploy/sbom.cdx.json").read_text(encoding="utf-8")
+
+
 def _docker_config(folder: Path, host: str, **settings: object) -> str:
     (folder / "docker").mkdir()
     config = {"auths": {host: {}}} | settings

@@ -56,7 +56,12 @@ load("@rules_python//python:defs.bzl", "py_runtime")
 
 package(default_visibility = ["//visibility:public"])
 
-exports_files(["root/usr/bin/python3"])
+exports_files(
+    [
+        "root/usr/bin/python3",
+        "stale",
+    ],
+)
 
 # The interpreter as a layer of an image; there is none where the host's stands in.
 filegroup(
@@ -178,6 +183,7 @@ def _use_debian(rctx):
     _execute(rctx, [rctx.path(rctx.attr._image_base), "root", python, "base.tar"])
 
 def _use_host(rctx, reason):
+    rctx.file("stale")
     python = rctx.which("python3")
     is_new_enough = "import sys; sys.exit(sys.version_info < {})".format(_MINIMUM_HOST_PYTHON)
     if not python or rctx.execute([python, "-c", is_new_enough]).return_code:

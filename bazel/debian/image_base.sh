@@ -13,14 +13,26 @@ rm -r "$root/usr/share/ca-certificates"
 
 base=$(mktemp -d -p .)
 trap 'rm -rf "$base"' EXIT
-cp --archive --link "$root/." "$base"
+cp --archive --link "$root"/{bin,etc,lib,lib64,sbin,usr,var} "$base"
 ln -sf "$python" "$base/usr/bin/python3" # not the wrapper for other machines
-# Only licences are of use below usr/share, and of etc only whom TLS trusts. Python converts text by itself, only its own
-# tests import its test modules, and libmvec and OpenSSL's engines are loaded by none of ours.
-find "$base"/usr/share -mindepth 1 -maxdepth 1 ! -name doc -exec rm -r {} +
-find "$base"/etc -mindepth 1 -maxdepth 1 ! -name ssl -exec rm -r {} +
-rm -rf "$base"/usr/{sbin/*,lib/binfmt.d,share/doc/python3-pip-whl} \
-  "$base"/usr/lib/x86_64-linux-gnu/{gconv,engines-3,libmvec.so.1} \
+
+# only FOLDER [NAME...]: removes everything else from a folder.
+only() {
+  local folder=$base/$1 name others=()
+  shift
+  for name; do others+=(! -name "$name"); done
+  find "$folder" -mindepth 1 -maxdepth 1 "${others[@]}" -exec rm -r {} +
+}
+# Python converts text by itself, only its own tests import its test modules, and the libraries are loaded by none of ours.
+only etc ssl os-release
+only usr bin lib lib64 sbin share
+only usr/sbin
+only usr/share common-licenses doc
+only var lib
+only var/lib dpkg
+rm -r "$base"/usr/{lib/binfmt.d,share/doc/python3-pip-whl} "$base/var/lib/dpkg/status.d/python3-pip-whl" \
+  "$base"/usr/lib/x86_64-linux-gnu/{gconv,engines-3} \
+  "$base"/usr/lib/x86_64-linux-gnu/lib{c_malloc_debug,expatw,memusage,mvec,nsl,nss_compat,nss_hesiod,pcprofile,thread_db}.so* \
   "$base/usr/lib/$python"/{test,sitecustomize.py,lib-dynload/_test*,lib-dynload/_xxtestfuzz*}
 mkdir -p "$base"/{app,dev,etc,home/nonroot,proc,sys,tmp} "$base/usr/lib/ssl"
 ln -s /etc/ssl/certs/ca-certificates.crt "$base/usr/lib/ssl/cert.pem"

@@ -1,0 +1,93 @@
+"""The bill of materials of an image that was made up for it."""
+
+import json
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+from cyclonedx.output.json import JsonV1Dot6
+
+from bazel.oci import image, layer, sbom
+from bazel.oci.layout import Layout
+
+SETTINGS = {"annotations": {}, "architecture": "amd64", "config": {"Entrypoint": ["/program"]}, "os": "linux"}
+
+FORMAT = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
+FILES = "Files: {}\nCopyright: somebody\nLicense: {}\n\n"
+
+# Two packages of one source, of which one has the copyright file of both; and one whose file is for people.
+IMAGE = {
+    "usr/lib/os-release": 'NAME="Debian GNU/Linux"\nVERSION_ID="13"\nID=debian\n',
+    "var/lib/dpkg/status.d/libx1": "Package: libx1\nVersion: 1:2-3\nArchitecture: amd64\nSource: x (2)\nSHA256: aa\n",
+    "var/lib/dpkg/status.d/x-base": "Package: x-base\nVersion: 4\nArchitecture: all\nSource: x\nSHA256: bb\n",
+    "var/lib/dpkg/status.d/y": "Package: y\nVersion: 5\nArchitecture: amd64\nSHA256: cc\n",
+    "usr/share/doc/x-base/copyright": FORMAT + FILES.format("*", "GPL-2+") + FILES.format("a", "MIT"),
+    "usr/share/doc/y/copyright": "It is free.\n",
+    "app/site-packages/one-1.0.dist-info/METADATA": "Metadata-Version: 2.4\nName: one\nVersion: 1.0\n",
+}
+
+
+def _layout(folder: Path) -> Layout:
+    layer.write({PurePosixPath(name): text.encode() for name, text in IMAGE.items()}, folder / "layer.tar")
+    image.write(folder / "layout", SETTINGS, [folder / "layer.tar"])
+    return Layout(folder / "layout")
+
+
+def _wheel(folder: Path, name: str, *fields: str) -> Path:
+    file = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w") as archive:
+        metadata = "\n".join(["Metadata-Version: 2.4", f"Name: {name}", "Version: 1.0", *fields]) + "\n"
+        archive.writestr(f"{name}-1.0.dist-info/METADATA", metadata)
+    return file
+
+
+def _components(layout: Layout, *wheels: Path) -> dict[str, dict[str, Any]]:
+    written = json.loads(JsonV1Dot6(sbom.bill("it", layout, wheels)).output_as_string())
+    return {component["name"]: component for component in written["components"]}
+
+
+def _licenses(component: dict[str, Any]) -> list[str]:
+    return [value for entry in component["licenses"] for value in (entry.get("license") or entry).values()]
+
+
+def test_a_debian_package_has_its_version_hash_and_the_licences_of_its_source(tmp_path: Path) -> None:
+    components = _components(_layout(tmp_path), _wheel(tmp_path, "one"))
+    assert components["libx1"]["purl"] == "pkg:deb/debian/libx1@1:2-3?arch=amd64&distro=debian-13"
+    assert components["libx1"]["hashes"] == [{"alg": "SHA-256", "content": "aa"}]
+    assert _licenses(components["libx1"]) == _licenses(components["x-base"]) == ["MIT", "GPL-2+"]
+
+
+def test_a_licence_that_is_not_known_is_not_made_up(tmp_path: Path) -> None:
+    components = _components(_layout(tmp_path), _wheel(tmp_path, "one"))
+    assert "licenses" not in components["y"]
+    assert "licenses" not in components["one"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "licenses"),
+    [
+        (["License-Expression: MIT AND Apache-2.0", "License: none of this"], ["MIT AND Apache-2.0"]),
+        (["License: Apache-2.0"], ["Apache-2.0"]),
+        (["License: mine"], ["mine"]),
+        (["License: long\n text", "Classifier: License :: OSI Approved :: Some License"], ["Some License"]),
+    ],
+)
+def test_the_licence_of_a_wheel_is_what_it_says_best(tmp_path: Path, fields: list[str], licenses: list[str]) -> None:
+    assert _licenses(_components(_layout(tmp_path), _wheel(tmp_path, "one", *fields))["one"]) == licenses
+
+
+def test_a_package_without_its_wheel_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(sbom.WheelsError, match=r"the image has one 1\.0; add"):
+        sbom.bill("it", _layout(tmp_path), [])
+
+
+def test_a_wheel_that_is_not_in_the_image_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(sbom.WheelsError, match=r"two-1\.0-py3-none-any\.whl is not in the image"):
+        sbom.bill("it", _layout(tmp_path), [_wheel(tmp_path, "one"), _wheel(tmp_path, "two")])
+
+
+def test_the_same_image_has_the_same_bill(tmp_path: Path) -> None:
+    layout, wheel = _layout(tmp_path), _wheel(tmp_path, "one")
+    first, second = (JsonV1Dot6(sbom.bill("it", layout, [wheel])).output_as_string() for _ in range(2))
+    assert first == second
