@@ -3,6 +3,7 @@
 The attributes are those of rules_oci, so that a switch is one load() line.
 """
 
+load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
 load("@rules_python//python:defs.bzl", "PyInfo", "py_binary")
 
 # What a wheel carries and a server never reads.
@@ -95,11 +96,16 @@ def _oci_image_impl(ctx):
     arguments = ctx.actions.args()
     arguments.add(layout.path)
     arguments.add(settings)
+    status = [ctx.info_file] if ctx.attr.stamp else []
+    arguments.add_all(status, before_each = "--status")
+    if ctx.attr._release[BuildSettingInfo].value:
+        arguments.add("--release")
+    arguments.add_all(ctx.files.stale, before_each = "--stale")
     arguments.add_all(ctx.files.tars)
     ctx.actions.run(
         arguments = [arguments],
         executable = ctx.executable._image,
-        inputs = [settings] + ctx.files.tars,
+        inputs = [settings] + status + ctx.files.stale + ctx.files.tars,
         mnemonic = "OciImage",
         outputs = [layout],
         progress_message = "Writing %{output}",
@@ -118,6 +124,11 @@ _oci_image = rule(
         "exposed_ports": attr.string_list(doc = "Such as 8080/tcp."),
         "labels": attr.string_dict(),
         "os": attr.string(default = "linux"),
+        "stale": attr.label_list(
+            allow_files = True,
+            doc = "Lists of pins that gave way to other versions, which --config=release refuses.",
+        ),
+        "stamp": attr.bool(doc = "Whether annotations and labels are filled in."),
         "tars": attr.label_list(
             allow_files = [".tar"],
             mandatory = True,
@@ -130,6 +141,7 @@ _oci_image = rule(
             default = "//bazel/oci:image",
             executable = True,
         ),
+        "_release": attr.label(default = "//bazel:release"),
     },
 )
 
@@ -244,12 +256,23 @@ def oci_image(name, **kwargs):
 
     `bazel run :NAME.report` prints what it consists of.
 
+    A key of Bazel's workspace status, such as {STABLE_REVISION}, in an annotation or label is filled in by --stamp; without
+    it, that annotation or label is left out.
+
     Args:
       name: name of the target.
       **kwargs: annotations, architecture, cmd, entrypoint, env, exposed_ports, labels, os, tars, user, workdir: as
-        rules_oci has them. The layers of `tars` are not compressed, the lowest first.
+        rules_oci has them. The layers of `tars` are not compressed, the lowest first. `stale` are lists of pins that gave
+        way to other versions: if there is one, --config=release fails.
     """
-    _oci_image(name = name, **kwargs)
+    _oci_image(
+        name = name,
+        stamp = select({
+            Label("//bazel:is_stamped"): True,
+            "//conditions:default": False,
+        }),
+        **kwargs
+    )
     _program(
         name = name + ".report",
         files = {name: "image"},

@@ -1,11 +1,14 @@
 """Writes an image as an OCI layout (https://github.com/opencontainers/image-spec), the same whenever its layers are.
 
-image.py FOLDER CONFIG TAR...: CONFIG is the JSON that becomes the image's `config`, with `os`, `architecture` and
-`annotations` beside it.
+image.py FOLDER SETTINGS [--status FILE] [--release] [--stale FILE]... TAR...: SETTINGS are the JSON that becomes the
+image's `config`, with `os`, `architecture` and `annotations` beside it.
 """
 
+import argparse
 import json
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import deflate
@@ -13,9 +16,16 @@ import deflate
 from bazel.oci.layout import MANIFEST, Json, Layout, digest, encoded
 
 _TIGHTEST = 12
+_KEY = re.compile(
+    r"\{([A-Z_]+)\}"
+)  # of Bazel's workspace status: https://bazel.build/docs/user-manual#workspace-status
 _EPOCH = "1970-01-01T00:00:00Z"
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
+
+
+class ReleaseError(ValueError):
+    """An image cannot be a release."""
 
 
 def write(folder: Path, settings: Json, tars: list[Path]) -> None:
@@ -46,10 +56,68 @@ def write(folder: Path, settings: Json, tars: list[Path]) -> None:
     layout.finish(layout.put(encoded(manifest), MANIFEST) | {"platform": platform})
 
 
+def stamped(texts: Mapping[str, str], status: Mapping[str, str]) -> dict[str, str]:
+    """Fill in what Bazel knows of the workspace; a text that names a key which it does not know is left out.
+
+    Args:
+        texts: annotations, or labels, such as `{"…revision": "{STABLE_REVISION}"}`.
+        status: what Bazel knows; nothing unless --stamp.
+    """
+    return {
+        name: _KEY.sub(lambda key: status[key[1]], text)
+        for name, text in texts.items()
+        if all(key in status for key in _KEY.findall(text))
+    }
+
+
+def check_release(settings: Json, status: Mapping[str, str], stale: list[str]) -> None:
+    """Check that others can build the same image again.
+
+    Args:
+        settings: those of the image.
+        status: what Bazel knows of the workspace.
+        stale: Debian packages that are not of the version that is pinned, as `NAME VERSION`, the pinned one.
+
+    Raises:
+        ReleaseError: they cannot; it says all that stands against it.
+    """
+    texts = [*settings["annotations"].values(), *settings["config"].get("Labels", {}).values()]
+    unknown = sorted({key for text in texts for key in _KEY.findall(text)} - set(status))
+    reasons = [f"Bazel knows no {key}; it is what --stamp and --workspace_status_command are for" for key in unknown]
+    reasons += [
+        f"{pin} is pinned and no longer served; to pin what is: ./bazelw run //third_party/debian:lock" for pin in stale
+    ]
+    if reasons:
+        raise ReleaseError("\n  ".join(["this is no release:", *reasons]))
+
+
+def _status(file: Path | None) -> dict[str, str]:
+    lines = file.read_text(encoding="utf-8").splitlines() if file else []
+    return dict(line.split(" ", 1) for line in lines if " " in line)
+
+
 def main() -> int:
-    """Write one image."""
-    folder, settings, *tars = map(Path, sys.argv[1:])
-    write(folder, json.loads(settings.read_text(encoding="utf-8")), tars)
+    """Write one image; return 1 if it was to be a release and is none."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("settings", type=Path)
+    parser.add_argument("--status", type=Path)
+    parser.add_argument("--release", action="store_true")
+    parser.add_argument("--stale", action="append", default=[], type=Path)
+    parser.add_argument("tars", nargs="+", type=Path)
+    arguments = parser.parse_args()
+    settings, status = json.loads(arguments.settings.read_text(encoding="utf-8")), _status(arguments.status)
+    if arguments.release:
+        stale = [line for file in arguments.stale for line in file.read_text(encoding="utf-8").splitlines()]
+        try:
+            check_release(settings, status, stale)
+        except ReleaseError as error:
+            print(f"image: {error}", file=sys.stderr)
+            return 1
+    settings["annotations"] = stamped(settings["annotations"], status)
+    if "Labels" in settings["config"]:
+        settings["config"]["Labels"] = stamped(settings["config"]["Labels"], status)
+    write(arguments.folder, settings, arguments.tars)
     return 0
 
 

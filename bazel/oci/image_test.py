@@ -1,14 +1,13 @@
 """An image, written and read again."""
 
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pytest
 
 from bazel.oci import image, layer, report
-from bazel.oci.layout import Layout
+from bazel.oci.layout import Json, Layout
 
-SETTINGS: dict[str, Any] = {
+SETTINGS: Json = {
     "annotations": {"org.opencontainers.image.title": "test"},
     "architecture": "amd64",
     "config": {"Entrypoint": ["/program"]},
@@ -46,3 +45,33 @@ def test_a_report_has_a_row_for_each_layer_and_names_what_is_large(tmp_path: Pat
     assert [line.split("|")[1].strip() for line in lines[2:5]] == ["base.tar", "app.tar", "all"]
     assert "| `usr/lib/large` | 2.00 MB |" in lines
     assert "| `app/small` | 1.00 MB |" in lines
+
+
+STAMPED = {"title": "it", "revision": "{STABLE_REVISION}", "where": "{STABLE_SOURCE}/tree/{STABLE_REVISION}"}
+STATUS = {"STABLE_REVISION": "abc", "STABLE_SOURCE": "https://example.com/it"}
+
+
+def test_what_bazel_knows_is_filled_in() -> None:
+    assert image.stamped(STAMPED, STATUS) == {
+        "title": "it",
+        "revision": "abc",
+        "where": "https://example.com/it/tree/abc",
+    }
+
+
+def test_what_bazel_does_not_know_is_left_out() -> None:
+    assert image.stamped(STAMPED, {}) == {"title": "it"}
+    assert image.stamped(STAMPED, {"STABLE_REVISION": "abc"}) == {"title": "it", "revision": "abc"}
+
+
+@pytest.mark.parametrize("place", [{"annotations": STAMPED}, {"config": {"Labels": STAMPED}}])
+def test_a_release_knows_everything_it_says(place: Json) -> None:
+    settings = SETTINGS | place
+    image.check_release(settings, STATUS, [])
+    with pytest.raises(image.ReleaseError, match=r"knows no STABLE_REVISION.*\n.*knows no STABLE_SOURCE"):
+        image.check_release(settings, {}, [])
+
+
+def test_a_release_has_the_packages_that_are_pinned() -> None:
+    with pytest.raises(image.ReleaseError, match=r"libc6 2\.41-12 is pinned and no longer served.*:lock"):
+        image.check_release(SETTINGS, {}, ["libc6 2.41-12"])

@@ -1,0 +1,92 @@
+"""What a release says of its source, with a real git."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import programs
+
+STATUS = Path("tools/release/workspace_status.sh").absolute()
+
+
+class Repository:
+    """A repository with one commit."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.git("init", "--quiet")
+        (folder / "file").write_text("one\n", encoding="utf-8")
+        self.git("add", "file")
+        self.git("-c", "user.name=n", "-c", "user.email=e", "commit", "--quiet", "--message=one")
+
+    def git(self, *arguments: str) -> str:
+        finished = programs.run(["git", *arguments], folder=self._folder, **self._environment())
+        assert finished.returncode == 0, finished.stderr
+        return finished.stdout.strip()
+
+    def status(self) -> tuple[dict[str, str], str]:
+        """Return what is told, and what is said on standard error if nothing is."""
+        finished = programs.run([STATUS], folder=self._folder, **self._environment())
+        if finished.returncode:
+            return {}, finished.stderr
+        return dict(line.split(" ", 1) for line in finished.stdout.splitlines()), ""
+
+    def _environment(self) -> dict[str, str]:
+        # None of the machine's own settings.
+        return {
+            "HOME": str(self._folder),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CEILING_DIRECTORIES": str(self._folder.parent),
+        }
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://example.com/some/calculator",
+        "https://user:secret@example.com/some/calculator",
+        "https://secret@example.com/some/calculator",
+        "git@example.com:some/calculator",
+        "ssh://git@example.com/some/calculator",
+    ],
+)
+def test_a_release_names_its_commit_and_where_it_is_without_secrets(repository: Repository, origin: str) -> None:
+    repository.git("remote", "add", "origin", origin)
+    told, _ = repository.status()
+    commit = repository.git("rev-parse", "HEAD")
+    assert told.pop("STABLE_VERSION") == commit[:7]
+    assert told == {"STABLE_REVISION": commit, "STABLE_SOURCE": "https://example.com/some/calculator"}
+
+
+def test_the_version_is_the_tag(repository: Repository) -> None:
+    repository.git("remote", "add", "origin", "https://example.com/some/calculator")
+    repository.git("tag", "v1.2.3")
+    assert repository.status()[0]["STABLE_VERSION"] == "v1.2.3"
+
+
+def test_changes_that_are_not_committed_are_named_and_refused(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("two\n", encoding="utf-8")
+    (tmp_path / "new").touch()
+    assert repository.status() == (
+        {},
+        "release: commit first, so that others can build the same; changed are:\n M file\n?? new\n",
+    )
+
+
+@pytest.mark.parametrize("origin", ["/some/folder", "file:///some/folder", "http://example.com/calculator"])
+def test_an_origin_that_others_cannot_reach_is_refused(repository: Repository, origin: str) -> None:
+    repository.git("remote", "add", "origin", origin)
+    told, said = repository.status()
+    assert not told
+    assert f"origin is {origin}: accepted are" in said
+
+
+def test_without_an_origin_or_a_repository_it_says_what_is_missing(repository: Repository, tmp_path: Path) -> None:
+    assert "git remote add origin" in repository.status()[1]
+    (tmp_path / ".git").rename(tmp_path / "elsewhere")
+    assert "not a git repository" in repository.status()[1]
