@@ -3,9 +3,12 @@
 import io
 import os
 import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from bazel.oci.layout import Layout
+from tests import programs
 
 
 class Container:
@@ -24,10 +27,15 @@ class Container:
             with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
                 archive.extractall(folder, filter="tar")
 
-    def command(self, *arguments: str, entrypoint: list[str] | None = None, **environment: str) -> list[str]:
-        """Return the command that runs it as the platform does, with more environment than its own."""
+    def command(self, environment: Mapping[str, str], *program: str) -> list[str]:
+        """Return the command that runs it as the platform does: its entry point, or another program in it.
+
+        Args:
+            environment: what there is beside its own.
+            program: instead of the entry point.
+        """
         user, _, group = self._config["User"].partition(":")
-        variables = dict(pair.split("=", 1) for pair in self._config["Env"]) | environment
+        variables = dict(pair.split("=", 1) for pair in self._config["Env"]) | dict(environment)
         return [
             str(Path(os.environ["BWRAP"]).absolute()),
             *("--ro-bind", str(self._root), "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"),  # noqa: S108
@@ -35,6 +43,17 @@ class Container:
             *("--die-with-parent", "--clearenv"),
             *(word for key, value in variables.items() for word in ("--setenv", key, value)),
             *("--chdir", self._config["WorkingDir"], "--"),
-            *(entrypoint or self._config["Entrypoint"]),
-            *arguments,
+            *(program or self._config["Entrypoint"]),
         ]
+
+    @contextmanager
+    def serving(self, **environment: str) -> Iterator[programs.Server]:
+        """Run its entry point, with more environment than its own, until the block ends."""
+        with programs.serving_by(*self.command({"PORT": "0", **environment})) as server:
+            yield server
+
+    @staticmethod
+    def process(server: programs.Server) -> int:
+        """Return which process the container's first one is outside of it: the one that a signal is for."""
+        [child] = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text("ascii").split()
+        return int(child)

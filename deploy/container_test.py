@@ -1,17 +1,18 @@
 """The image, run: the server in it answers, nothing else is needed, and it ends as it should."""
 
+import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
-from calculator.v1 import calculator_pb2 as pb
-from calculator.v1 import calculator_pb2_grpc
 
 from bazel.oci.layout import Layout
 from deploy.container import Container
 from tests import programs
+from tests.open_call import OpenCall
 
 # What Debian keeps in packages of their own, with libraries that no server needs, or is for other systems.
 LEFT_OUT = {"curses", "ensurepip", "idlelib", "readline", "tkinter", "turtle", "turtledemo"}
@@ -37,21 +38,41 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Container:
 
 
 def test_every_module_can_be_imported_by_a_user_without_rights_who_can_write_nowhere(container: Container) -> None:
-    imported = programs.run(container.command("-c", IMPORT_ALL, entrypoint=["/usr/bin/python3"]))
+    imported = programs.run(container.command({}, "/usr/bin/python3", "-c", IMPORT_ALL))
     user, writable, *failed = imported.stdout.split()
     assert (user, writable) == ("65532", "False")
     assert set(failed) == LEFT_OUT | ELSEWHERE, imported.stderr
 
 
-def test_the_server_in_it_answers_and_drains_on_sigterm(container: Container, tmp_path: Path) -> None:
-    start = tmp_path / "start"
-    words = container.command(PORT="0", K_SERVICE="calculator")
-    start.write_text("#!/bin/sh\nexec " + " ".join(f"'{word}'" for word in words) + ' "$@"\n', encoding="utf-8")
-    start.chmod(0o755)
-    with programs.serving_by(start) as server, grpc.insecure_channel(server.address) as channel:
-        request = pb.CalculateRequest(operation=pb.OPERATION_MULTIPLY, first_operand=6, second_operand=7)
-        assert calculator_pb2_grpc.CalculatorStub(channel).Calculate(request, timeout=10).result == 42
-        [process] = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text("ascii").split()
-        os.kill(int(process), signal.SIGTERM)
+@pytest.fixture(scope="module")
+def server(container: Container) -> Iterator[programs.Server]:
+    with container.serving(K_SERVICE="calculator") as running:
+        yield running
+
+
+def test_grpcurl_lists_its_services_and_calls_one(server: programs.Server) -> None:
+    listed = programs.run([programs.grpcurl(), "-plaintext", server.address, "list"])
+    assert "calculator.v1.Calculator" in listed.stdout.splitlines(), listed.stderr
+    request = '{"operation": "OPERATION_MULTIPLY", "first_operand": 6, "second_operand": 7}'
+    method = "calculator.v1.Calculator/Calculate"
+    called = programs.run([programs.grpcurl(), "-plaintext", "-d", request, server.address, method])
+    assert json.loads(called.stdout) == {"result": 42}, called.stderr
+
+
+def test_the_server_is_the_first_process_and_has_no_rights(server: programs.Server) -> None:
+    process = Path(f"/proc/{Container.process(server)}")
+    status = dict(line.split(":", 1) for line in (process / "status").read_text("ascii").splitlines())
+    assert status["NSpid"].split()[-1] == "1"
+    assert (process / "uid_map").read_text("ascii").split()[0] == "65532"
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
+
+
+def test_it_finishes_what_is_in_flight_on_sigterm_and_ends_with_zero(container: Container) -> None:
+    with container.serving(K_SERVICE="calculator") as server, grpc.insecure_channel(server.address) as channel:
+        call = OpenCall(channel)
+        os.kill(Container.process(server), signal.SIGTERM)
+        server.wait_for_log("Stopping on SIGTERM")
+        assert call.add_one() == 2
+        assert call.end() == grpc.StatusCode.OK
         assert server.process.wait(programs.PATIENCE_SECONDS) == 0
         assert server.wait_for_log("Stopped")

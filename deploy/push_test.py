@@ -12,6 +12,7 @@ import pytest
 
 from bazel.oci.layout import Layout, digest
 from deploy import registry
+from deploy.container import Container
 from deploy.registry import Registry
 from tests import programs
 
@@ -62,13 +63,17 @@ def test_a_push_of_what_is_there_uploads_nothing(here: Registry) -> None:
     assert [request for request in again if UPLOAD.match(request)] == []
 
 
-def test_what_is_pulled_is_what_was_built(here: Registry, tmp_path: Path) -> None:
+def test_what_is_pulled_is_what_was_built_and_answers(here: Registry, tmp_path: Path) -> None:
     reference = f"{here.host}/some/calculator:v1"
     _push(reference)
     _crane("pull", "--format=oci", reference, str(tmp_path / "pulled"))
     pulled = Layout(tmp_path / "pulled")
     assert pulled.reference() == IMAGE.reference()
     assert list(map(digest, pulled.layers())) == IMAGE.config()["rootfs"]["diff_ids"]
+    (tmp_path / "root").mkdir()
+    with Container(pulled, tmp_path / "root").serving() as server:
+        asked = programs.run([programs.CLIENT, "--target", server.address, "add", "2", "3"])
+    assert asked.stdout == "5\n", asked.stderr
 
 
 def test_the_bill_of_materials_is_found_by_the_digest_of_the_image(here: Registry) -> None:

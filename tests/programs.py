@@ -130,7 +130,9 @@ class Server:
 
 
 @contextmanager
-def serving_by(program: Path, *flags: str, announcement: str = "Listening on", **environment: str) -> Iterator[Server]:
+def serving_by(
+    program: str | Path, *flags: str, announcement: str = "Listening on", **environment: str
+) -> Iterator[Server]:
     """Start a server as the platform would, wait until it listens, and kill it afterwards if it still runs.
 
     It listens on a free port unless the environment names one, and says so in its log with the announcement, before the
