@@ -178,6 +178,7 @@ depend on them, be skipped. A pin that the mirror no longer serves gives way to 
 def _use_debian(rctx):
     [python] = [f.basename for f in rctx.path("root/usr/lib").readdir() if f.basename.startswith("python3.")]
     rctx.file("root/usr/bin/python3", _INTERPRETER.replace("%{python}", python))
+    _execute(rctx, [rctx.path(rctx.attr._ca_bundle), "root"])
     rctx.report_progress("compiling the standard library")
     _execute(rctx, [rctx.path(rctx.attr._compile), "root", python])
     _execute(rctx, [rctx.path(rctx.attr._image_base), "root", python, "base.tar"])
@@ -218,6 +219,7 @@ debian_python = repository_rule(
 
 Elsewhere (no apt, another processor) the host's own python3 stands in, with a note.""",
     attrs = _ATTRS | {
+        "_ca_bundle": attr.label(default = "//bazel/debian:ca_bundle.sh", allow_single_file = True),
         "_compile": attr.label(default = "//bazel/debian:compile_stdlib.sh", allow_single_file = True),
         "_image_base": attr.label(default = "//bazel/debian:image_base.sh", allow_single_file = True),
         "_launcher": attr.label(default = "//bazel/python:launcher.sh"),

@@ -4,13 +4,6 @@
 set -euo pipefail
 root=$1 python=$2 tar=$3
 
-# Maintainer scripts do not run, so the bundle is made here. The single files have names that are not ASCII, which Bazel
-# cannot read.
-mkdir -p "$root/etc/ssl/certs"
-find "$root/usr/share/ca-certificates" -name '*.crt' -print0 | LC_ALL=C sort -z |
-  xargs -0 cat >"$root/etc/ssl/certs/ca-certificates.crt"
-rm -r "$root/usr/share/ca-certificates"
-
 base=$(mktemp -d -p .)
 trap 'rm -rf "$base"' EXIT
 cp --archive --link "$root"/{bin,etc,lib,lib64,sbin,usr,var} "$base"
