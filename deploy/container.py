@@ -1,7 +1,6 @@
 """The image as a container, run by bubblewrap: its own files, read-only, its own user, its own processes."""
 
 import io
-import os
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,10 +16,12 @@ class Container:
     Args:
         layout: the image.
         folder: an empty folder to unpack it in.
+        bubblewrap: the program that runs it.
     """
 
-    def __init__(self, layout: Layout, folder: Path) -> None:
+    def __init__(self, layout: Layout, folder: Path, bubblewrap: Path) -> None:
         """Unpack it."""
+        self._bubblewrap = bubblewrap.absolute()
         self._config = layout.config()["config"]
         self._root = folder
         for layer in layout.layers():
@@ -37,7 +38,7 @@ class Container:
         user, _, group = self._config["User"].partition(":")
         variables = dict(pair.split("=", 1) for pair in self._config["Env"]) | dict(environment)
         return [
-            str(Path(os.environ["BWRAP"]).absolute()),
+            str(self._bubblewrap),
             *("--ro-bind", str(self._root), "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"),  # noqa: S108
             *("--unshare-user", "--uid", user, "--gid", group, "--unshare-pid", "--as-pid-1"),
             *("--die-with-parent", "--clearenv"),

@@ -34,7 +34,7 @@ print(os.getuid(), os.access("/", os.W_OK), *failed)
 
 @pytest.fixture(scope="module")
 def container(tmp_path_factory: pytest.TempPathFactory) -> Container:
-    return Container(Layout(Path("deploy/image")), tmp_path_factory.mktemp("root"))
+    return Container(Layout(Path("deploy/image")), tmp_path_factory.mktemp("root"), Path(os.environ["BWRAP"]))
 
 
 def test_every_module_can_be_imported_by_a_user_without_rights_who_can_write_nowhere(container: Container) -> None:

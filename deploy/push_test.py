@@ -71,7 +71,7 @@ def test_what_is_pulled_is_what_was_built_and_answers(here: Registry, tmp_path: 
     assert pulled.reference() == IMAGE.reference()
     assert list(map(digest, pulled.layers())) == IMAGE.config()["rootfs"]["diff_ids"]
     (tmp_path / "root").mkdir()
-    with Container(pulled, tmp_path / "root").serving() as server:
+    with Container(pulled, tmp_path / "root", Path(os.environ["BWRAP"])).serving() as server:
         asked = programs.run([programs.CLIENT, "--target", server.address, "add", "2", "3"])
     assert asked.stdout == "5\n", asked.stderr
 

@@ -1,7 +1,7 @@
 """One call: its messages, its status, its line in the access log."""
 
 import logging
-import secrets
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -142,7 +142,7 @@ class Call:
         is_gone = isinstance(error, grpc.RpcError) and self._is_cancelled
         if is_abort or is_gone:
             raise error
-        crash_id = secrets.token_hex(8)
+        crash_id = os.urandom(8).hex()
         _LOGGER.error("%s crashed: %s", self.method, crash_id, exc_info=error)
         self.context.abort_with_status(statuses.of_crash(crash_id))
 

@@ -15,6 +15,10 @@ signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
 # The core's own lines are in a format of its own, and some say what a client made up. Before it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
+from server import lazy  # noqa: E402
+
+lazy.put_off_asyncio()
+
 import grpc  # noqa: E402
 
 from server import config, logs, serving  # noqa: E402

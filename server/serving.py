@@ -15,9 +15,8 @@ import grpc
 from calculator.v1 import calculator_pb2 as v1_pb2
 from calculator.v1 import calculator_pb2_grpc as v1_pb2_grpc
 from google.protobuf.descriptor import FileDescriptor
-from grpc_channelz.v1 import channelz
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from routeguide import route_guide_pb2, route_guide_pb2_grpc
 
 from server.calculator import CalculatorServicer
@@ -175,7 +174,11 @@ def _add_services(server: grpc.Server, config: Config) -> health.HealthServicer:
     # Google's own probes ask after the health service itself.
     for name in ("", *names, health.SERVICE_NAME):
         tells_health.set(name, health_pb2.HealthCheckResponse.SERVING)
-    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    # reflection.enable_server_reflection would ask whether this is a server of asyncio's, and load that.
+    tells_services = reflection.ReflectionServicer([*names, health.SERVICE_NAME, reflection.SERVICE_NAME])
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(tells_services, server)  # type: ignore[no-untyped-call]
     if config.channelz:
+        from grpc_channelz.v1 import channelz  # noqa: PLC0415 - 2 ms, for who asked for it alone
+
         channelz.add_channelz_servicer(server)
     return tells_health

@@ -107,3 +107,15 @@ def test_a_second_signal_ends_it_at_once(number: signal.Signals) -> None:
         with pytest.raises(grpc.RpcError) as broken:
             call.add_one()
         assert broken.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_it_answers_every_kind_of_call_without_having_loaded_asyncio() -> None:
+    with (
+        programs.serving(PYTHONPROFILEIMPORTTIME="1") as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        call = OpenCall(channel)
+        assert call.end() == grpc.StatusCode.OK
+        server.wait_for_log("Converse OK")
+        assert any("grpc._server" in line for line in server.log)
+        assert not any("asyncio.events" in line or "grpc.aio._call" in line for line in server.log)

@@ -1,0 +1,1 @@
+"""What is measured, by hand: bazel run //benchmarks:NAME."""
