@@ -9,6 +9,7 @@ times each.
 import argparse
 import functools
 import json
+import os
 import platform
 import shutil
 import statistics
@@ -107,7 +108,7 @@ def main() -> int:
     if arguments.json:
         print(json.dumps(taken))
     else:
-        print(f"{arguments.rounds} starts each, on {platform.machine()}, Linux {platform.release()}\n\n{table(taken)}")
+        print(f"{arguments.rounds} starts each, {os.cpu_count()} cores, {platform.machine()}\n\n{table(taken)}")
     return 0
 
 

@@ -6,36 +6,18 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests import programs
+from tests.documents import Document, Session
 
 README = Path("README.md").read_text(encoding="utf-8")
-DOCUMENTS = "\n".join(
-    path.read_text(encoding="utf-8") for folder in (Path(), Path("docs")) for path in sorted(folder.glob("*.md"))
-)
-
-
-@dataclass
-class Session:
-    """A command of a console block, and the output shown below it."""
-
-    command: list[str]
-    output: str
-
-
-def _sessions() -> Iterator[Session]:
-    for block in re.findall(r"^```console\n(.*?)^```", DOCUMENTS, re.MULTILINE | re.DOTALL):
-        for session in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = session.partition("\n")
-            yield Session(shlex.split(command), output)
-
-
-def _sessions_of(*beginning: str) -> list[Session]:
-    return [session for session in _sessions() if session.command[: len(beginning)] == list(beginning)]
+FILES = [path for folder in (Path(), Path("docs")) for path in sorted(folder.glob("*.md"))]
+DOCUMENTS = "\n".join(path.read_text(encoding="utf-8") for path in FILES)
+# What docs/image.md shows is for deploy/document_test.py.
+SHOWN = Document("\n".join(path.read_text(encoding="utf-8") for path in FILES if path.name != "image.md"))
 
 
 @pytest.fixture(scope="module")
@@ -47,24 +29,24 @@ def server() -> Iterator[programs.Server]:
 
 def test_no_console_block_shows_a_command_that_is_not_tested_here() -> None:
     tested = [
-        *_sessions_of("./bazelw", "run", "//server"),
-        *_sessions_of("./bazelw", "run", "//client", "--"),
-        *_sessions_of("./bazelw", "test", "//..."),
-        *_sessions_of("grpcurl"),
-        *_sessions_of("env"),
+        *SHOWN.of("./bazelw", "run", "//server"),
+        *SHOWN.of("./bazelw", "run", "//client", "--"),
+        *SHOWN.of("./bazelw", "test", "//..."),
+        *SHOWN.of("grpcurl"),
+        *SHOWN.of("env"),
     ]
-    assert [session.command for session in _sessions() if session not in tested] == []
+    assert [session.command for session in SHOWN.sessions if session not in tested] == []
 
 
 def test_the_server_says_what_is_shown(server: programs.Server) -> None:
-    [session] = _sessions_of("./bazelw", "run", "//server")
+    [session] = SHOWN.of("./bazelw", "run", "//server")
     assert session.command == ["./bazelw", "run", "//server"]
     time = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
     shown = re.sub(time, "", session.output.rstrip()).replace("50051", str(server.port))
     assert [re.sub(time, "", line) for line in server.log[:1]] == [shown]
 
 
-@pytest.mark.parametrize("session", _sessions_of("env"), ids=lambda s: shlex.join(s.command))
+@pytest.mark.parametrize("session", SHOWN.of("env"), ids=str)
 def test_the_server_takes_the_environment_that_is_shown(session: Session) -> None:
     *variables, bazelw, run, target = session.command[1:]
     assert (bazelw, run, target) == ("./bazelw", "run", "//server")
@@ -72,13 +54,13 @@ def test_the_server_takes_the_environment_that_is_shown(session: Session) -> Non
         assert running.port
 
 
-@pytest.mark.parametrize("session", _sessions_of("./bazelw", "run", "//client"), ids=lambda s: shlex.join(s.command))
+@pytest.mark.parametrize("session", SHOWN.of("./bazelw", "run", "//client"), ids=str)
 def test_the_client_prints_what_is_shown(server: programs.Server, session: Session) -> None:
     finished = programs.run([programs.CLIENT, "--target", server.address, *session.command[4:]])
     assert finished.stdout + finished.stderr == session.output
 
 
-@pytest.mark.parametrize("session", _sessions_of("grpcurl"), ids=lambda s: shlex.join(s.command))
+@pytest.mark.parametrize("session", SHOWN.of("grpcurl"), ids=str)
 def test_grpcurl_prints_what_is_shown(server: programs.Server, session: Session) -> None:
     arguments = [word.replace("localhost:50051", server.address) for word in session.command[1:]]
     finished = programs.run([programs.grpcurl(), *arguments], folder="proto")
@@ -105,7 +87,7 @@ def test_no_figure_is_left_to_be_measured() -> None:
 
 
 def test_continuous_integration_runs_the_test_command_that_is_shown() -> None:
-    [session] = _sessions_of("./bazelw", "test")
+    [session] = SHOWN.of("./bazelw", "test")
     words = shlex.split(Path(".ci/run").read_text(encoding="utf-8").splitlines()[-1])
     assert [word for word in words if not word.startswith("--")] == session.command
 
