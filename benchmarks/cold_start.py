@@ -27,7 +27,7 @@ from bazel.oci.layout import Layout
 from deploy.container import Container
 from tests import programs
 
-_OURS, _PEER = "as built", "no bytecode"
+_AS_BUILT, _BASELINE = "as built", "no bytecode"
 _REQUEST = pb.CalculateRequest(operation=pb.OPERATION_MULTIPLY, first_operand=6, second_operand=7)
 
 
@@ -40,9 +40,9 @@ def _strip(root: Path, keep: Callable[[Path], bool]) -> None:
 def _containers(layout: Layout, bubblewrap: Path, folder: Path) -> Iterator[tuple[str, Container]]:
     """Yield each way of packing, by name."""
     keeps: dict[str, Callable[[Path], bool]] = {
-        _OURS: lambda _: True,
+        _AS_BUILT: lambda _: True,
         "bytecode of wheels only": lambda folder: folder.is_relative_to("app/site-packages"),
-        _PEER: lambda _: False,
+        _BASELINE: lambda _: False,
     }
     for number, (name, keep) in enumerate(keeps.items()):
         root = folder / str(number)
@@ -66,12 +66,17 @@ def _start(container: Container) -> float:
         answer = calculator_pb2_grpc.CalculatorStub(channel).Calculate(_REQUEST, timeout=20)
         taken = time.perf_counter() - began
     if answer.result != 42:  # noqa: PLR2004
-        raise AssertionError(f"6 * 7 is not {answer.result}")
+        raise RuntimeError(f"6 * 7 is not {answer.result}")
     return taken * 1000
 
 
 def measure(starts: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Make each start in turn, after once for nothing, and return the milliseconds that each took."""
+    """Return the milliseconds that each start took, of as many rounds of all of them, after one that is not counted.
+
+    Args:
+        starts: what makes a start, and returns how long it took; by name.
+        rounds: how many, from 1.
+    """
     for start in starts.values():
         start()
     taken: dict[str, list[float]] = {name: [] for name in starts}
@@ -83,11 +88,11 @@ def measure(starts: dict[str, Callable[[], float]], rounds: int) -> dict[str, li
 
 def table(taken: dict[str, list[float]]) -> str:
     """Return the figures in Markdown."""
-    peer = statistics.median(taken[_PEER])
-    lines = ["| packed | median | least to most | of no bytecode |", "| --- | ---: | ---: | ---: |"]
+    baseline = statistics.median(taken[_BASELINE])
+    lines = ["| packed | median | least to most | compared with no bytecode |", "| --- | ---: | ---: | ---: |"]
     for name, times in taken.items():
         median = statistics.median(times)
-        lines.append(f"| {name} | {median:.0f} ms | {min(times):.0f} to {max(times):.0f} | {median / peer:.2f} |")
+        lines.append(f"| {name} | {median:.0f} ms | {min(times):.0f} to {max(times):.0f} | {median / baseline:.2f} |")
     return "\n".join(lines)
 
 
@@ -95,15 +100,17 @@ def main() -> int:
     """Measure, and print the figures."""
     parser = argparse.ArgumentParser(description="Measure how long a container takes to its first answer.")
     parser.add_argument("bubblewrap", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=15, help="how many starts of each, from 1")
     parser.add_argument("--json", action="store_true", help="print every figure, for programs")
     arguments = parser.parse_args()
+    if arguments.rounds < 1:
+        parser.error(f"--rounds is {arguments.rounds}: accepted is 1 or more")
     with tempfile.TemporaryDirectory() as folder:
         containers = dict(_containers(Layout(Path("deploy/image")), arguments.bubblewrap, Path(folder)))
         starts: dict[str, Callable[[], float]] = {
             name: functools.partial(_start, container) for name, container in containers.items()
         }
-        starts["nothing"] = functools.partial(_idle, containers[_OURS])
+        starts["bare interpreter"] = functools.partial(_idle, containers[_AS_BUILT])
         taken = measure(starts, arguments.rounds)
     if arguments.json:
         print(json.dumps(taken))

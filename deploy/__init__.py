@@ -1,1 +1,1 @@
-"""The container, and its way to Cloud Run."""
+"""The container image, and what its tests run it and push it with."""

@@ -1,7 +1,5 @@
 """The image as a container, run by bubblewrap: its own files, read-only, its own user, its own processes."""
 
-import io
-import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,9 +22,8 @@ class Container:
         self._bubblewrap = bubblewrap.absolute()
         self._config = layout.config()["config"]
         self._root = folder
-        for layer in layout.layers():
-            with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
-                archive.extractall(folder, filter="tar")
+        for archive in layout.archives():
+            archive.extractall(folder, filter="tar")
 
     def command(self, environment: Mapping[str, str], *program: str) -> list[str]:
         """Return the command that runs it as the platform does: its entry point, or another program in it.

@@ -33,5 +33,5 @@ class _Finder(MetaPathFinder):
 
 
 def put_off_asyncio() -> None:
-    """Begin to; what has been imported stays."""
+    """Have these imports put off from now on; those that were made stay. Once, before grpc is imported."""
     sys.meta_path.insert(0, _Finder())

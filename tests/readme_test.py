@@ -94,7 +94,7 @@ def test_continuous_integration_runs_the_test_command_that_is_shown() -> None:
 
 def test_every_target_that_is_named_exists() -> None:
     # Not those in quotes, which are part of an example, nor the addresses of pages.
-    for package, name in re.findall(r"""(?<![\w:"])//(\w[\w/]*)(?::(\w+))?""", DOCUMENTS):
+    for package, name in re.findall(r"""(?<![\w:"])//(?![\w/]*\.\.\.)(\w[\w/]*)(?::(\w+))?""", DOCUMENTS):
         build = Path(package, "BUILD.bazel").read_text(encoding="utf-8")
         assert f'name = "{name or Path(package).name}"' in build, f"//{package}:{name}"
 

@@ -109,7 +109,7 @@ def test_a_second_signal_ends_it_at_once(number: signal.Signals) -> None:
         assert broken.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
-def test_it_answers_every_kind_of_call_without_having_loaded_asyncio() -> None:
+def test_it_answers_without_having_loaded_asyncio() -> None:
     with (
         programs.serving(PYTHONPROFILEIMPORTTIME="1") as server,
         grpc.insecure_channel(server.address) as channel,

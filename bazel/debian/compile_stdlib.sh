@@ -2,7 +2,7 @@
 # compile_stdlib.sh ROOT PYTHON: compiles the standard library of an unpacked interpreter, such as python3.13.
 set -euo pipefail
 root=$1 python=$2
-# Checked by hash, not by time: the bytecode stays valid wherever these files are copied.
+# Never checked against its source: neither a time nor a folder gets into the bytecode.
 export LC_ALL=C PYTHONHASHSEED=0
 "$root/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" --library-path "$root/usr/lib/x86_64-linux-gnu" \
   --argv0 "$PWD/$root/usr/bin/$python" "$root/usr/bin/$python" -B -I -S \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# fetch.sh APT_SH LOCK: unpacks the locked Debian packages into ./root.
+# fetch.sh APT_SH LOCK: unpacks the locked Debian packages into ./root, with what each says of itself in status.d.
 #
 # A mirror serves only current versions. Where a pin is gone the suite's current version is taken, on the strength of
 # Debian's signature alone, and named in ./stale. Exits with 69 where apt knows no Debian mirror.

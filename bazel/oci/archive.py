@@ -5,7 +5,7 @@ import json
 import tarfile
 from typing import IO
 
-from bazel.oci.layout import Layout
+from bazel.oci.layout import Layout, hex_of
 
 
 def write(layout: Layout, tags: list[str], stream: IO[bytes]) -> None:
@@ -17,8 +17,8 @@ def write(layout: Layout, tags: list[str], stream: IO[bytes]) -> None:
         stream: what is written to.
     """
     manifest = layout.manifest()
-    config = manifest["config"]["digest"].removeprefix("sha256:") + ".json"
-    layers = {layer["digest"].removeprefix("sha256:") + ".tar.gz": layer for layer in manifest["layers"]}
+    config = hex_of(manifest["config"]) + ".json"
+    layers = {hex_of(layer) + ".tar.gz": layer for layer in manifest["layers"]}
     index = [{"Config": config, "RepoTags": tags, "Layers": list(layers)}]
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT) as archive:
         _add(archive, config, layout.get(manifest["config"]))

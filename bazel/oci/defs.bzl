@@ -1,6 +1,6 @@
 """oci_image, oci_load, oci_push, oci_sbom and py_image_layers: container images without a container engine, the same to the byte for the same sources.
 
-The attributes are those of rules_oci, so that a switch is one load() line.
+Attributes are called as in rules_oci where it has them; `stale`, `referrers`, oci_sbom and py_image_layers are ours.
 """
 
 load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
@@ -8,6 +8,8 @@ load("@rules_python//python:defs.bzl", "PyInfo", "py_binary")
 
 # What a wheel carries and a server never reads.
 _UNNEEDED_SUFFIXES = (".pyi", ".pyx", ".pxd", ".pxi", ".h", ".c", ".proto", "/py.typed", "/RECORD", "/INSTALLER", "/WHEEL")
+
+_PYTHON = "@bazel_tools//tools/python:toolchain_type"
 
 def _runfiles_path(workspace, file):
     path = file.short_path
@@ -42,21 +44,24 @@ def _layer(ctx, name, entries):
 def _py_image_layers_impl(ctx):
     binary = ctx.attr.binary
     roots = binary[PyInfo].imports.to_list()
+    interpreter = {file: True for file in ctx.toolchains[_PYTHON].py3_runtime.files.to_list()}
     wheels, app = [], []
     for file in binary[PyInfo].transitive_sources.to_list() + binary[DefaultInfo].default_runfiles.files.to_list():
         path = _runfiles_path(ctx.workspace_name, file)
-        is_ours = path.startswith(ctx.workspace_name + "/")
-        if file == binary[DefaultInfo].files_to_run.executable or path.endswith(_UNNEEDED_SUFFIXES):
-            continue
-        if is_ours:
-            app.append(("app/" + _import_path(path, roots), file))
+        if path.startswith(ctx.workspace_name + "/"):
+            if file != binary[DefaultInfo].files_to_run.executable:
+                app.append(("app/" + _import_path(path, roots), file))
         elif "/site-packages/" in path:
-            wheels.append(("app/site-packages/" + _import_path(path, roots), file))
+            if not path.endswith(_UNNEEDED_SUFFIXES):
+                wheels.append(("app/site-packages/" + _import_path(path, roots), file))
+        elif file not in interpreter:
+            fail("{} is neither of this repository nor of a wheel: it has no place in a layer".format(path))
     layers = [_layer(ctx, "wheels", wheels), _layer(ctx, "app", app)]
     return [DefaultInfo(files = depset(layers))]
 
 py_image_layers = rule(
     implementation = _py_image_layers_impl,
+    toolchains = [_PYTHON],
     doc = """A py_binary as two layers: its wheels, then our own code, which changes more often.
 
 All of it lies below /app, our modules by the names they are imported by, those of wheels in /app/site-packages, with
@@ -74,6 +79,19 @@ bytecode. The interpreter is not among them, it is the base of the image. Two wh
         ),
     },
 )
+
+def _compress(ctx, tar):
+    # Named by the layer, which its history tells; two layers of one name are an error of Bazel's.
+    layer = ctx.actions.declare_file("{}_layers/{}.gz".format(ctx.label.name, tar.basename))
+    ctx.actions.run(
+        arguments = [tar.path, layer.path],
+        executable = ctx.executable._compress,
+        inputs = [tar],
+        mnemonic = "OciCompress",
+        outputs = [layer],
+        progress_message = "Compressing %{input}",
+    )
+    return layer
 
 def _oci_image_impl(ctx):
     layout = ctx.actions.declare_directory(ctx.label.name)
@@ -101,11 +119,12 @@ def _oci_image_impl(ctx):
     if ctx.attr._release[BuildSettingInfo].value:
         arguments.add("--release")
     arguments.add_all(ctx.files.stale, before_each = "--stale")
-    arguments.add_all(ctx.files.tars)
+    layers = [_compress(ctx, tar) for tar in ctx.files.tars]
+    arguments.add_all(layers)
     ctx.actions.run(
         arguments = [arguments],
         executable = ctx.executable._image,
-        inputs = [settings] + status + ctx.files.stale + ctx.files.tars,
+        inputs = [settings] + status + ctx.files.stale + layers,
         mnemonic = "OciImage",
         outputs = [layout],
         progress_message = "Writing %{output}",
@@ -136,6 +155,11 @@ _oci_image = rule(
         ),
         "user": attr.string(doc = "UID:GID."),
         "workdir": attr.string(),
+        "_compress": attr.label(
+            cfg = "exec",
+            default = "//bazel/oci:compress",
+            executable = True,
+        ),
         "_image": attr.label(
             cfg = "exec",
             default = "//bazel/oci:image",
@@ -196,7 +220,7 @@ def _main_impl(ctx):
         file = target[DefaultInfo].files_to_run.executable or target[DefaultInfo].files.to_list()[0]
         return "RUNFILES / " + repr(_runfiles_path(ctx.workspace_name, file))
 
-    arguments = {name: repr(value) for name, value in ctx.attr.lists.items()}
+    arguments = {name: repr(value) for name, value in ctx.attr.lists.items() + ctx.attr.texts.items()}
     arguments |= {name: runfile(target) for target, name in ctx.attr.files.items()}
     if ctx.attr.referrers:
         arguments["referrers"] = "[{}]".format(", ".join([runfile(target) for target in ctx.attr.referrers]))
@@ -228,10 +252,11 @@ _main = rule(
         "lists": attr.string_list_dict(doc = "Arguments that are lists of words."),
         "module": attr.string(doc = "A module of //bazel/oci."),
         "referrers": attr.label_list(allow_files = True),
+        "texts": attr.string_dict(doc = "Arguments that are words."),
     },
 )
 
-def _program(name, module, files, kwargs, lists = {}, referrers = []):
+def _program(name, module, files, kwargs, lists = {}, referrers = [], texts = {}):
     _main(
         name = name + "_main",
         files = files,
@@ -239,6 +264,7 @@ def _program(name, module, files, kwargs, lists = {}, referrers = []):
         module = module,
         referrers = referrers,
         tags = ["manual"],
+        texts = texts,
         target_compatible_with = kwargs.get("target_compatible_with"),
         testonly = kwargs.get("testonly"),
     )
@@ -316,7 +342,8 @@ def oci_push(name, image, repository = "", remote_tags = [], referrers = [], **k
         name = name,
         files = {Label("@crane//:crane"): "crane", image: "image"},
         kwargs = kwargs,
-        lists = {"repositories": [repository] if repository else [], "remote_tags": remote_tags},
+        lists = {"remote_tags": remote_tags},
         module = "push",
         referrers = referrers,
+        texts = {"repository": repository},
     )

@@ -1,21 +1,19 @@
-"""Writes an image as an OCI layout (https://github.com/opencontainers/image-spec), the same whenever its layers are.
+"""Writes an image as an OCI layout (https://github.com/opencontainers/image-spec), the same whenever its parts are.
 
-image.py FOLDER SETTINGS [--status FILE] [--release] [--stale FILE]... TAR...: SETTINGS are the JSON that becomes the
+image.py FOLDER SETTINGS [--status FILE] [--release] [--stale FILE]... LAYER...: SETTINGS are the JSON that becomes the
 image's `config`, with `os`, `architecture` and `annotations` beside it.
 """
 
 import argparse
+import gzip
 import json
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import deflate
-
 from bazel.oci.layout import MANIFEST, Json, Layout, digest, encoded
 
-_TIGHTEST = 12
 _KEY = re.compile(
     r"\{([A-Z_]+)\}"
 )  # of Bazel's workspace status: https://bazel.build/docs/user-manual#workspace-status
@@ -28,29 +26,29 @@ class ReleaseError(ValueError):
     """An image cannot be a release."""
 
 
-def write(folder: Path, settings: Json, tars: list[Path]) -> None:
+def write(folder: Path, settings: Json, layers: list[Path]) -> None:
     """Write an image of some layers.
 
     Args:
-        folder: the layout, which must not exist.
+        folder: where the layout is to be; it has no blobs yet.
         settings: `config`, `os`, `architecture` and `annotations`.
-        tars: the layers, the lowest first, not compressed.
+        layers: tars that have been compressed, the lowest first.
     """
     layout = Layout(folder)
     layout.begin()
     platform = {"os": settings["os"], "architecture": settings["architecture"]}
-    layers = [layout.put(bytes(deflate.gzip_compress(tar.read_bytes(), _TIGHTEST)), _LAYER) for tar in tars]
+    contents = {layer: layer.read_bytes() for layer in layers}
     config = platform | {
         "created": _EPOCH,
         "config": settings["config"],
-        "rootfs": {"type": "layers", "diff_ids": [digest(tar.read_bytes()) for tar in tars]},
-        "history": [{"created": _EPOCH, "created_by": tar.name} for tar in tars],
+        "rootfs": {"type": "layers", "diff_ids": [digest(gzip.decompress(content)) for content in contents.values()]},
+        "history": [{"created": _EPOCH, "created_by": layer.stem} for layer in contents],
     }
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "config": layout.put(encoded(config), _CONFIG),
-        "layers": layers,
+        "layers": [layout.put(content, _LAYER) for content in contents.values()],
         "annotations": settings["annotations"],
     }
     layout.finish(layout.put(encoded(manifest), MANIFEST) | {"platform": platform})
@@ -104,7 +102,7 @@ def main() -> int:
     parser.add_argument("--status", type=Path)
     parser.add_argument("--release", action="store_true")
     parser.add_argument("--stale", action="append", default=[], type=Path)
-    parser.add_argument("tars", nargs="+", type=Path)
+    parser.add_argument("layers", nargs="+", type=Path)
     arguments = parser.parse_args()
     settings, status = json.loads(arguments.settings.read_text(encoding="utf-8")), _status(arguments.status)
     if arguments.release:
@@ -117,7 +115,7 @@ def main() -> int:
     settings["annotations"] = stamped(settings["annotations"], status)
     if "Labels" in settings["config"]:
         settings["config"]["Labels"] = stamped(settings["config"]["Labels"], status)
-    write(arguments.folder, settings, arguments.tars)
+    write(arguments.folder, settings, arguments.layers)
     return 0
 
 

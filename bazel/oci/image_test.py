@@ -1,30 +1,20 @@
 """An image, written and read again."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
-from bazel.oci import image, layer, report
-from bazel.oci.layout import Json, Layout
+from bazel.oci import image, report
+from bazel.oci.layout import Json, hex_of
+from bazel.oci.made_up import SETTINGS, layout_of
 
-SETTINGS: Json = {
-    "annotations": {"org.opencontainers.image.title": "test"},
-    "architecture": "amd64",
-    "config": {"Entrypoint": ["/program"]},
-    "os": "linux",
-}
-
-
-def _write(folder: Path, layout: str) -> Path:
-    tars = [folder / "base.tar", folder / "app.tar"]
-    layer.write({PurePosixPath("usr/lib/large"): bytes(2_000_000)}, tars[0])
-    layer.write({PurePosixPath("app/small"): bytes(1_000_000)}, tars[1])
-    image.write(folder / layout, SETTINGS, tars)
-    return folder / layout
+LAYERS = {"base": {"usr/lib/large": bytes(2_000_000)}, "app": {"app/small": bytes(1_000_000)}}
 
 
 def test_the_same_layers_make_the_same_image(tmp_path: Path) -> None:
-    first, second = (_write(tmp_path, name) for name in ("first", "second"))
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        layout_of(folder, LAYERS)
     names = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
     assert len(names) == 6  # oci-layout, index, manifest, config, two layers
     for name in names:
@@ -32,19 +22,20 @@ def test_the_same_layers_make_the_same_image(tmp_path: Path) -> None:
 
 
 def test_a_blob_that_was_changed_is_not_read(tmp_path: Path) -> None:
-    folder = _write(tmp_path, "layout")
-    layout = Layout(folder)
-    config = layout.manifest()["config"]["digest"].removeprefix("sha256:")
-    (folder / "blobs/sha256" / config).write_bytes(b"{}")
+    layout = layout_of(tmp_path / "layout", LAYERS)
+    config = hex_of(layout.manifest()["config"])
+    (tmp_path / "layout/blobs/sha256" / config).write_bytes(b"{}")
     with pytest.raises(ValueError, match=config):
         layout.config()
 
 
 def test_a_report_has_a_row_for_each_layer_and_names_what_is_large(tmp_path: Path) -> None:
-    lines = report.report(Layout(_write(tmp_path, "layout"))).splitlines()
-    assert [line.split("|")[1].strip() for line in lines[2:5]] == ["base.tar", "app.tar", "all"]
-    assert "| `usr/lib/large` | 2.00 MB |" in lines
-    assert "| `app/small` | 1.00 MB |" in lines
+    layout = layout_of(tmp_path / "layout", LAYERS)
+    first, *lines = report.report(layout).splitlines()
+    assert first == f"{layout.reference()['digest']}, linux/amd64"
+    assert [line.split("|")[1].strip() for line in lines[3:6]] == ["base.tar", "app.tar", "all"]
+    assert lines[5].endswith("| 3.00 MB |")
+    assert lines[9:] == ["| `usr/lib/large` | 2.00 MB |", "| `app/small` | 1.00 MB |"]
 
 
 STAMPED = {"title": "it", "revision": "{STABLE_REVISION}", "where": "{STABLE_SOURCE}/tree/{STABLE_REVISION}"}

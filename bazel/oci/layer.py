@@ -6,10 +6,9 @@ layer.py TAR [DESTINATION=FILE ...], each argument a line of a file that is name
 import argparse
 import importlib.util
 import io
-import os
+import marshal
 import sys
 import tarfile
-from importlib import _bootstrap_external  # what py_compile itself writes with
 from pathlib import Path, PurePosixPath
 
 _ELF = b"\x7fELF"
@@ -20,16 +19,20 @@ class CollisionError(ValueError):
 
 
 def bytecode(source: bytes, path: str) -> bytes:
-    """Compile a module to bytecode that is valid by its hash and never checked, so that no time gets into the image.
+    """Compile a module to bytecode that names its source by hash, and is never checked against it.
+
+    So no time gets into the image: https://peps.python.org/pep-0552/.
 
     Args:
         source: the text of the module.
         path: where it will be, for tracebacks.
+
+    Raises:
+        SyntaxError: it is no Python.
     """
     code = compile(source, path, "exec", dont_inherit=True, optimize=0)
-    write = _bootstrap_external._code_to_hash_pyc  # type: ignore[attr-defined] # noqa: SLF001
-    compiled: bytes = write(code, importlib.util.source_hash(source), checked=False)
-    return compiled
+    flags = (0b01).to_bytes(4, "little")
+    return importlib.util.MAGIC_NUMBER + flags + importlib.util.source_hash(source) + marshal.dumps(code)
 
 
 def collect(files: list[tuple[str, Path]]) -> dict[PurePosixPath, bytes]:
@@ -40,12 +43,15 @@ def collect(files: list[tuple[str, Path]]) -> dict[PurePosixPath, bytes]:
 
     Raises:
         CollisionError: two that differ want to be at the same place.
+        SyntaxError: a module is no Python.
     """
     contents: dict[PurePosixPath, bytes] = {}
+    origins: dict[PurePosixPath, Path] = {}
     for destination, file in files:
         place, content = PurePosixPath(destination), file.read_bytes()
         if contents.setdefault(place, content) != content:
-            raise CollisionError(f"two files want to be /{place}; the other is {file}")
+            raise CollisionError(f"{origins[place]} and {file} both want to be /{place}, and differ")
+        origins.setdefault(place, file)
     for place in [place for place in contents if place.suffix == ".py"]:
         cached = place.parent / "__pycache__" / f"{place.stem}.{sys.implementation.cache_tag}.pyc"
         contents[cached] = bytecode(contents[place], f"/{place}")
@@ -53,7 +59,12 @@ def collect(files: list[tuple[str, Path]]) -> dict[PurePosixPath, bytes]:
 
 
 def write(contents: dict[PurePosixPath, bytes], tar: Path) -> None:
-    """Write files, and the folders they are in, sorted, of no date, and root's."""
+    """Write files, and the folders they are in, sorted, of no date, and root's.
+
+    Args:
+        contents: each file by its place, relative to the root of the image. ELF files are executable, others are not.
+        tar: what is written.
+    """
     folders = {parent for place in contents for parent in place.parents if parent.name}
     with tarfile.open(tar, "w", format=tarfile.GNU_FORMAT) as archive:
         for place in sorted(folders | set(contents)):
@@ -76,7 +87,7 @@ def main() -> int:
     arguments = parser.parse_args()
     pairs = [file.split("=", 1) for file in arguments.files]
     try:
-        write(collect([(destination, Path(os.fspath(file))) for destination, file in pairs]), arguments.tar)
+        write(collect([(destination, Path(file)) for destination, file in pairs]), arguments.tar)
     except CollisionError as error:
         print(f"layer: {error}", file=sys.stderr)
         return 1

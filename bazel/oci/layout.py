@@ -1,8 +1,11 @@
-"""An OCI layout: a folder of blobs, each named by its hash (https://github.com/opencontainers/image-spec)."""
+"""An OCI layout of one image: a folder of blobs, each named by its hash (https://github.com/opencontainers/image-spec)."""
 
 import gzip
 import hashlib
+import io
 import json
+import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,13 @@ Json = dict[str, Any]
 
 
 def digest(content: bytes) -> str:
-    """Return the name of a blob."""
+    """Return the name of a blob, such as `sha256:…`."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def hex_of(reference: Json) -> str:
+    """Return the digest in what refers to a blob, as the name of a file has it."""
+    return str(reference["digest"]).removeprefix("sha256:")
 
 
 def encoded(value: Json) -> bytes:
@@ -35,14 +43,14 @@ class Layout:
         self._blobs = folder / "blobs" / "sha256"
 
     def begin(self) -> None:
-        """Make its folders, which must not exist."""
+        """Make its folders; there are no blobs yet."""
         self._blobs.mkdir(parents=True)
 
     def put(self, content: bytes, media_type: str) -> Json:
         """Write a blob, and return what refers to it."""
-        name = digest(content)
-        (self._blobs / name.removeprefix("sha256:")).write_bytes(content)
-        return {"mediaType": media_type, "digest": name, "size": len(content)}
+        reference = {"mediaType": media_type, "digest": digest(content), "size": len(content)}
+        (self._blobs / hex_of(reference)).write_bytes(content)
+        return reference
 
     def finish(self, manifest: Json) -> None:
         """Write what a reader begins with."""
@@ -56,7 +64,7 @@ class Layout:
         Raises:
             ValueError: it is not what it is named by.
         """
-        content = (self._blobs / str(reference["digest"]).removeprefix("sha256:")).read_bytes()
+        content = (self._blobs / hex_of(reference)).read_bytes()
         if (digest(content), len(content)) != (reference["digest"], reference["size"]):
             raise ValueError(f"{self._folder}: the blob {reference['digest']} is not what its name says")
         return content
@@ -79,3 +87,9 @@ class Layout:
     def layers(self) -> list[bytes]:
         """Read the layers of the image as tars, the lowest first."""
         return [gzip.decompress(self.get(reference)) for reference in self.manifest()["layers"]]
+
+    def archives(self) -> Iterator[tarfile.TarFile]:
+        """Open the layers of the image, one after the other, the lowest first."""
+        for layer in self.layers():
+            with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+                yield archive

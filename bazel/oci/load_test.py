@@ -4,22 +4,19 @@ import io
 import json
 import os
 import tarfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
-from bazel.oci import archive, image, layer, load
+from bazel.oci import archive, load
 from bazel.oci.layout import Layout
+from bazel.oci.made_up import layout_of
 from tests import programs
-
-SETTINGS = {"annotations": {}, "architecture": "amd64", "config": {"Entrypoint": ["/program"]}, "os": "linux"}
 
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    layer.write({PurePosixPath("program"): b"\x7fELF"}, tmp_path / "layer.tar")
-    image.write(tmp_path / "layout", SETTINGS, [tmp_path / "layer.tar"])
-    return Layout(tmp_path / "layout")
+    return layout_of(tmp_path / "layout", {"app": {"program": b"\x7fELF"}})
 
 
 def test_the_archive_is_what_a_tool_of_others_takes_for_an_image(layout: Layout, tmp_path: Path) -> None:

@@ -12,49 +12,71 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bazel.oci import referrer
-from bazel.oci.layout import Json, Layout
+from bazel.oci.layout import Layout
 
 # Registries that gcloud has the credentials for.
 _GOOGLE = re.compile(r"(.*\.)?(gcr\.io|pkg\.dev)")
 _GCLOUD = "gcloud"
-_TAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
+
+# A host has a dot or a port, or is localhost: a name without one would be Docker Hub's. The rest is as in
+# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests.
+_HOST = r"localhost|[\w-]+(\.[\w-]+)+|[\w-]+(\.[\w-]+)*:[0-9]{1,5}|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?"
+_PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+_REFERENCE = re.compile(rf"(?P<repository>({_HOST})(/{_PART})+)(:(?P<tag>[^/:@]*))?", re.ASCII)
+
+
+class ConfigError(ValueError):
+    """Docker's configuration cannot be read."""
 
 
 def parse(reference: str, tags: Sequence[str] = ()) -> tuple[str, list[str]]:
     """Return a reference's repository, and its tag if it has one, with more of them.
 
+    Args:
+        reference: HOST/NAME or HOST/NAME:TAG.
+        tags: more tags.
+
     Raises:
         ValueError: it has a digest, or no repository, or a tag is none; the message says what is accepted.
     """
-    accepted = "accepted is HOST/NAME[:TAG], such as europe-west1-docker.pkg.dev/PROJECT/REPOSITORY/calculator:v1"
-    folder, slash, rest = reference.rpartition("/")
-    name, colon, tag = rest.partition(":")
-    if "@" in rest or not folder or not name:
-        raise ValueError(f"{reference!r} is no place to push to: {accepted}")
-    all_tags = [tag, *tags] if colon else list(tags)
-    for each in all_tags:
-        if not _TAG.fullmatch(each):
-            raise ValueError(f"{each!r} is no tag: accepted are up to 128 of letters, digits, '_', '.' and '-'")
-    return folder + slash + name, all_tags
+    found = _REFERENCE.fullmatch(reference)
+    if not found:
+        raise ValueError(
+            f"{reference!r} is no place to push to: accepted is HOST/NAME[:TAG], in small letters, such as"
+            " europe-west1-docker.pkg.dev/PROJECT/REPOSITORY/calculator:v1 with PROJECT and REPOSITORY filled in"
+        )
+    all_tags = [*([] if found["tag"] is None else [found["tag"]]), *tags]
+    for tag in all_tags:
+        if not _TAG.fullmatch(tag):
+            raise ValueError(f"{tag!r} is no tag: accepted are up to 128 of letters, digits, '_', '.' and '-'")
+    return found["repository"], all_tags
 
 
-def with_gcloud(config: Json, registry: str) -> Json | None:
-    """Return Docker's configuration with gcloud as the source of a registry's credentials.
+def environment_for(registry: str, folder: Path) -> dict[str, str]:
+    """Return the environment in which crane finds the credentials for a registry, where there are any.
 
-    None if it stays as it is: the registry is not Google's, it has credentials already, or there is no gcloud.
+    That is our own, with Docker's configuration. For a registry of Google's that this does not know, it is a copy that
+    asks gcloud, if that is installed.
+
+    Args:
+        registry: the registry's host.
+        folder: where a copy may lie; an empty folder that lasts as long as the environment is used.
+
+    Raises:
+        ConfigError: Docker's configuration cannot be read.
     """
-    known = {**config.get("auths", {}), **config.get("credHelpers", {})}
-    if not _GOOGLE.fullmatch(registry) or registry in known or not shutil.which(f"docker-credential-{_GCLOUD}"):
-        return None
-    return config | {"credHelpers": config.get("credHelpers", {}) | {registry: _GCLOUD}}
-
-
-def _environment(registry: str, folder: Path) -> dict[str, str]:
-    """Return crane's environment, with Docker's configuration; where that has to be another, it lies in the folder."""
-    file = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
-    config = with_gcloud(json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}, registry)
-    if config is None:
+    if not _GOOGLE.fullmatch(registry) or not shutil.which(f"docker-credential-{_GCLOUD}"):
         return dict(os.environ)
+    file = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+    try:
+        config = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        helpers = config.get("credHelpers", {})
+        if registry in {**config.get("auths", {}), **helpers}:
+            return dict(os.environ)
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from error
+    config["credHelpers"] = helpers | {registry: _GCLOUD}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return dict(os.environ) | {"DOCKER_CONFIG": str(folder)}
 
@@ -72,21 +94,25 @@ def push(crane: Path, image: Path, repository: str, tags: list[str], referrers: 
         referrers: files that are to be found beside it.
 
     Raises:
+        ConfigError: Docker's configuration cannot be read.
+        ValueError: a referrer is of no known kind.
         subprocess.CalledProcessError: crane failed; it has said why on standard error.
     """
     reference = Layout(image).reference()
     digest = reference["digest"]
     with tempfile.TemporaryDirectory() as folder:
-        environment = _environment(repository.partition("/")[0], Path(folder))
+        artifacts = [Path(folder, str(number)) for number, _ in enumerate(referrers)]
+        layouts = {image: digest} | {
+            artifact: referrer.write(artifact, reference, file).reference()["digest"]
+            for artifact, file in zip(artifacts, referrers, strict=True)
+        }
+        environment = environment_for(repository.partition("/")[0], Path(folder))
 
         def send(layout: Path, name: str) -> None:
             subprocess.run([crane, "push", layout, name], env=environment, stdout=subprocess.DEVNULL, check=True)
 
-        send(image, f"{repository}@{digest}")
-        for number, file in enumerate(referrers):
-            artifact = Path(folder, str(number))
-            name = referrer.write(artifact, reference, file).reference()["digest"]
-            send(artifact, f"{repository}@{name}")
+        for layout, name in layouts.items():
+            send(layout, f"{repository}@{name}")
         for tag in tags:
             send(image, f"{repository}:{tag}")
     return [f"{repository}:{tag}@{digest}" for tag in tags] or [f"{repository}@{digest}"]
@@ -97,40 +123,40 @@ def _parser(repository: str) -> argparse.ArgumentParser:
         prog="push",
         description="Push the image, and print HOST/NAME:TAG@DIGEST. Credentials are Docker's, or gcloud's.",
     )
-    parser.add_argument("reference", nargs="?", help="HOST/NAME[:TAG]; without a tag only the digest names it")
-    parser.add_argument("--repository", default=repository, help="HOST/NAME, instead of a reference")
+    where = parser.add_mutually_exclusive_group(required=not repository)
+    where.add_argument("reference", nargs="?", help="HOST/NAME[:TAG]; without a tag only the digest names it")
+    where.add_argument("--repository", default=repository, help="HOST/NAME, instead of a reference")
     parser.add_argument("--tag", action="append", default=[], help="one more tag")
     return parser
 
 
-def main(
-    crane: Path, image: Path, repositories: list[str], remote_tags: list[str], referrers: Sequence[Path] = ()
-) -> int:
+def main(crane: Path, image: Path, repository: str, remote_tags: list[str], referrers: Sequence[Path] = ()) -> int:
     """Push one image, and print by which references it can be pulled.
 
     Args:
         crane: the program.
         image: its OCI layout.
-        repositories: where to, one or none, unless the command line says.
+        repository: where to, unless the command line says; may be empty.
         remote_tags: what to call it there, unless the command line says.
         referrers: files that are to be found beside it.
 
     Returns:
         0; 1 if it could not be pushed; 2 if it is not known where to.
     """
-    parser = _parser("".join(repositories))
+    parser = _parser(repository)
     arguments = parser.parse_args()
     try:
-        repository, tags = parse(arguments.reference or arguments.repository, arguments.tag)
+        name, tags = parse(arguments.reference or arguments.repository, arguments.tag)
     except ValueError as error:
         parser.error(str(error))
     try:
-        pushed = push(crane, image, repository, tags or remote_tags, referrers)
-    except subprocess.CalledProcessError:
-        registry = repository.partition("/")[0]
+        pushed = push(crane, image, name, tags or remote_tags, referrers)
+    except (ConfigError, subprocess.CalledProcessError) as error:
+        why = f"{error}" if isinstance(error, ConfigError) else "crane says above why not"
+        registry = name.partition("/")[0]
         print(
-            f"push: {repository} has not got all of it. If that is for want of credentials: docker login {registry};"
-            " for Google's Artifact Registry, gcloud auth login",
+            f"push: {name} has not got all of it: {why}. Credentials come by docker login {registry}, or, for Google's"
+            " Artifact Registry, by gcloud auth login",
             file=sys.stderr,
         )
         return 1

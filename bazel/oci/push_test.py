@@ -1,6 +1,9 @@
 """What is known of a push before anything is sent."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,22 +29,61 @@ def test_what_is_no_tag_is_refused_with_what_is(tag: str) -> None:
         push.parse("localhost:1/x", [tag])
 
 
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "calculator",
+        "me/calculator:v1",
+        "http://localhost:1/x",
+        "localhost:1/x/",
+        "localhost:1//x",
+        "/localhost/x",
+        "localhost:1/Some/calculator",
+        "localhost:1/x@sha256:00",
+        "localhost:1/x:v1@sha256:00",
+        " localhost:1/x",
+        "localhost:1/x\n",
+        "localhost:123456/x",
+    ],
+)
+def test_what_is_no_place_to_push_to_is_refused_with_what_is(reference: str) -> None:
+    with pytest.raises(ValueError, match=r"is no place to push to: accepted is HOST/NAME\[:TAG\]"):
+        push.parse(reference)
+
+
 @pytest.fixture
-def gcloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have gcloud installed, which brings this helper."""
-    (tmp_path / "docker-credential-gcloud").touch(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have Docker's configuration in a folder, and gcloud's helper on PATH."""
+    folder = tmp_path / "docker"
+    folder.mkdir()
+    (folder / "docker-credential-gcloud").touch(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    return folder
 
 
-@pytest.mark.usefixtures("gcloud")
-def test_gcloud_is_asked_for_googles_registries_where_docker_knows_nothing_of_them() -> None:
-    config = {"auths": {"docker.io": {"auth": "x"}}, "credHelpers": {"gcr.io": "gcr"}}
-    asked = push.with_gcloud(config, GOOGLE)
-    assert asked == config | {"credHelpers": {"gcr.io": "gcr", GOOGLE: "gcloud"}}
-    assert push.with_gcloud({}, "eu.gcr.io") == {"credHelpers": {"eu.gcr.io": "gcloud"}}
+def _config(registry: str, docker: Path, config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the configuration that crane is to read."""
+    if config is not None:
+        (docker / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    folder = docker / "copy"
+    folder.mkdir(exist_ok=True)
+    file = Path(push.environment_for(registry, folder)["DOCKER_CONFIG"], "config.json")
+    read: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return read
 
 
-@pytest.mark.usefixtures("gcloud")
+@pytest.mark.parametrize("registry", [GOOGLE, "gcr.io", "eu.gcr.io"])
+def test_gcloud_is_asked_for_googles_registries_where_docker_knows_nothing_of_them(registry: str, docker: Path) -> None:
+    config = {"auths": {"docker.io": {"auth": "x"}}, "credHelpers": {"example.com": "mine"}}
+    helpers = {"example.com": "mine", registry: "gcloud"}
+    assert _config(registry, docker, config) == config | {"credHelpers": helpers}
+
+
+def test_gcloud_is_asked_where_docker_has_no_configuration(docker: Path) -> None:
+    assert _config(GOOGLE, docker, None) == {"credHelpers": {GOOGLE: "gcloud"}}
+
+
 @pytest.mark.parametrize(
     ("config", "registry"),
     [
@@ -53,11 +95,18 @@ def test_gcloud_is_asked_for_googles_registries_where_docker_knows_nothing_of_th
     ],
 )
 def test_gcloud_is_asked_for_no_other_registry_and_never_instead_of_docker(
-    config: dict[str, dict[str, str]], registry: str
+    config: Mapping[str, Any], registry: str, docker: Path
 ) -> None:
-    assert push.with_gcloud(config, registry) is None
+    assert _config(registry, docker, config) == config
 
 
-def test_without_gcloud_dockers_configuration_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert push.with_gcloud({}, GOOGLE) is None
+def test_without_gcloud_dockers_configuration_stays_as_it_is(docker: Path) -> None:
+    (docker / "docker-credential-gcloud").unlink()
+    assert _config(GOOGLE, docker, {}) == {}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"auths": 1}'])
+def test_a_configuration_that_cannot_be_read_is_named(text: str, docker: Path) -> None:
+    (docker / "config.json").write_text(text, encoding="utf-8")
+    with pytest.raises(push.ConfigError, match=r"docker/config\.json cannot be read"):
+        push.environment_for(GOOGLE, docker)

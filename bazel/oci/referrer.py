@@ -27,7 +27,7 @@ def write(folder: Path, subject: Json, file: Path) -> Layout:
     """Write the artifact as an OCI layout, and return that.
 
     Args:
-        folder: the layout, which must not exist.
+        folder: where the layout is to be; it has no blobs yet.
         subject: what refers to the manifest of the image.
         file: what is to be found beside the image.
     """
@@ -37,7 +37,8 @@ def write(folder: Path, subject: Json, file: Path) -> Layout:
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "artifactType": kind,
-        # Nothing; of the artifact's type, since crane tells registries without a list of referrers that one.
+        # Empty. Its type is the artifact's, not application/vnd.oci.empty.v1+json: crane takes it for the artifact's
+        # where it keeps the list of referrers itself, for registries that have none.
         "config": layout.put(b"{}", kind),
         "layers": [layout.put(file.read_bytes(), kind)],
         "subject": subject,

@@ -1,39 +1,52 @@
 """Prints what an image consists of: its layers, and the files and folders that take most."""
 
 import collections
-import io
 import tarfile
 from pathlib import Path
 
 from bazel.oci.layout import Layout
 
-_MEGABYTE = 1e6
 _LARGEST = 10
 
 
-def _sizes(tar: bytes) -> collections.Counter[str]:
-    """Return how many bytes each place of a layer takes: a folder that is four deep, or a file less deep."""
+def _sizes(archive: tarfile.TarFile) -> collections.Counter[str]:
+    """Return how many bytes are at each place of a layer; a place that is more than four deep counts as where it is."""
     sizes: collections.Counter[str] = collections.Counter()
-    with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
-        for entry in archive:
-            sizes["/".join(Path(entry.name).parts[:4])] += entry.size
+    for entry in archive:
+        sizes["/".join(Path(entry.name).parts[:4])] += entry.size
     return sizes
 
 
 def report(layout: Layout) -> str:
-    """Return the figures of an image, as tables in Markdown."""
-    compressed = [layer["size"] for layer in layout.manifest()["layers"]]
-    rows = ["| layer | compressed | unpacked |", "| --- | ---: | ---: |"]
-    places: collections.Counter[str] = collections.Counter()
-    unpacked = 0
-    for size, step, tar in zip(compressed, layout.config()["history"], layout.layers(), strict=True):
-        rows.append(f"| {step['created_by']} | {size / _MEGABYTE:.2f} MB | {len(tar) / _MEGABYTE:.2f} MB |")
-        places += _sizes(tar)
-        unpacked += len(tar)
-    rows += [f"| all | {sum(compressed) / _MEGABYTE:.2f} MB | {unpacked / _MEGABYTE:.2f} MB |", ""]
-    rows += ["| what is largest | unpacked |", "| --- | ---: |"]
-    rows += [f"| `{place}` | {taken / _MEGABYTE:.2f} MB |" for place, taken in places.most_common(_LARGEST)]
+    """Return the digest and the figures of an image, as tables in Markdown.
+
+    Args:
+        layout: the image.
+    """
+    config, manifest = layout.config(), layout.manifest()
+    layers = [_sizes(archive) for archive in layout.archives()]
+    places = sum(layers, collections.Counter[str]())
+    compressed = [layer["size"] for layer in manifest["layers"]]
+    rows = [
+        f"{layout.reference()['digest']}, {config['os']}/{config['architecture']}",
+        "",
+        "| layer | compressed | unpacked |",
+        "| --- | ---: | ---: |",
+        *(
+            f"| {step['created_by']} | {_megabytes(size)} | {_megabytes(layer.total())} |"
+            for step, size, layer in zip(config["history"], compressed, layers, strict=True)
+        ),
+        f"| all | {_megabytes(sum(compressed))} | {_megabytes(places.total())} |",
+        "",
+        "| what is largest | unpacked |",
+        "| --- | ---: |",
+        *(f"| `{place}` | {_megabytes(size)} |" for place, size in places.most_common(_LARGEST)),
+    ]
     return "\n".join(rows)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.2f} MB"
 
 
 def main(image: Path) -> int:

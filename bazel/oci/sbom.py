@@ -7,11 +7,9 @@ its Python packages there must be the wheel, and no other.
 import argparse
 import email
 import hashlib
-import io
 import logging
 import re
 import sys
-import tarfile
 import uuid
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -50,12 +48,11 @@ class WheelsError(ValueError):
 def files_of(layout: Layout) -> Files:
     """Return the texts in an image that say what it consists of."""
     files = {}
-    for layer in layout.layers():
-        with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
-            for entry in archive:
-                content = archive.extractfile(entry) if _SAYS_WHAT_IT_IS.fullmatch(entry.name) else None
-                if content:
-                    files[entry.name] = content.read().decode()
+    for archive in layout.archives():
+        for entry in archive:
+            content = archive.extractfile(entry) if _SAYS_WHAT_IT_IS.fullmatch(entry.name) else None
+            if content:
+                files[entry.name] = content.read().decode()
     return files
 
 

@@ -2,16 +2,15 @@
 
 import json
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cyclonedx.output.json import JsonV1Dot6
 
-from bazel.oci import image, layer, sbom
+from bazel.oci import sbom
 from bazel.oci.layout import Layout
-
-SETTINGS = {"annotations": {}, "architecture": "amd64", "config": {"Entrypoint": ["/program"]}, "os": "linux"}
+from bazel.oci.made_up import layout_of
 
 FORMAT = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
 FILES = "Files: {}\nCopyright: somebody\nLicense: {}\n\n"
@@ -29,9 +28,7 @@ IMAGE = {
 
 
 def _layout(folder: Path) -> Layout:
-    layer.write({PurePosixPath(name): text.encode() for name, text in IMAGE.items()}, folder / "layer.tar")
-    image.write(folder / "layout", SETTINGS, [folder / "layer.tar"])
-    return Layout(folder / "layout")
+    return layout_of(folder / "layout", {"all": {name: text.encode() for name, text in IMAGE.items()}})
 
 
 def _wheel(folder: Path, name: str, *fields: str) -> Path:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # workspace_status.sh: tells Bazel of which source a release is made (--workspace_status_command), by git.
 #
-# It fails where that could not be found again: changes that are not committed, an origin that nobody else can reach.
+# It fails where others could not find it: changes that are not committed, a commit that was neither pushed nor tagged, an
+# origin that is this machine's alone.
 set -euo pipefail
 
 die() {
@@ -9,21 +10,24 @@ die() {
   exit 1
 }
 
-# source_url: prints where the source is, as a URL without the password that one may have.
+# source_url: prints where the source is, as a URL for a browser: without user, password and SSH's port.
 source_url() {
   local origin
   origin=$(git remote get-url origin) || die 'the source has no home: git remote add origin URL'
   case $origin in
-    https://*) sed -E 's,^https://[^/@]*@,https://,' <<<"$origin" ;;
-    git@*:*) sed -E 's,^git@([^:]*):,https://\1/,' <<<"$origin" ;;
-    ssh://git@*) sed -E 's,^ssh://git@,https://,' <<<"$origin" ;;
-    *) die "origin is $origin: accepted are https://…, ssh://git@… and git@…:…" ;;
+    https://*) sed -E 's,^https://([^/]*@)?,https://,; s,[?#].*,,' <<<"$origin" ;;
+    ssh://*) sed -E 's,^ssh://([^/]*@)?([^/:]*)(:[0-9]+)?,https://\2,' <<<"$origin" ;;
+    *@*:*) sed -E 's,^[^@]*@([^:]*):/?,https://\1/,' <<<"$origin" ;;
+    *) die "origin is $(sed -E 's,//[^/]*@,//,' <<<"$origin"): accepted are https://…, ssh://… and USER@HOST:…; git remote set-url origin URL" ;;
   esac
 }
 
 changed=$(git status --porcelain)
 [[ -z $changed ]] || die "commit first, so that others can build the same; changed are:
 $changed"
+# A checkout of one tag, as continuous integration makes it, has no branches.
+[[ -n $(git branch --remotes --contains HEAD)$(git tag --points-at HEAD) ]] ||
+  die 'push first: no branch of a remote has this commit, and it has no tag'
 revision=$(git rev-parse HEAD)
 source=$(source_url)
 version=$(git describe --tags --always)

@@ -19,6 +19,11 @@ class Repository:
         self.git("add", "file")
         self.git("-c", "user.name=n", "-c", "user.email=e", "commit", "--quiet", "--message=one")
 
+    def push(self, origin: str) -> None:
+        """Have an origin, and the commit in it, as after a push."""
+        self.git("remote", "add", "origin", origin)
+        self.git("update-ref", "refs/remotes/origin/main", "HEAD")
+
     def git(self, *arguments: str) -> str:
         finished = programs.run(["git", *arguments], folder=self._folder, **self._environment())
         assert finished.returncode == 0, finished.stderr
@@ -50,13 +55,18 @@ def repository(tmp_path: Path) -> Repository:
     [
         "https://example.com/some/calculator",
         "https://user:secret@example.com/some/calculator",
+        "https://user:se@cret@example.com/some/calculator",
+        "https://example.com/some/calculator?token=secret",
         "https://secret@example.com/some/calculator",
         "git@example.com:some/calculator",
+        "somebody@example.com:/some/calculator",
         "ssh://git@example.com/some/calculator",
+        "ssh://somebody@example.com:2222/some/calculator",
+        "ssh://example.com/some/calculator",
     ],
 )
 def test_a_release_names_its_commit_and_where_it_is_without_secrets(repository: Repository, origin: str) -> None:
-    repository.git("remote", "add", "origin", origin)
+    repository.push(origin)
     told, _ = repository.status()
     commit = repository.git("rev-parse", "HEAD")
     assert told.pop("STABLE_VERSION") == commit[:7]
@@ -65,7 +75,7 @@ def test_a_release_names_its_commit_and_where_it_is_without_secrets(repository: 
 
 def test_the_version_is_the_tag(repository: Repository) -> None:
     repository.git("remote", "add", "origin", "https://example.com/some/calculator")
-    repository.git("tag", "v1.2.3")
+    repository.git("tag", "v1.2.3")  # which stands for a push: a checkout of a tag has no branches
     assert repository.status()[0]["STABLE_VERSION"] == "v1.2.3"
 
 
@@ -78,15 +88,26 @@ def test_changes_that_are_not_committed_are_named_and_refused(repository: Reposi
     )
 
 
-@pytest.mark.parametrize("origin", ["/some/folder", "file:///some/folder", "http://example.com/calculator"])
-def test_an_origin_that_others_cannot_reach_is_refused(repository: Repository, origin: str) -> None:
-    repository.git("remote", "add", "origin", origin)
+@pytest.mark.parametrize("origin", ["/some/folder", "file:///some/folder", "http://u:secret@example.com/calculator"])
+def test_an_origin_that_others_cannot_reach_is_refused_without_its_password(
+    repository: Repository, origin: str
+) -> None:
+    repository.push(origin)
     told, said = repository.status()
     assert not told
-    assert f"origin is {origin}: accepted are" in said
+    assert f"origin is {origin.replace('u:secret@', '')}: accepted are" in said
+
+
+def test_a_commit_that_nobody_else_has_is_refused(repository: Repository) -> None:
+    repository.git("remote", "add", "origin", "https://example.com/some/calculator")
+    assert repository.status() == (
+        {},
+        "release: push first: no branch of a remote has this commit, and it has no tag\n",
+    )
 
 
 def test_without_an_origin_or_a_repository_it_says_what_is_missing(repository: Repository, tmp_path: Path) -> None:
+    repository.git("tag", "v1")
     assert "git remote add origin" in repository.status()[1]
     (tmp_path / ".git").rename(tmp_path / "elsewhere")
     assert "not a git repository" in repository.status()[1]
