@@ -18,11 +18,23 @@ from tests.open_call import OpenCall
 LEFT_OUT = {"curses", "ensurepip", "idlelib", "readline", "tkinter", "turtle", "turtledemo"}
 ELSEWHERE = {"msvcrt", "nt", "winreg", "winsound"}
 
+HAS_WHAT_A_SERVER_NEEDS = """
+import locale, socket, ssl, sqlite3, tempfile
+locale.setlocale(locale.LC_ALL, "")
+assert "\u20ac".encode() == open(0, "rb", closefd=False).read()
+assert ssl.create_default_context().cert_store_stats()["x509_ca"] > 100
+assert socket.getaddrinfo("127.0.0.1", 80)
+assert sqlite3.connect(":memory:").execute("select 42").fetchone() == (42,)
+tempfile.TemporaryFile().close()
+print("has")
+"""
+
 IMPORT_ALL = """
 import importlib, os, pkgutil, sys
 failed = []
 names = [name for name in sys.stdlib_module_names if not name.startswith("_") and name not in ("antigravity", "this")]
 names += [module.name for module in pkgutil.iter_modules(["/app", "/app/site-packages"])]
+names += {name.partition(".")[0] for name in os.listdir(os.path.dirname(os.__file__) + "/lib-dynload")}
 for name in sorted(names):
     try:
         importlib.import_module(name)
@@ -42,6 +54,12 @@ def test_every_module_can_be_imported_by_a_user_without_rights_who_can_write_now
     user, writable, *failed = imported.stdout.split()
     assert (user, writable) == ("65532", "False")
     assert set(failed) == LEFT_OUT | ELSEWHERE, imported.stderr
+
+
+def test_it_has_certificates_utf8_and_a_place_for_temporary_files(container: Container) -> None:
+    command = container.command({}, "/usr/bin/python3", "-c", HAS_WHAT_A_SERVER_NEEDS)
+    finished = programs.run(command, standard_input="\u20ac")
+    assert finished.stdout == "has\n", finished.stderr
 
 
 @pytest.fixture(scope="module")

@@ -41,10 +41,18 @@ def here(tmp_path: Path) -> Iterator[Registry]:
 
 def test_the_digest_is_printed_with_each_tag_and_can_be_pulled_by_either(here: Registry) -> None:
     name = f"{here.host}/some/calculator"
-    pushed = _push(f"{name}:v1", "--tag", "latest")
+    pushed = _push(f"{name}:v1", "--tag", "latest", "--tag", "v1")
     assert pushed.stdout.splitlines() == [f"{name}:v1@{DIGEST}", f"{name}:latest@{DIGEST}"], pushed.stderr
     assert {_crane("digest", f"{name}:{tag}").strip() for tag in ("v1", "latest")} == {DIGEST}
     _crane("validate", "--remote", f"{name}@{DIGEST}")
+
+
+def test_a_tag_is_there_only_when_everything_is(here: Registry) -> None:
+    _push(f"{here.host}/some/calculator:v1")
+    puts = [request.rpartition("/")[2] for request in here.requests() if re.match("PUT .*/manifests/", request)]
+    assert puts[0] == DIGEST
+    assert puts[-1] == "v1"
+    assert DIGEST.replace(":", "-") in puts[1:-1]
 
 
 def test_without_a_tag_the_digest_alone_names_it(here: Registry) -> None:
@@ -86,6 +94,7 @@ def test_the_bill_of_materials_is_found_by_the_digest_of_the_image(here: Registr
     manifest = json.loads(_crane("manifest", f"{name}@{referrer['digest']}"))
     assert manifest["subject"] == IMAGE.reference()
     [layer] = manifest["layers"]
+    assert layer["mediaType"] == "application/vnd.cyclonedx+json"
     assert _crane("blob", f"{name}@{layer['digest']}") == Path("deploy/sbom.cdx.json").read_text(encoding="utf-8")
 
 

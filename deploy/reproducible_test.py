@@ -1,6 +1,6 @@
-"""The image is the same to the byte when another Bazel builds it, elsewhere, from nothing but what was fetched.
+"""Another Bazel builds the same image, elsewhere and from nothing but what was fetched; and makes releases of it.
 
-A Bazel inside of Bazel's own sandbox: with an output base of its own, and with an interpreter that was compiled and
+It runs inside of Bazel's own sandbox: with an output base of its own, and with an interpreter that was compiled and
 packed once more in another folder. There is no network, so the packages are those that the Bazel around it fetched.
 """
 
@@ -11,65 +11,108 @@ from pathlib import Path
 
 import pytest
 
+from bazel.oci.layout import Layout
+
 PYTHON = "python3.13"
 BASE = Path("../debian/base.tar")
 # Where the repositories are that the Bazel around this test has fetched.
 FETCHED = BASE.resolve().parents[1]
 TOOLBOX = Path("/usr/share/bazel/toolbox.bazelrc")
+REVISION = "org.opencontainers.image.revision"
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """Copy the sources, without what Bazel has built beside them."""
+class Elsewhere:
+    """A checkout, an interpreter and a Bazel, all in a folder of another name."""
 
-    def built(folder: str, names: list[str]) -> list[str]:
+    def __init__(self, folder: Path) -> None:
+        self.debian = folder / "debian"
+        self.checkout = folder / "checkout"
+        self._output = folder / "output"
+        self._copy_debian()
+        shutil.copytree(".", self.checkout, ignore=self._built)
+
+    @staticmethod
+    def _built(folder: str, names: list[str]) -> list[str]:
+        """Return what is not a source: what Bazel has built beside the sources."""
         links = [name for name in names if Path(folder, name).is_symlink()]
         return [name for name in links if "bazel-out" in Path(folder, name).resolve().parts]
 
-    return Path(shutil.copytree(".", tmp_path / "checkout", ignore=built))
+    def _copy_debian(self) -> None:
+        """Make the interpreter's repository once more, from its unpacked packages."""
+        made = shutil.ignore_patterns("base.tar", "__pycache__")
+        shutil.copytree(FETCHED / "debian", self.debian, symlinks=True, ignore=made)
+        for script, *more in (("compile_stdlib.sh",), ("image_base.sh", "base.tar")):
+            program = Path("bazel/debian", script).absolute()
+            subprocess.run([program, "root", PYTHON, *more], cwd=self.debian, check=True)
+
+    @staticmethod
+    def _bazel() -> list[str]:
+        """Return the command of the Bazel that is around, or of one like it."""
+        program = shutil.which("bazel") or shutil.which("bazelisk")
+        assert program, f"no bazel on a test's PATH, {os.environ['PATH']}; BAZELW=toolbox ./bazelw test has one"
+        return [program, f"--bazelrc={TOOLBOX}"] if TOOLBOX.exists() else [program]
+
+    def build(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Build the image."""
+        repositories = {folder.name: folder for folder in FETCHED.iterdir() if folder.is_dir()}
+        repositories["debian"] = self.debian
+        del repositories["bazel_tools"]  # is Bazel's own
+        return subprocess.run(
+            [
+                *self._bazel(),
+                *("--batch", f"--output_user_root={self._output}/user", f"--output_base={self._output}"),
+                *("build", "--spawn_strategy=local", *options),
+                *(f"--override_repository={name}={folder}" for name, folder in repositories.items()),
+                "//deploy:image",
+            ],
+            cwd=self.checkout,
+            env=os.environ | {"HOME": str(Path.home())},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def image(self) -> Path:
+        """The image it has built."""
+        return self.checkout / ".bazel/bin/deploy/image"
+
+    def git(self, *arguments: str) -> str:
+        """Ask git about the checkout."""
+        return subprocess.check_output(["git", *arguments], cwd=self.checkout, text=True).strip()
 
 
-@pytest.fixture
-def debian(tmp_path: Path) -> Path:
-    """Make the interpreter's repository once more, from its unpacked packages, in a folder of another name."""
-    folder = tmp_path / "debian"
-    shutil.copytree(FETCHED / "debian", folder, symlinks=True, ignore=shutil.ignore_patterns("base.tar", "__pycache__"))
-    for script in ("compile_stdlib.sh", "image_base.sh"):
-        program = Path("bazel/debian", script).absolute()
-        extra = ["base.tar"] if script == "image_base.sh" else []
-        subprocess.run([program, "root", PYTHON, *extra], cwd=folder, check=True)
-    return folder
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
+    return Elsewhere(tmp_path_factory.mktemp("elsewhere"))
 
 
-def _bazel() -> list[str]:
-    """Return the command of the Bazel that is around, or of one like it."""
-    program = shutil.which("bazel") or shutil.which("bazelisk")
-    assert program, f"no bazel on a test's PATH, {os.environ['PATH']}; BAZELW=toolbox ./bazelw test has one"
-    return [program, f"--bazelrc={TOOLBOX}"] if TOOLBOX.exists() else [program]
+def test_the_base_is_the_same_when_it_is_packed_elsewhere(elsewhere: Elsewhere) -> None:
+    assert (elsewhere.debian / "base.tar").read_bytes() == BASE.read_bytes()
 
 
-def test_the_base_is_the_same_when_it_is_packed_elsewhere(debian: Path) -> None:
-    assert (debian / "base.tar").read_bytes() == BASE.read_bytes()
+def test_another_output_base_has_the_same_image(elsewhere: Elsewhere) -> None:
+    built = elsewhere.build()
+    assert built.returncode == 0, built.stderr
+    assert elsewhere.image.resolve() != Path("deploy/image").resolve()
+    assert (elsewhere.image / "index.json").read_bytes() == Path("deploy/image/index.json").read_bytes()
 
 
-def test_another_output_base_has_the_same_image(checkout: Path, debian: Path, tmp_path: Path) -> None:
-    repositories = {folder.name: folder for folder in FETCHED.iterdir() if folder.is_dir()} | {"debian": debian}
-    del repositories["bazel_tools"]  # is Bazel's own
-    finished = subprocess.run(
-        [
-            *_bazel(),
-            *("--batch", f"--output_user_root={tmp_path}/user", f"--output_base={tmp_path}/output"),
-            *("build", "--spawn_strategy=local", "--symlink_prefix=built/"),
-            *(f"--override_repository={name}={folder}" for name, folder in repositories.items()),
-            "//deploy:image",
-        ],
-        cwd=checkout,
-        env=os.environ | {"HOME": str(Path.home())},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stderr
-    again = checkout / "built/bin/deploy/image/index.json"
-    assert str(again.resolve()).startswith(f"{tmp_path}/output/")
-    assert again.read_bytes() == Path("deploy/image/index.json").read_bytes()
+def test_a_release_says_what_it_is_of_and_is_refused_for_what_is_not_committed_or_pinned(elsewhere: Elsewhere) -> None:
+    (elsewhere.checkout / ".gitignore").write_text(".bazel/\n", encoding="utf-8")
+    elsewhere.git("init", "--quiet")
+    elsewhere.git("remote", "add", "origin", "https://example.com/some/calculator")
+    elsewhere.git("add", ".")
+    elsewhere.git("-c", "user.name=n", "-c", "user.email=e", "commit", "--quiet", "--message=all")
+    elsewhere.git("tag", "v1.2.3")
+    built = elsewhere.build("--config=release")
+    assert built.returncode == 0, built.stderr
+    image = Layout(elsewhere.image)
+    commit = elsewhere.git("rev-parse", "HEAD")
+    assert image.manifest()["annotations"][REVISION] == image.config()["config"]["Labels"][REVISION] == commit
+
+    (elsewhere.debian / "stale").write_text("libc6 1.0\n", encoding="utf-8")
+    assert "libc6 1.0 is pinned and no longer served" in elsewhere.build("--config=release").stderr
+
+    (elsewhere.checkout / "new").touch()
+    assert "?? new" in elsewhere.build("--config=release").stderr

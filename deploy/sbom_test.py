@@ -20,7 +20,7 @@ def _components(kind: str) -> dict[tuple[str, str], str]:
     return {
         (component["name"], component["version"]): component["hashes"][0]["content"]
         for component in BOM["components"]
-        if component["purl"].startswith(f"pkg:{kind}/")
+        if component.get("purl", "").startswith(f"pkg:{kind}/")
     }
 
 
@@ -33,7 +33,7 @@ def test_it_is_of_this_image() -> None:
     component = BOM["metadata"]["component"]
     assert (component["name"], component["version"]) == ("calculator", digest)
     [direct] = [entry["dependsOn"] for entry in BOM["dependencies"] if entry["ref"] == component["bom-ref"]]
-    assert set(direct) == {entry["purl"] for entry in BOM["components"]}
+    assert set(direct) == {entry["bom-ref"] for entry in BOM["components"]}
 
 
 def test_every_debian_package_is_there_as_it_is_locked() -> None:
@@ -59,7 +59,11 @@ def test_every_wheel_is_one_that_is_locked() -> None:
 
 
 def test_most_licences_are_known() -> None:
-    unknown = {component["name"] for component in BOM["components"] if not component.get("licenses")}
+    unknown = {
+        component["name"]
+        for component in BOM["components"]
+        if component["type"] == "library" and not component.get("licenses")
+    }
     # Written for people: https://sources.debian.org/src/gcc-14/ and https://sources.debian.org/src/python3.13/.
     python = {name for name in unknown if "python3" in name}
     assert unknown - python == {"gcc-14-base", "libgcc-s1", "libstdc++6"}

@@ -76,8 +76,6 @@ def configure(log_format: str, project: str = "") -> None:
         log_format: one of FORMATS.
         project: the Google Cloud project that traces belong to; without one, a trace is named by its id alone.
     """
-    # A line would load asyncio, to ask it for a task that there never is.
-    logging.logAsyncioTasks = False  # type: ignore[attr-defined] # since Python 3.12
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(log_format, project))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

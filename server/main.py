@@ -17,11 +17,10 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from server import lazy  # noqa: E402
 
-lazy.put_off_asyncio()
+with lazy.asyncio_put_off():
+    import grpc
 
-import grpc  # noqa: E402
-
-from server import config, logs, serving  # noqa: E402
+    from server import config, logs, serving
 
 _LOGGER = logging.getLogger("server")
 

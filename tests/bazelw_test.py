@@ -176,6 +176,7 @@ def test_no_process_stands_between_the_caller_and_bazel(checkout: Checkout) -> N
 
 # Writes the program that bazel run is to run: it says where it is, what it was given, and by which process.
 WRITE_SCRIPT = """
+[ "$1 $2 $3 $4" = "--bazelrc=/usr/share/bazel/toolbox.bazelrc --output_base /x run" ] || exit 9
 until [ "${1%%=*}" = --script_path ]; do shift; done
 script=${1#*=}
 shift
@@ -187,7 +188,7 @@ printf '%s\\n' '#!/bin/bash' "exec sh -c 'ls /usr/bin | grep -c . && echo \\$\\$
 def test_a_program_that_is_run_is_run_outside_of_the_toolbox(checkout: Checkout) -> None:
     checkout.put_in_toolbox(WRITE_SCRIPT)
     with subprocess.Popen(
-        ["./bazelw", "--nohome_rc", "run", "//x y"],
+        ["./bazelw", "--output_base", "/x", "run", "//x y"],
         cwd=checkout.root,
         env=checkout.environment(TMPDIR=str(checkout.root)),
         stdout=subprocess.PIPE,
@@ -202,8 +203,28 @@ def test_a_program_that_is_run_is_run_outside_of_the_toolbox(checkout: Checkout)
 
 def test_a_program_that_cannot_be_built_is_not_run(checkout: Checkout) -> None:
     checkout.put_in_toolbox(WRITE_SCRIPT)
-    finished = checkout.bazelw("run", "fail", TMPDIR=str(checkout.root))
+    finished = checkout.bazelw("--output_base", "/x", "run", "fail", TMPDIR=str(checkout.root))
     assert (finished.stdout, finished.returncode) == ("", 7)
+    assert not list(checkout.root.glob("tmp.*"))
+
+
+@pytest.mark.parametrize("option", ["--norun", "--script_path=mine"])
+def test_who_wants_no_program_run_gets_bazel_itself(checkout: Checkout, option: str) -> None:
+    speaks = f"bazel 4 --bazelrc=/usr/share/bazel/toolbox.bazelrc run {option} //x\n"
+    assert checkout.bazelw("run", option, "//x").stdout == speaks
+
+
+def test_a_signal_during_the_build_of_a_program_ends_the_build(checkout: Checkout) -> None:
+    checkout.put_in_toolbox("trap 'echo told; exit 6' TERM; echo building; sleep 60 & wait")
+    environment = checkout.environment(TMPDIR=str(checkout.root))
+    with subprocess.Popen(
+        ["./bazelw", "run", "//x"], cwd=checkout.root, env=environment, stdout=subprocess.PIPE, text=True
+    ) as call:
+        assert call.stdout
+        assert call.stdout.readline() == "building\n"
+        call.send_signal(signal.SIGTERM)
+        assert call.stdout.readline() == "told\n"
+        assert call.wait(programs.PATIENCE_SECONDS) == 6
     assert not list(checkout.root.glob("tmp.*"))
 
 

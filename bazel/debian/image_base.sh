@@ -6,7 +6,7 @@ root=$1 python=$2 tar=$3
 
 base=$(mktemp -d -p .)
 trap 'rm -rf "$base"' EXIT
-cp --archive --link "$root"/{bin,etc,lib,lib64,sbin,usr,var} "$base"
+cp --archive "$root"/{bin,etc,lib,lib64,sbin,usr,var} "$base"
 ln -sf "$python" "$base/usr/bin/python3" # not debian.bzl's wrapper, which is for other machines
 
 # only FOLDER [NAME...]: removes everything else from a folder.
@@ -22,10 +22,12 @@ only usr/sbin
 only usr/share common-licenses doc
 only var lib
 only var/lib dpkg
-# pip belongs to the toolchain, test modules to Python's own tests, and of the libraries none is loaded: Python converts
-# text by itself, OpenSSL's engines are a thing of the past, the rest of glibc is for its own tools and for NIS.
-rm -r "$base"/usr/{lib/binfmt.d,share/doc/python3-pip-whl} "$base/var/lib/dpkg/status.d/python3-pip-whl" \
-  "$base/usr/lib/$python"/{test,sitecustomize.py,lib-dynload/_test*,lib-dynload/_xxtestfuzz*} \
+# pip belongs to the toolchain, test modules to Python's own tests; curses, dbm and readline lack their libraries. Of the
+# libraries below none is loaded: Python converts text by itself, OpenSSL's engines are a thing of the past, the rest of
+# glibc is for its own tools and for NIS.
+rm -rf "$base"/usr/{lib/binfmt.d,share/doc/python3-pip-whl} "$base/var/lib/dpkg/status.d/python3-pip-whl" \
+  "$base/usr/lib/$python"/{test,sitecustomize.py} \
+  "$base/usr/lib/$python"/lib-dynload/{_test,_xxtestfuzz,_curses,_dbm,readline}* \
   "$base"/usr/lib/x86_64-linux-gnu/{gconv,engines-3} \
   "$base"/usr/lib/x86_64-linux-gnu/lib{c_malloc_debug,expatw,memusage,mvec,nsl,nss_compat,nss_hesiod,pcprofile,thread_db}.so*
 mkdir -p "$base"/{app,dev,etc,home/nonroot,proc,sys,tmp} "$base/usr/lib/ssl"

@@ -18,11 +18,11 @@ def write(layout: Layout, tags: list[str], stream: IO[bytes]) -> None:
     """
     manifest = layout.manifest()
     config = hex_of(manifest["config"]) + ".json"
-    layers = {hex_of(layer) + ".tar.gz": layer for layer in manifest["layers"]}
-    index = [{"Config": config, "RepoTags": tags, "Layers": list(layers)}]
+    names = [hex_of(layer) + ".tar.gz" for layer in manifest["layers"]]
+    index = [{"Config": config, "RepoTags": tags, "Layers": names}]
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT) as archive:
         _add(archive, config, layout.get(manifest["config"]))
-        for name, layer in layers.items():
+        for name, layer in dict(zip(names, manifest["layers"], strict=True)).items():  # equal layers are there once
             _add(archive, name, layout.get(layer))
         _add(archive, "manifest.json", json.dumps(index).encode())
 

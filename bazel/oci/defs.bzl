@@ -7,7 +7,7 @@ load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
 load("@rules_python//python:defs.bzl", "PyInfo", "py_binary")
 
 # What a wheel carries and a server never reads.
-_UNNEEDED_SUFFIXES = (".pyi", ".pyx", ".pxd", ".pxi", ".h", ".c", ".proto", "/py.typed", "/RECORD", "/INSTALLER", "/WHEEL")
+_UNNEEDED_SUFFIXES = (".pyi", ".pyx", ".pxd", ".pxi", ".h", ".c", ".cc", ".proto", "/py.typed", "/RECORD", "/INSTALLER", "/WHEEL")
 
 _PYTHON = "@bazel_tools//tools/python:toolchain_type"
 
@@ -30,7 +30,8 @@ def _layer(ctx, name, entries):
     arguments.set_param_file_format("multiline")
     arguments.add(tar)
     for destination, file in entries:
-        arguments.add(file, format = destination.replace("%", "%%") + "=%s")
+        arguments.add(destination)
+        arguments.add(file)
     ctx.actions.run(
         arguments = [arguments],
         executable = ctx.executable._layer,

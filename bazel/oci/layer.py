@@ -1,6 +1,6 @@
 """Writes a layer of an image: a tar that is the same, to the byte, whenever its files are.
 
-layer.py TAR [DESTINATION=FILE ...], each argument a line of a file that is named by @FILE.
+layer.py TAR [PLACE FILE]...: each argument a line of a file that is named by @FILE.
 """
 
 import argparse
@@ -85,9 +85,9 @@ def main() -> int:
     parser.add_argument("tar", type=Path)
     parser.add_argument("files", nargs="*")
     arguments = parser.parse_args()
-    pairs = [file.split("=", 1) for file in arguments.files]
+    places, files = arguments.files[::2], map(Path, arguments.files[1::2])
     try:
-        write(collect([(destination, Path(file)) for destination, file in pairs]), arguments.tar)
+        write(collect(list(zip(places, files, strict=True))), arguments.tar)
     except CollisionError as error:
         print(f"layer: {error}", file=sys.stderr)
         return 1

@@ -11,6 +11,7 @@ from bazel.oci import archive
 from bazel.oci.layout import Layout
 
 _ENGINES = ("docker", "podman")
+_PATIENCE_SECONDS = 10
 
 
 class NoEngineError(Exception):
@@ -21,9 +22,15 @@ def _why_not(engine: str) -> str | None:
     """Return why an engine cannot be used, or None if it can."""
     if not shutil.which(engine):
         return "not on PATH"
-    # Unlike "docker load", "docker version" ends at once where the daemon does not answer, and with an error.
-    asked = subprocess.run([engine, "version"], capture_output=True, text=True, check=False)
-    return None if asked.returncode == 0 else (asked.stderr.strip() or f"status {asked.returncode}")
+    try:
+        # "docker load" would read all of the image before it says that there is no daemon.
+        asked = subprocess.run([engine, "version"], capture_output=True, timeout=_PATIENCE_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return f'"{engine} version" says nothing within {_PATIENCE_SECONDS} s'
+    except OSError as error:
+        return str(error)
+    said = asked.stderr.decode(errors="replace").strip()
+    return None if asked.returncode == 0 else said or f"status {asked.returncode}"
 
 
 def choose(engines: tuple[str, ...]) -> str:
@@ -50,7 +57,7 @@ def main(image: Path, repo_tags: list[str]) -> int:
         repo_tags: what the engine is to call it.
 
     Returns:
-        0; 1 if no engine answers; else the status that the engine ends with.
+        0; 1 if no engine answers, or it was killed; else the status that the engine ends with.
     """
     parser = argparse.ArgumentParser(
         prog="load", description=f"Load the image into an engine, as {', '.join(repo_tags)}."
@@ -65,4 +72,7 @@ def main(image: Path, repo_tags: list[str]) -> int:
     with tempfile.TemporaryFile() as file:
         archive.write(Layout(image), repo_tags, file)
         file.seek(0)
-        return subprocess.run([engine, "load"], stdin=file, check=False).returncode
+        status = subprocess.run([engine, "load"], stdin=file, check=False).returncode
+    if status:
+        print(f"load: {engine} has not loaded it: status {status}", file=sys.stderr)
+    return 1 if status < 0 else status  # below 0 it is a signal

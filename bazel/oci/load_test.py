@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import tarfile
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from tests import programs
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    return layout_of(tmp_path / "layout", {"app": {"program": b"\x7fELF"}})
+    equal = {"empty": b""}
+    return layout_of(tmp_path / "layout", {"app": {"program": b"\x7fELF"}, "one": equal, "other": equal})
 
 
 def test_the_archive_is_what_a_tool_of_others_takes_for_an_image(layout: Layout, tmp_path: Path) -> None:
@@ -56,3 +58,29 @@ def test_where_no_engine_answers_it_says_why_for_each(tmp_path: Path, monkeypatc
     _put_on_path(tmp_path, "docker", "echo Cannot connect to the Docker daemon >&2; exit 1")
     with pytest.raises(load.NoEngineError, match=r"docker: Cannot connect .*\n  podman: not on PATH\n"):
         load.choose(("docker", "podman"))
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("exec sleep 60", 'docker: "docker version" says nothing within'),
+        ("printf '\\377' >&2; exit 1", "docker: \ufffd"),
+        ("exit 7", "docker: status 7"),
+    ],
+)
+def test_an_engine_that_hangs_or_talks_nonsense_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(load, "_PATIENCE_SECONDS", 0.5)
+    _put_on_path(tmp_path, "docker", script)
+    with pytest.raises(load.NoEngineError, match=re.escape(reason)):
+        load.choose(("docker",))
+
+
+def test_an_engine_that_cannot_be_started_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    _put_on_path(tmp_path, "podman", "exit 0")
+    (tmp_path / "docker").write_text("#!/no/such/interpreter\n", encoding="utf-8")
+    (tmp_path / "docker").chmod(0o755)
+    assert load.choose(("docker", "podman")) == "podman"

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ _GCLOUD = "gcloud"
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests.
 _HOST = r"localhost|[\w-]+(\.[\w-]+)+|[\w-]+(\.[\w-]+)*:[0-9]{1,5}|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?"
 _PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+_INTERRUPTED = 128 + signal.SIGINT
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _REFERENCE = re.compile(rf"(?P<repository>({_HOST})(/{_PART})+)(:(?P<tag>[^/:@]*))?", re.ASCII)
 
@@ -50,18 +52,18 @@ def parse(reference: str, tags: Sequence[str] = ()) -> tuple[str, list[str]]:
     for tag in all_tags:
         if not _TAG.fullmatch(tag):
             raise ValueError(f"{tag!r} is no tag: accepted are up to 128 of letters, digits, '_', '.' and '-'")
-    return found["repository"], all_tags
+    return found["repository"], list(dict.fromkeys(all_tags))
 
 
 def environment_for(registry: str, folder: Path) -> dict[str, str]:
     """Return the environment in which crane finds the credentials for a registry, where there are any.
 
-    That is our own, with Docker's configuration. For a registry of Google's that this does not know, it is a copy that
+    That is our own, with Docker's configuration. For a registry of Google's that this has nothing for, it is one that
     asks gcloud, if that is installed.
 
     Args:
         registry: the registry's host.
-        folder: where a copy may lie; an empty folder that lasts as long as the environment is used.
+        folder: where another configuration may lie; empty, and there for as long as the environment is used.
 
     Raises:
         ConfigError: Docker's configuration cannot be read.
@@ -71,13 +73,15 @@ def environment_for(registry: str, folder: Path) -> dict[str, str]:
     file = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     try:
         config = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        helpers = config.get("credHelpers", {})
-        if registry in {**config.get("auths", {}), **helpers}:
+        known = [*(config.get("auths") or {}), *(config.get("credHelpers") or {})]
+        # crane takes an entry for a host whether it is written as a URL or with a path, or not.
+        hosts = {re.sub("^https?://", "", entry).partition("/")[0] for entry in known}
+        if registry in hosts or config.get("credsStore"):
             return dict(os.environ)
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ConfigError(f"{file} cannot be read: {error}") from error
-    config["credHelpers"] = helpers | {registry: _GCLOUD}
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    # Nothing of the configuration is copied: this registry is all that crane asks for, and the rest is secret.
+    (folder / "config.json").write_text(json.dumps({"credHelpers": {registry: _GCLOUD}}), encoding="utf-8")
     return dict(os.environ) | {"DOCKER_CONFIG": str(folder)}
 
 
@@ -141,7 +145,7 @@ def main(crane: Path, image: Path, repository: str, remote_tags: list[str], refe
         referrers: files that are to be found beside it.
 
     Returns:
-        0; 1 if it could not be pushed; 2 if it is not known where to.
+        0; 1 if it could not be pushed; 2 if it is not known where to; 130 on Ctrl+C.
     """
     parser = _parser(repository)
     arguments = parser.parse_args()
@@ -151,6 +155,8 @@ def main(crane: Path, image: Path, repository: str, remote_tags: list[str], refe
         parser.error(str(error))
     try:
         pushed = push(crane, image, name, tags or remote_tags, referrers)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     except (ConfigError, subprocess.CalledProcessError) as error:
         why = f"{error}" if isinstance(error, ConfigError) else "crane says above why not"
         registry = name.partition("/")[0]

@@ -1,6 +1,7 @@
 """What is known of a push before anything is sent."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bazel.oci import push
+from bazel.oci.made_up import layout_of
 
 GOOGLE = "europe-west1-docker.pkg.dev"
 _NAMES = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,9}[a-z0-9])?", fullmatch=True)
@@ -75,9 +77,8 @@ def _config(registry: str, docker: Path, config: Mapping[str, Any] | None) -> di
 
 @pytest.mark.parametrize("registry", [GOOGLE, "gcr.io", "eu.gcr.io"])
 def test_gcloud_is_asked_for_googles_registries_where_docker_knows_nothing_of_them(registry: str, docker: Path) -> None:
-    config = {"auths": {"docker.io": {"auth": "x"}}, "credHelpers": {"example.com": "mine"}}
-    helpers = {"example.com": "mine", registry: "gcloud"}
-    assert _config(registry, docker, config) == config | {"credHelpers": helpers}
+    config = {"auths": {"docker.io": {"auth": "secret"}}, "credHelpers": {"example.com": "mine"}}
+    assert _config(registry, docker, config) == {"credHelpers": {registry: "gcloud"}}
 
 
 def test_gcloud_is_asked_where_docker_has_no_configuration(docker: Path) -> None:
@@ -89,6 +90,9 @@ def test_gcloud_is_asked_where_docker_has_no_configuration(docker: Path) -> None
     [
         ({"credHelpers": {GOOGLE: "mine"}}, GOOGLE),
         ({"auths": {GOOGLE: {"auth": "x"}}}, GOOGLE),
+        ({"auths": {f"https://{GOOGLE}": {"auth": "x"}}}, GOOGLE),
+        ({"auths": {f"{GOOGLE}/project/repository": {"auth": "x"}}}, GOOGLE),
+        ({"auths": None, "credsStore": "mine"}, GOOGLE),
         ({}, "docker.io"),
         ({}, "pkg.dev.example.com"),
         ({}, "evilpkg.dev"),
@@ -110,3 +114,34 @@ def test_a_configuration_that_cannot_be_read_is_named(text: str, docker: Path) -
     (docker / "config.json").write_text(text, encoding="utf-8")
     with pytest.raises(push.ConfigError, match=r"docker/config\.json cannot be read"):
         push.environment_for(GOOGLE, docker)
+
+
+def _crane(folder: Path) -> Path:
+    """Write a program that says in a file what it is given, and whose configuration."""
+    crane = folder / "crane"
+    crane.write_text(f'#!/bin/sh\necho "$1 $3 $DOCKER_CONFIG" >>{folder}/said\n', encoding="utf-8")
+    crane.chmod(0o755)
+    return crane
+
+
+def test_the_rules_own_repository_and_tags_are_used_unless_the_command_line_has_others(
+    tmp_path: Path, docker: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout_of(tmp_path / "image", {"app": {"program": b""}})
+    own = "localhost:1/own"
+    for arguments, repository, tag in (([], own, "v1"), (["localhost:1/x:v2"], "localhost:1/x", "v2")):
+        monkeypatch.setattr(sys, "argv", ["push", *arguments])
+        assert push.main(_crane(tmp_path), tmp_path / "image", own, ["v1"]) == 0
+        assert capsys.readouterr().out.startswith(f"{repository}:{tag}@sha256:")
+    assert f"push localhost:1/x:v2 {docker}\n" in (tmp_path / "said").read_text(encoding="utf-8")
+
+
+def test_crane_is_given_the_configuration_that_asks_gcloud(
+    tmp_path: Path, docker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout_of(tmp_path / "image", {"app": {"program": b""}})
+    monkeypatch.setattr(sys, "argv", ["push", f"{GOOGLE}/p/r/calculator:v1"])
+    assert push.main(_crane(tmp_path), tmp_path / "image", "", []) == 0
+    said = (tmp_path / "said").read_text(encoding="utf-8").splitlines()
+    assert said
+    assert not [line for line in said if line.endswith(f" {docker}")]

@@ -37,6 +37,10 @@ _SAYS_WHAT_IT_IS = re.compile(
     rf"{_OS_RELEASE}|var/lib/dpkg/status\.d/.*|usr/share/doc/[^/]*/copyright|.*\.dist-info/METADATA"
 )
 _LICENSES = LicenseFactory()
+# https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/#license-specification
+_GNU = re.compile(r"([AL]?GPL|GFDL)-(\d)(\.\d)?(\+)?")
+_DEBIAN_NAMES = {"Expat": "MIT", "BSD-2-clause": "BSD-2-Clause", "BSD-3-clause": "BSD-3-Clause"}
+_NO_LICENSES = {"none", "verbatim"}  # which copyright files say of a file here and there
 
 Files = dict[str, str]
 
@@ -58,8 +62,11 @@ def files_of(layout: Layout) -> Files:
 
 def _license(name: str) -> DisjunctiveLicense:
     """Return a licence by SPDX's identifier, or by the name it was given if that is none."""
+    gnu = _GNU.fullmatch(name)
+    if gnu:  # Debian's GPL-2+ is SPDX's GPL-2.0-or-later
+        name = f"{gnu[1]}-{gnu[2]}{gnu[3] or '.0'}-{'or-later' if gnu[4] else 'only'}"
     try:
-        return _LICENSES.make_with_id(name)
+        return _LICENSES.make_with_id(_DEBIAN_NAMES.get(name, name))
     except InvalidSpdxLicenseException:
         return _LICENSES.make_with_name(name)
 
@@ -71,13 +78,16 @@ def _debian_licenses(text: str) -> set[str]:
     except NotMachineReadableError:
         return set()
     licenses = [cast("DebianLicense | None", paragraph.license) for paragraph in copyrights.all_files_paragraphs()]
-    return {found.synopsis for found in licenses if found and found.synopsis}
+    return {found.synopsis for found in licenses if found and found.synopsis} - _NO_LICENSES
 
 
 def debian_components(files: Files) -> Iterator[Component]:
-    """Yield the Debian packages that an image consists of."""
-    release = dict(line.split("=", 1) for line in files[_OS_RELEASE].splitlines())
-    distribution = "{ID}-{VERSION_ID}".format_map({key: value.strip('"') for key, value in release.items()})
+    """Yield the system, and the packages of it that an image consists of."""
+    release = {key: value.strip('"') for key, value in (line.split("=", 1) for line in files[_OS_RELEASE].splitlines())}
+    distribution = f"{release['ID']}-{release['VERSION_ID']}"
+    yield Component(
+        bom_ref=distribution, name=release["ID"], type=ComponentType.OPERATING_SYSTEM, version=release["VERSION_ID"]
+    )
     packages = [Deb822(text) for name, text in sorted(files.items()) if "/status.d/" in name]
     licenses: dict[str, set[str]] = {}  # by source: Debian keeps one copyright file for all packages of one
     for package in packages:
@@ -85,6 +95,8 @@ def debian_components(files: Files) -> Iterator[Component]:
         licenses.setdefault(_source(package), set()).update(_debian_licenses(text))
     for package in packages:
         qualifiers = {"arch": package["Architecture"], "distro": distribution}
+        if _source(package) != package["Package"]:
+            qualifiers["upstream"] = _source(package)  # by which Debian's security advisories go
         purl = PackageURL("deb", "debian", package["Package"], package["Version"], qualifiers)
         named = map(_license, sorted(licenses[_source(package)]))
         yield _component(purl, package["SHA256"], named)

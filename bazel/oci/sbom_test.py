@@ -21,7 +21,7 @@ IMAGE = {
     "var/lib/dpkg/status.d/libx1": "Package: libx1\nVersion: 1:2-3\nArchitecture: amd64\nSource: x (2)\nSHA256: aa\n",
     "var/lib/dpkg/status.d/x-base": "Package: x-base\nVersion: 4\nArchitecture: all\nSource: x\nSHA256: bb\n",
     "var/lib/dpkg/status.d/y": "Package: y\nVersion: 5\nArchitecture: amd64\nSHA256: cc\n",
-    "usr/share/doc/x-base/copyright": FORMAT + FILES.format("*", "GPL-2+") + FILES.format("a", "MIT"),
+    "usr/share/doc/x-base/copyright": FORMAT + FILES.format("*", "GPL-2+") + FILES.format("a", "Expat"),
     "usr/share/doc/y/copyright": "It is free.\n",
     "app/site-packages/one-1.0.dist-info/METADATA": "Metadata-Version: 2.4\nName: one\nVersion: 1.0\n",
 }
@@ -50,9 +50,15 @@ def _licenses(component: dict[str, Any]) -> list[str]:
 
 def test_a_debian_package_has_its_version_hash_and_the_licences_of_its_source(tmp_path: Path) -> None:
     components = _components(_layout(tmp_path), _wheel(tmp_path, "one"))
-    assert components["libx1"]["purl"] == "pkg:deb/debian/libx1@1:2-3?arch=amd64&distro=debian-13"
+    assert components["libx1"]["purl"] == "pkg:deb/debian/libx1@1:2-3?arch=amd64&distro=debian-13&upstream=x"
+    assert components["y"]["purl"] == "pkg:deb/debian/y@5?arch=amd64&distro=debian-13"
     assert components["libx1"]["hashes"] == [{"alg": "SHA-256", "content": "aa"}]
-    assert _licenses(components["libx1"]) == _licenses(components["x-base"]) == ["MIT", "GPL-2+"]
+    assert _licenses(components["libx1"]) == _licenses(components["x-base"]) == ["GPL-2.0-or-later", "MIT"]
+
+
+def test_the_system_is_named(tmp_path: Path) -> None:
+    system = _components(_layout(tmp_path), _wheel(tmp_path, "one"))["debian"]
+    assert (system["type"], system["version"]) == ("operating-system", "13")
 
 
 def test_a_licence_that_is_not_known_is_not_made_up(tmp_path: Path) -> None:

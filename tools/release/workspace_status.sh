@@ -22,13 +22,18 @@ source_url() {
   esac
 }
 
-changed=$(git status --porcelain)
-[[ -z $changed ]] || die "commit first, so that others can build the same; changed are:
+# Whatever git was told not to look at, a build may read: ignored files, submodules, files that are assumed unchanged.
+changed=$(
+  git status --porcelain --untracked-files=all --ignore-submodules=none --ignored=matching |
+    grep -Ev '^!! (.*/)?(\.[^/]*/|__pycache__/)' || true
+  git ls-files -v | grep '^[a-zS]' || true
+)
+[[ -z $changed ]] || die "commit first, or remove, so that others can build the same:
 $changed"
 # A checkout of one tag, as continuous integration makes it, has no branches.
 [[ -n $(git branch --remotes --contains HEAD)$(git tag --points-at HEAD) ]] ||
   die 'push first: no branch of a remote has this commit, and it has no tag'
 revision=$(git rev-parse HEAD)
 source=$(source_url)
-version=$(git describe --tags --always)
+version=$(git describe --tags --always --abbrev=12) # as long on every machine
 printf 'STABLE_%s\n' "REVISION $revision" "SOURCE $source" "VERSION $version"

@@ -69,7 +69,7 @@ def test_a_release_names_its_commit_and_where_it_is_without_secrets(repository: 
     repository.push(origin)
     told, _ = repository.status()
     commit = repository.git("rev-parse", "HEAD")
-    assert told.pop("STABLE_VERSION") == commit[:7]
+    assert told.pop("STABLE_VERSION") == commit[:12]
     assert told == {"STABLE_REVISION": commit, "STABLE_SOURCE": "https://example.com/some/calculator"}
 
 
@@ -84,8 +84,24 @@ def test_changes_that_are_not_committed_are_named_and_refused(repository: Reposi
     (tmp_path / "new").touch()
     assert repository.status() == (
         {},
-        "release: commit first, so that others can build the same; changed are:\n M file\n?? new\n",
+        "release: commit first, or remove, so that others can build the same:\n M file\n?? new\n",
     )
+
+
+def test_changes_that_git_was_told_not_to_show_are_refused(repository: Repository, tmp_path: Path) -> None:
+    repository.push("https://example.com/some/calculator")
+    repository.git("config", "status.showUntrackedFiles", "no")
+    (tmp_path / ".git/info/exclude").write_text("secret\nuser.bazelrc\n.bazel/\n__pycache__/\n", encoding="utf-8")
+    for harmless in (".bazel", "server/__pycache__"):
+        (tmp_path / harmless).mkdir(parents=True)
+        (tmp_path / harmless / "cache").touch()
+    assert repository.status()[1] == ""
+    for name in ("secret", "untracked", "user.bazelrc"):
+        (tmp_path / name).touch()
+        assert name in repository.status()[1]
+        (tmp_path / name).unlink()
+    repository.git("update-index", "--assume-unchanged", "file")
+    assert "h file" in repository.status()[1]
 
 
 @pytest.mark.parametrize("origin", ["/some/folder", "file:///some/folder", "http://u:secret@example.com/calculator"])
