@@ -14,7 +14,7 @@ from bazel.oci import push
 from bazel.oci.made_up import layout_of
 
 GOOGLE = "europe-west1-docker.pkg.dev"
-_NAMES = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,9}[a-z0-9])?", fullmatch=True)
+_NAMES = st.from_regex(r"[a-z0-9]{1,5}((\.|_|__|-{1,3})[a-z0-9]{1,5}){0,2}", fullmatch=True)
 
 
 @given(st.integers(1, 65535), st.lists(_NAMES, min_size=1, max_size=3), st.from_regex(r"\w[\w.-]{0,9}", fullmatch=True))
