@@ -4,7 +4,12 @@ import json
 
 import grpc
 
+from client.access import Access
+from client.access import credentials as credentials_for
+from client.address import parse
+
 DEFAULT_TARGET = "localhost:50051"
+DEFAULT_ACCESS = Access()
 
 # What may be asked twice without harm is asked again, for as long as the call's deadline allows: while an instance
 # starts, stops or is busy. A stream that the client sends cannot be sent again.
@@ -17,7 +22,6 @@ _SAFE_TO_RETRY = [
     {"service": "routeguide.RouteGuide", "method": "ListFeatures"},
     {"service": "grpc.health.v1.Health", "method": "Check"},
 ]
-_LOOPBACK = ("localhost:", "127.", "[::1]:")
 
 _SERVICE_CONFIG = {
     "methodConfig": [
@@ -37,23 +41,34 @@ _SERVICE_CONFIG = {
 }
 
 
-def connect(target: str = DEFAULT_TARGET, credentials: grpc.ChannelCredentials | None = None) -> grpc.Channel:
+def connect(
+    target: str = DEFAULT_TARGET,
+    credentials: grpc.ChannelCredentials | None = None,
+    access: Access = DEFAULT_ACCESS,
+) -> grpc.Channel:
     """Open a channel; nothing is sent before the first call.
 
+    `connect("my-service-….run.app")` is all that a service on Cloud Run needs: TLS, and on every call an identity token
+    of whatever credentials there are.
+
     Args:
-        target: HOST:PORT, or any name that gRPC resolves
+        target: HOST, which is port 443 with TLS; HOST:PORT, plaintext but for port 443; or any name that gRPC resolves
             (https://github.com/grpc/grpc/blob/master/doc/naming.md).
-        credentials: who the server has to be and who we are; without them all is in plaintext. TLS with an identity
-            token, as Cloud Run wants it, is `grpc.composite_channel_credentials(grpc.ssl_channel_credentials(),
-            grpc.access_token_call_credentials(token))`.
+        credentials: instead of those that `access` describes.
+        access: TLS at other ports, other certificates, and whose identity tokens are sent to whom.
 
     Returns:
         A channel, for the caller to close: `with connect(...) as channel`. Calls of one request that find no server, or
         a busy one, are tried up to five times before their deadline.
+
+    Raises:
+        AccessError: a token would go out in plaintext, or there is none; or the certificates cannot be read.
     """
+    address = parse(target)
     options: list[tuple[str, str | int]] = [("grpc.service_config", json.dumps(_SERVICE_CONFIG))]
-    if target.startswith(_LOOPBACK):
+    if address.is_loopback:
         options.append(("grpc.enable_http_proxy", 0))  # no proxy of the environment reaches this very machine
+    credentials = credentials or credentials_for(address, access)
     if credentials:
-        return grpc.secure_channel(target, credentials, options=options)
-    return grpc.insecure_channel(target, options=options)
+        return grpc.secure_channel(address.target, credentials, options=options)
+    return grpc.insecure_channel(address.target, options=options)

@@ -15,6 +15,7 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from client import failures
+from client.access import Access, AccessError
 from client.channel import connect
 
 T = TypeVar("T")
@@ -87,7 +88,7 @@ class Target(click.ParamType[str]):
         """Return the name, or fail with what is accepted."""
         target = str(value)
         if not target or not target.isprintable() or " " in target:
-            self.fail(f"{target!r} is no HOST:PORT, such as localhost:50051", param, ctx)
+            self.fail(f"{target!r} is no HOST:PORT, such as localhost:50051, and no HOST", param, ctx)
         return target
 
 
@@ -97,18 +98,24 @@ class Caller:
 
     Attributes:
         target: the server to call.
+        access: how it is to be reached.
         timeout: how long a call of one request may take, in seconds; streams that are sent have no deadline.
         as_json: whether to print messages as JSON, one a line.
     """
 
     target: str
+    access: Access
     timeout: float
     as_json: bool
 
     @contextmanager
     def channel(self) -> Iterator[grpc.Channel]:
         """Open a channel; a call that fails in the block ends the program with one line about it."""
-        with connect(self.target) as channel:
+        try:
+            opened = connect(self.target, access=self.access)
+        except AccessError as error:
+            raise click.ClickException(str(error)) from error
+        with opened as channel:
             try:
                 yield channel
             except grpc.RpcError as error:

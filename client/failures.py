@@ -7,6 +7,13 @@ _ADVICE = {
         "is a server running at {target}? Start one with ./bazelw run //server, or name another with --target"
     ),
     grpc.StatusCode.DEADLINE_EXCEEDED: "{target} did not answer within {timeout:g} s; allow more with --timeout",
+    grpc.StatusCode.UNAUTHENTICATED: (
+        "{target} wants to know who calls; --auth=identity-token sends a token, or says why there is none"
+    ),
+    grpc.StatusCode.PERMISSION_DENIED: (
+        "{target} does not let this caller in, or the token was not for it: see --audience, and on Cloud Run who has"
+        " the role roles/run.invoker"
+    ),
     grpc.StatusCode.NOT_FOUND: "{target} knows no such thing",
     grpc.StatusCode.UNIMPLEMENTED: "{target} serves something else; name another server with --target",
 }

@@ -3,14 +3,19 @@
 import os
 import signal
 import sys
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 # Ctrl+C ends it without a traceback, during the imports too.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+# What the core has to say of a call is in the call's status as well.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 import click  # noqa: E402
 
 from client import calculator, introspection, route_guide, tutorial  # noqa: E402
+from client.access import AUTHS, AUTO, Access  # noqa: E402
 from client.channel import DEFAULT_TARGET  # noqa: E402
 from client.commands import Caller, Range, Target  # noqa: E402
 
@@ -19,7 +24,29 @@ _LONGEST_TIMEOUT_SECONDS = 24 * 3600
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--target", type=Target(), metavar="HOST:PORT", default=DEFAULT_TARGET, help="The server to call.")
+@click.option(
+    "--target",
+    type=Target(),
+    metavar="HOST[:PORT]",
+    default=DEFAULT_TARGET,
+    help="The server to call: by TLS at port 443, which is also that of a HOST alone, else in plaintext.",
+)
+@click.option("--tls", is_flag=True, help="Speak TLS at other ports, too.")
+@click.option(
+    "--ca-cert",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Speak TLS with a server whose certificate comes of one in this file, in PEM, not of the system's roots.",
+)
+@click.option(
+    "--auth",
+    type=click.Choice(AUTHS),
+    default=AUTO,
+    help="Whether to send an identity token; auto does to Cloud Run, if there are credentials.",
+)
+@click.option("--audience", metavar="URL", default="", help="Whom tokens are for.  [default: https://HOST]")
+@click.option("--impersonate-service-account", "impersonate", metavar="EMAIL", default="", help="Whose tokens to send.")
+@click.option("--serverless-authorization", "serverless", is_flag=True, help="Send them as x-serverless-authorization.")
 @click.option(
     "--timeout",
     metavar="SECONDS",
@@ -29,7 +56,7 @@ _LONGEST_TIMEOUT_SECONDS = 24 * 3600
 )
 @click.option("--json", "as_json", is_flag=True, help="Print answers as JSON, one a line.")
 @click.pass_context
-def cli(context: click.Context, target: str, timeout: float, *, as_json: bool) -> None:
+def cli(context: click.Context, /, target: str, timeout: float, *, as_json: bool, **access: Any) -> None:  # noqa: ANN401 - by click
     """Call a calculator by gRPC.
 
     \b
@@ -37,8 +64,9 @@ def cli(context: click.Context, target: str, timeout: float, *, as_json: bool) -
       ./bazelw run //client -- add 2 3
       ./bazelw run //client -- eval '2*(3+4)^2'
       ./bazelw run //client -- --target localhost:8080 calc 7 / -2
+      ./bazelw run //client -- --target my-service-abc.a.run.app add 2 3
     """  # noqa: D301 - click reads the backspace: keep these lines as they are
-    context.obj = Caller(target, timeout, as_json)
+    context.obj = Caller(target, Access(**access), timeout, as_json)
 
 
 for command in (

@@ -1,0 +1,104 @@
+"""What a channel's credentials are: TLS or plaintext, and an identity token on every call or none."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import grpc
+
+from client.address import Address
+
+if TYPE_CHECKING:
+    from client import identity
+
+AUTO, IDENTITY_TOKEN, NONE = "auto", "identity-token", "none"
+AUTHS = (AUTO, IDENTITY_TOKEN, NONE)
+
+
+class AccessError(ValueError):
+    """What is asked for does not go together, or there are no credentials; the message says what would."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a server is to be reached.
+
+    Attributes:
+        tls: whether to speak TLS where the address does not say so.
+        ca_cert: a file of certificates in PEM, of whom the server's must come; without it, it is the system's roots.
+            With it, TLS is spoken.
+        auth: "identity-token" for a token on every call, reflection and health included; "none" for none; "auto" for
+            one if the server is Cloud Run's, or an audience is named, and if there are credentials.
+        audience: whom tokens are for, if not `https://HOST`.
+        impersonate: the service account whose tokens are sent, by its e-mail address.
+        serverless: whether to send tokens as `x-serverless-authorization`, for services that use `authorization`
+            themselves.
+    """
+
+    tls: bool = False
+    ca_cert: Path | None = None
+    auth: str = AUTO
+    audience: str = ""
+    impersonate: str = ""
+    serverless: bool = False
+
+
+def credentials(address: Address, access: Access) -> grpc.ChannelCredentials | None:
+    """Return the credentials of a channel to an address; None for plaintext without a token.
+
+    Raises:
+        AccessError: a token would go out in plaintext, or there is none; or the certificates cannot be read.
+    """
+    is_tls = access.tls or access.ca_cert is not None or address.is_tls
+    calls = _call_credentials(address, access, is_tls)
+    if is_tls:
+        channel = grpc.ssl_channel_credentials(_certificates(access.ca_cert))
+    elif calls:
+        channel = grpc.local_channel_credentials()  # plaintext, and gRPC itself sees to it that it is this machine
+    else:
+        return None
+    return grpc.composite_channel_credentials(channel, calls) if calls else channel
+
+
+def _certificates(file: Path | None) -> bytes | None:
+    try:
+        return file.read_bytes() if file else None
+    except OSError as error:
+        raise AccessError(f"the certificates in {file} cannot be read: {error.strerror}") from error
+
+
+def _call_credentials(address: Address, access: Access, is_tls: bool) -> grpc.CallCredentials | None:  # noqa: FBT001
+    wanted = access.auth == IDENTITY_TOKEN or (
+        access.auth == AUTO and is_tls and bool(address.is_cloud_run or access.audience or access.impersonate)
+    )
+    if not wanted:
+        return None
+    if not is_tls and not address.is_loopback:
+        raise AccessError(f"{address.target}: an identity token is a secret, and is not sent in plaintext; use TLS")
+    audience = access.audience or address.audience
+    if not audience:
+        raise AccessError(f"{address.target}: it is not known whom an identity token should be for; name the audience")
+    from client import identity  # noqa: PLC0415 - a fifth of a second, for who needs it
+
+    try:
+        tokens = identity.Tokens(identity.find(audience, access.impersonate))
+    except identity.NoTokenError as error:
+        if access.auth == AUTO:
+            return None  # a service that is open to all wants none
+        raise AccessError(str(error)) from error
+    header = "x-serverless-authorization" if access.serverless else "authorization"
+    return grpc.metadata_call_credentials(_Sender(tokens, header), "identity-token")
+
+
+class _Sender(grpc.AuthMetadataPlugin):
+    """Gives every call its token."""
+
+    def __init__(self, tokens: "identity.Tokens", header: str) -> None:
+        self._tokens = tokens
+        self._header = header
+
+    def __call__(self, context: grpc.AuthMetadataContext, callback: grpc.AuthMetadataPluginCallback) -> None:
+        try:
+            callback(((self._header, f"Bearer {self._tokens.get().value}"),), None)
+        except Exception as error:  # noqa: BLE001 - gRPC would wait for the callback as long as the call may take
+            callback((), error)

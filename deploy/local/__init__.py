@@ -1,0 +1,1 @@
+"""Cloud Run on one's own machine."""

@@ -1,0 +1,68 @@
+"""A certificate authority to throw away, for TLS on this machine."""
+
+import datetime as dt
+import ipaddress
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+_LIFE = dt.timedelta(days=7)
+# Whoever's clock is a little behind takes it as well.
+_BEFORE = dt.timedelta(minutes=5)
+_NAMES = ["localhost", "*.localhost"]
+_ADDRESSES = ["127.0.0.1", "::1"]
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(encoding, form, serialization.NoEncryption())
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = dt.datetime.now(dt.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BEFORE)
+        .not_valid_after(now + _LIFE)
+    )
+
+
+class Authority:
+    """An authority whose key lives as long as this object does, and the certificate of one server on this machine.
+
+    Attributes:
+        certificate: the authority's own, in PEM: whom a client has to trust.
+        server_certificate: the server's, in PEM.
+        server_key: its key, in PEM. A secret.
+    """
+
+    def __init__(self) -> None:
+        """Make keys and certificates."""
+        key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Cloud Run on this machine")])
+        own = _builder(name, name, key).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        server = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+        names = [x509.DNSName(each) for each in _NAMES]
+        addresses = [x509.IPAddress(ipaddress.ip_address(each)) for each in _ADDRESSES]
+        servers = _builder(server, name, server_key).add_extension(
+            x509.SubjectAlternativeName([*names, *addresses]), critical=False
+        )
+        pem = serialization.Encoding.PEM
+        self.certificate = own.sign(key, hashes.SHA256()).public_bytes(pem)
+        self.server_certificate = servers.sign(key, hashes.SHA256()).public_bytes(pem)
+        self.server_key = _pem(server_key)
+
+    def write(self, folder: Path) -> tuple[Path, Path, Path]:
+        """Write all three into a folder, the key for its owner alone; return ca.crt, server.crt and server.key."""
+        files = folder / "ca.crt", folder / "server.crt", folder / "server.key"
+        for file, content in zip(files, (self.certificate, self.server_certificate, self.server_key), strict=True):
+            file.touch(0o600)
+            file.write_bytes(content)
+        return files

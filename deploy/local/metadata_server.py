@@ -1,0 +1,86 @@
+"""Google Cloud's metadata server, as far as identity tokens go.
+
+https://cloud.google.com/compute/docs/instances/verifying-instance-identity
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+from deploy.local.issuer import ACCOUNT, Issuer
+
+_FLAVOR = ("Metadata-Flavor", "Google")
+_ACCOUNT = "/computeMetadata/v1/instance/service-accounts/default/"
+
+
+class MetadataServer(ThreadingHTTPServer):
+    """A server on a free port of this machine.
+
+    Args:
+        issuer: signs the tokens.
+
+    Attributes:
+        issued: the audiences that tokens were asked for, in turn.
+    """
+
+    def __init__(self, issuer: Issuer) -> None:
+        """Take a port."""
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.issuer = issuer
+        self.issued: list[str] = []
+
+    @property
+    def host(self) -> str:
+        """HOST:PORT, for the variable GCE_METADATA_HOST."""
+        return f"127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: MetadataServer
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if self.headers.get(_FLAVOR[0]) != _FLAVOR[1]:  # which a page in a browser cannot send
+            self._answer(HTTPStatus.FORBIDDEN, f"the header {': '.join(_FLAVOR)} is missing")
+        elif url.path == f"{_ACCOUNT}identity":
+            self._identity(parse_qs(url.query).get("audience", [""])[0])
+        elif (url.path, url.query) == (_ACCOUNT, "recursive=true"):
+            self._answer(HTTPStatus.OK, json.dumps({"aliases": ["default"], "email": ACCOUNT, "scopes": []}))
+        elif url.path == "/":
+            self._answer(HTTPStatus.OK, "computeMetadata/")
+        else:
+            self._answer(HTTPStatus.NOT_FOUND, "this metadata server knows the default service account alone")
+
+    def _identity(self, audience: str) -> None:
+        if not audience:
+            self._answer(HTTPStatus.BAD_REQUEST, "non-empty audience parameter required")
+            return
+        self.server.issued.append(audience)
+        self._answer(HTTPStatus.OK, self.server.issuer.token(audience))
+
+    def _answer(self, status: HTTPStatus, text: str) -> None:
+        self.send_response(status)
+        self.send_header(*_FLAVOR)
+        self.send_header("Content-Type", "application/json" if text.startswith("{") else "text/html")
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Write no log: there would be nothing in it but noise."""
+
+
+@contextmanager
+def serving(issuer: Issuer) -> Iterator[MetadataServer]:
+    """Serve until the block ends."""
+    with MetadataServer(issuer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,306 @@
+"""The client's ways in: TLS, and identity tokens on every call, against a server that writes down what it gets."""
+
+import datetime as dt
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import grpc
+import jwt
+import pytest
+from calculator.v1 import calculator_pb2 as pb
+from calculator.v1 import calculator_pb2_grpc
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from client import identity
+from client.access import IDENTITY_TOKEN, Access, AccessError
+from client.channel import connect
+from deploy.local import metadata_server
+from deploy.local.authority import Authority
+from deploy.local.issuer import Issuer
+from deploy.local.metadata_server import MetadataServer
+from server.calculator import CalculatorServicer
+from tests import programs
+
+REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
+# No credentials of whoever runs the tests.
+NOBODY = {"GOOGLE_APPLICATION_CREDENTIALS": "", "GCE_METADATA_HOST": "", "K_SERVICE": ""}
+
+
+class Recorder(grpc.ServerInterceptor):
+    """A calculator with TLS and without, that writes down the metadata of each call.
+
+    Attributes:
+        seen: the method and the metadata of each call, in turn.
+    """
+
+    def __init__(self, authority: Authority) -> None:
+        self.seen: list[tuple[str, dict[str, str | bytes]]] = []
+        self.server = grpc.server(futures.ThreadPoolExecutor(40), interceptors=[self])
+        calculator_pb2_grpc.add_CalculatorServicer_to_server(CalculatorServicer(), self.server)
+        health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), self.server)
+        reflection.enable_server_reflection(["calculator.v1.Calculator", reflection.SERVICE_NAME], self.server)
+        credentials = grpc.ssl_server_credentials([(authority.server_key, authority.server_certificate)])
+        self.tls_port = self.server.add_secure_port("localhost:0", credentials)
+        self.port = self.server.add_insecure_port("localhost:0")
+
+    def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:  # noqa: ANN401
+        metadata = dict(handler_call_details.invocation_metadata)
+        self.seen.append((handler_call_details.method, metadata))
+        return continuation(handler_call_details)
+
+    def tokens(self, header: str = "authorization") -> list[str]:
+        """Return the tokens of all calls so far, in turn."""
+        return [str(metadata.get(header, "")).removeprefix("Bearer ") for _, metadata in self.seen]
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture
+def ca_cert(authority: Authority, tmp_path: Path) -> Path:
+    return authority.write(tmp_path)[0]
+
+
+@pytest.fixture
+def recorder(authority: Authority) -> Iterator[Recorder]:
+    running = Recorder(authority)
+    running.server.start()
+    yield running
+    running.server.stop(grace=None).wait()
+
+
+@pytest.fixture
+def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetadataServer]:
+    """Be on Google Cloud."""
+    for name, value in NOBODY.items():
+        monkeypatch.setenv(name, value)
+    with metadata_server.serving(Issuer()) as server:
+        monkeypatch.setenv("GCE_METADATA_HOST", server.host)
+        # In this very process google-auth has read the variable already.
+        monkeypatch.setattr("google.auth.compute_engine._metadata._GCE_METADATA_HOST", server.host)
+        yield server
+
+
+def _client(*arguments: str, **environment: str) -> list[str]:
+    """Run the client's command line; return what it says, on standard output and on the other."""
+    finished = programs.run([programs.CLIENT, *arguments], **(NOBODY | environment))
+    return [finished.stdout, finished.stderr]
+
+
+def _audience(token: str) -> str:
+    audience: str = jwt.decode(token, options={"verify_signature": False})["aud"]
+    return audience
+
+
+def test_every_kind_of_call_reflection_and_health_carry_a_token_for_the_service(
+    recorder: Recorder, metadata: MetadataServer, ca_cert: Path
+) -> None:
+    options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(ca_cert), "--auth", "identity-token"]
+    said = ""
+    for command in (["calc", "2", "+", "3"], ["eval", "2+3"], ["aggregate", "2", "3"], ["health"], ["list"]):
+        output, error = _client(*options, *command, GCE_METADATA_HOST=metadata.host)
+        assert error == ""
+        said += output
+    methods = {method.rpartition("/")[2] for method, _ in recorder.seen}
+    assert methods == {"Calculate", "Evaluate", "Aggregate", "Check", "ServerReflectionInfo"}
+    assert {_audience(token) for token in recorder.tokens()} == {"https://localhost"}
+    assert not [token for token in recorder.tokens() if token in said]
+
+
+def test_a_thousand_calls_at_once_fetch_one_token(recorder: Recorder, metadata: MetadataServer, ca_cert: Path) -> None:
+    access = Access(ca_cert=ca_cert, auth=IDENTITY_TOKEN)
+    with connect(f"localhost:{recorder.tls_port}", access=access) as channel:
+        stub = calculator_pb2_grpc.CalculatorStub(channel)
+        calls = [stub.Calculate.future(REQUEST, timeout=programs.PATIENCE_SECONDS) for _ in range(1000)]
+        assert {call.result().result for call in calls} == {5}
+    assert metadata.issued == ["https://localhost"]
+    assert len(recorder.tokens()) == 1000
+    assert len(set(recorder.tokens())) == 1
+
+
+def test_a_token_that_is_near_its_end_is_replaced_without_a_failed_call(
+    recorder: Recorder, metadata: MetadataServer, ca_cert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A token lives for an hour; here one is old after half a second.
+    monkeypatch.setattr(identity, "_EARLY", dt.timedelta(seconds=3599.5))
+    with connect(f"localhost:{recorder.tls_port}", access=Access(ca_cert=ca_cert, auth=IDENTITY_TOKEN)) as channel:
+        stub = calculator_pb2_grpc.CalculatorStub(channel)
+
+        def is_replaced_twice() -> bool:
+            assert stub.Calculate(REQUEST, timeout=programs.PATIENCE_SECONDS).result == 5
+            return len(metadata.issued) > 2
+
+        programs.eventually(is_replaced_twice)
+
+
+def test_another_audience_and_the_other_header_by_option(
+    recorder: Recorder, metadata: MetadataServer, ca_cert: Path
+) -> None:
+    access = Access(ca_cert=ca_cert, auth=IDENTITY_TOKEN, audience="https://mine.example.com", serverless=True)
+    with connect(f"localhost:{recorder.tls_port}", access=access) as channel:
+        calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=programs.PATIENCE_SECONDS)
+    assert metadata.issued == ["https://mine.example.com"]
+    assert _audience(*recorder.tokens("x-serverless-authorization")) == "https://mine.example.com"
+    assert recorder.tokens() == [""]
+
+
+def test_a_server_of_another_authority_gets_neither_call_nor_token(
+    recorder: Recorder, metadata: MetadataServer, tmp_path: Path
+) -> None:
+    other, _, _ = Authority().write(tmp_path)
+    options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(other), "--timeout", "3"]
+    _, error = _client(*options, "--auth", "identity-token", "add", "2", "3", GCE_METADATA_HOST=metadata.host)
+    assert error.startswith("Error: UNAVAILABLE"), error
+    assert "certificate" in error.lower()
+    assert recorder.seen == []
+
+
+def test_a_token_is_sent_in_plaintext_to_this_machine_alone_and_only_on_demand(
+    recorder: Recorder, metadata: MetadataServer
+) -> None:
+    target = f"localhost:{recorder.port}"
+    for access in (Access(), Access(auth=IDENTITY_TOKEN)):
+        with connect(target, access=access) as channel:
+            calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=programs.PATIENCE_SECONDS)
+    first, second = recorder.tokens()
+    assert (first, _audience(second)) == ("", "https://localhost")
+    with pytest.raises(AccessError, match="is not sent in plaintext; use TLS"):
+        connect("example.com:80", access=Access(auth=IDENTITY_TOKEN))
+    assert len(metadata.issued) == 1
+
+
+def test_auto_sends_tokens_to_cloud_run_or_for_an_audience_and_none_elsewhere(
+    recorder: Recorder, metadata: MetadataServer, ca_cert: Path
+) -> None:
+    for access in (Access(ca_cert=ca_cert), Access(ca_cert=ca_cert, audience="https://x.a.run.app")):
+        with connect(f"localhost:{recorder.tls_port}", access=access) as channel:
+            calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=programs.PATIENCE_SECONDS)
+    first, second = recorder.tokens()
+    assert (first, _audience(second)) == ("", "https://x.a.run.app")
+    assert metadata.issued == ["https://x.a.run.app"]
+
+
+def test_without_credentials_auto_calls_without_a_token_and_identity_token_says_why_not(
+    recorder: Recorder, ca_cert: Path
+) -> None:
+    options = [
+        "--target",
+        f"localhost:{recorder.tls_port}",
+        "--ca-cert",
+        str(ca_cert),
+        "--audience",
+        "https://x.a.run.app",
+    ]
+    nothing = {"GOOGLE_APPLICATION_CREDENTIALS": str(ca_cert.with_name("none.json"))}
+    assert _client(*options, "add", "2", "3", **nothing)[0] == ""  # the tutorial's service is not served here
+    assert recorder.tokens() == [""]
+    output, error = _client(*options, "--auth", "identity-token", "calc", "2", "+", "3", **nothing)
+    assert output == ""
+    assert error.startswith("Error: no credentials for an identity token: ")
+    assert error.count("\n") == 1
+
+
+def test_certificates_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
+    _, error = _client("--ca-cert", str(tmp_path / "none.crt"), "add", "2", "3")
+    assert error == f"Error: the certificates in {tmp_path}/none.crt cannot be read: No such file or directory\n"
+
+
+class TokenEndpoint(ThreadingHTTPServer):
+    """Where a service account's assertion is exchanged for a token; OAuth 2.0's token endpoint.
+
+    Attributes:
+        asked: the audience of each assertion.
+    """
+
+    def __init__(self, issuer: Issuer) -> None:
+        super().__init__(("127.0.0.1", 0), _TokenHandler)
+        self.issuer = issuer
+        self.asked: list[str] = []
+
+
+class _TokenHandler(BaseHTTPRequestHandler):
+    server: TokenEndpoint
+
+    def do_POST(self) -> None:
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        claims = jwt.decode(form["assertion"][0], options={"verify_signature": False})
+        self.server.asked.append(claims["target_audience"])
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"id_token": self.server.issuer.token(claims["target_audience"])}).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_key_of_a_service_account_is_exchanged_for_a_token(
+    recorder: Recorder, ca_cert: Path, tmp_path: Path
+) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    with TokenEndpoint(Issuer()) as endpoint:
+        thread = threading.Thread(target=endpoint.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        account = {
+            "type": "service_account",
+            "client_email": "caller@project.iam.gserviceaccount.com",
+            "private_key": pem.decode(),
+            "token_uri": f"http://127.0.0.1:{endpoint.server_port}/token",
+        }
+        (tmp_path / "key.json").write_text(json.dumps(account), encoding="utf-8")
+        options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(ca_cert), "--auth", "identity-token"]
+        output, error = _client(
+            *options, "calc", "2", "+", "3", GOOGLE_APPLICATION_CREDENTIALS=str(tmp_path / "key.json")
+        )
+        endpoint.shutdown()
+        thread.join()
+    assert (output, error) == ("5\n", "")
+    assert endpoint.asked == ["https://localhost"]
+    assert _audience(*recorder.tokens()) == "https://localhost"
+
+
+@pytest.fixture
+def gcloud(tmp_path: Path) -> Callable[[str], str]:
+    """Have a gcloud that is a script; returns PATH with it."""
+
+    def put(script: str) -> str:
+        program = tmp_path / "gcloud"
+        program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        program.chmod(0o755)
+        return f"{tmp_path}:{os.environ['PATH']}"
+
+    return put
+
+
+def test_gcloud_gives_a_person_a_token_that_has_no_audience_of_its_own(
+    recorder: Recorder, ca_cert: Path, gcloud: Callable[[str], str]
+) -> None:
+    token = Issuer().token("32555940559.apps.googleusercontent.com")
+    path = gcloud(f'case "$*" in *--audiences*) echo "Invalid account Type" >&2; exit 1 ;; *) echo {token} ;; esac')
+    options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(ca_cert), "--auth", "identity-token"]
+    output, error = _client(*options, "calc", "2", "+", "3", PATH=path)
+    assert (output, error) == ("5\n", "")
+    assert recorder.tokens() == [token]
+
+
+def test_gcloud_that_nobody_is_logged_in_to_says_how(
+    recorder: Recorder, ca_cert: Path, gcloud: Callable[[str], str]
+) -> None:
+    path = gcloud("echo 'ERROR: no active account' >&2; exit 1")
+    options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(ca_cert), "--timeout", "3"]
+    _, error = _client(*options, "--auth", "identity-token", "calc", "2", "+", "3", PATH=path)
+    assert "ERROR: no active account" in error
+    assert "gcloud auth login" in error
+    assert recorder.seen == []
