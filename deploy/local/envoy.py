@@ -1,0 +1,181 @@
+"""Cloud Run's front, made of a real Envoy: TLS, HTTP/2 to the instances, and nobody in without an identity token.
+
+https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/jwt_authn_filter
+"""
+
+import contextlib
+import http.client
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.local.authority import Authority
+from deploy.local.issuer import ISSUER
+
+_TYPE = "type.googleapis.com/envoy.extensions."
+_PATIENCE_SECONDS = 20
+_LISTENER = "front"
+
+
+@dataclass(frozen=True)
+class Front:
+    """How the front treats requests.
+
+    Attributes:
+        audiences: whom tokens may be for; the service's URL, and its own audiences.
+        keys: the keys that tokens are signed with, as a JSON Web Key Set.
+        timeout: how long a request may take, a stream included, in seconds, from 1 to 3600.
+        concurrency: how many requests an instance gets at the same time, from 1 to 1000.
+        is_public: whether requests without a token come through, as `--allow-unauthenticated` has it.
+        port: where it listens on this machine; 0 lets the system choose a free one.
+    """
+
+    audiences: tuple[str, ...]
+    keys: str
+    timeout: int = 300
+    concurrency: int = 80
+    is_public: bool = False
+    port: int = 0
+
+
+def _typed(name: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    return {"@type": _TYPE + name} | fields
+
+
+def _filter(name: str, message: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    return {"name": f"envoy.filters.http.{name}", "typed_config": _typed(f"filters.http.{name}.v3.{message}", **fields)}
+
+
+def _tokens(front: Front) -> dict[str, Any]:
+    provider = {
+        "issuer": ISSUER,
+        "audiences": list(front.audiences),
+        "local_jwks": {"inline_string": front.keys},
+        "forward": True,
+        "from_headers": [
+            {"name": name, "value_prefix": "Bearer "} for name in ("x-serverless-authorization", "authorization")
+        ],
+    }
+    rules = [{"match": {"prefix": "/"}, "requires": {"provider_name": "google"}}]
+    return _filter("jwt_authn", "JwtAuthentication", providers={"google": provider}, rules=rules)
+
+
+def _tls(folder: Path) -> dict[str, Any]:
+    certificate = {
+        "certificate_chain": {"filename": str(folder / "server.crt")},
+        "private_key": {"filename": str(folder / "server.key")},
+    }
+    context = {"alpn_protocols": ["h2", "http/1.1"], "tls_certificates": [certificate]}
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": _typed("transport_sockets.tls.v3.DownstreamTlsContext", common_tls_context=context),
+    }
+
+
+def _listener(front: Front, folder: Path) -> dict[str, Any]:
+    route = {
+        "match": {"prefix": "/"},
+        "route": {
+            "cluster": "instances",
+            "timeout": "0s",  # would count from the end of what the client sends
+            "max_stream_duration": {"max_stream_duration": f"{front.timeout}s"},
+        },
+    }
+    manager = _typed(
+        "filters.network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix=_LISTENER,
+        route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
+        http_filters=[
+            *([] if front.is_public else [_tokens(front)]),
+            _filter("grpc_web", "GrpcWeb"),
+            _filter("router", "Router"),
+        ],
+    )
+    return {
+        "name": _LISTENER,
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": front.port}},
+        "filter_chains": [
+            {
+                "transport_socket": _tls(folder),
+                "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}],
+            }
+        ],
+    }
+
+
+def configuration(front: Front, instances: list[int], folder: Path) -> dict[str, Any]:
+    """Return Envoy's configuration.
+
+    Args:
+        front: how requests are treated.
+        instances: the ports of the servers on this machine.
+        folder: where server.crt and server.key are.
+    """
+    endpoints = [
+        {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
+        for port in instances
+    ]
+    http2 = _typed("upstreams.http.v3.HttpProtocolOptions", explicit_http_config={"http2_protocol_options": {}})
+    cluster = {
+        "name": "instances",
+        "type": "STATIC",
+        "lb_policy": "LEAST_REQUEST",
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2},
+        "circuit_breakers": {"thresholds": [{"max_requests": front.concurrency * len(instances)}]},
+        "load_assignment": {"cluster_name": "instances", "endpoints": [{"lb_endpoints": endpoints}]},
+    }
+    return {
+        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}},
+        "static_resources": {"listeners": [_listener(front, folder)], "clusters": [cluster]},
+    }
+
+
+class FrontError(Exception):
+    """Envoy did not start; the message has what it said."""
+
+
+def _port(admin: Path, process: subprocess.Popen[bytes], log: Path) -> int:
+    """Return where Envoy listens, once it does."""
+    ends = time.monotonic() + _PATIENCE_SECONDS
+    while process.poll() is None and time.monotonic() < ends:
+        with contextlib.suppress(OSError, IndexError, http.client.HTTPException):
+            connection = http.client.HTTPConnection(admin.read_text("ascii"), timeout=_PATIENCE_SECONDS)
+            with contextlib.closing(connection):
+                connection.request("GET", "/listeners?format=json")
+                listeners = json.loads(connection.getresponse().read())
+            address = listeners["listener_statuses"][0]["local_address"]["socket_address"]
+            return int(address["port_value"])
+        time.sleep(0.02)  # there is no event to wait for before Envoy's admin interface is there
+    raise FrontError(f"Envoy does not listen:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+@contextmanager
+def serving(program: Path, front: Front, instances: list[int], authority: Authority, folder: Path) -> Iterator[int]:
+    """Run Envoy until the block ends; give the port where it listens.
+
+    Args:
+        program: Envoy.
+        front: how requests are treated.
+        instances: the ports of the servers on this machine.
+        authority: whose server certificate it shows.
+        folder: an empty folder, for its configuration, its keys and its log.
+
+    Raises:
+        FrontError: it did not start.
+    """
+    authority.write(folder)
+    (folder / "envoy.json").write_text(json.dumps(configuration(front, instances, folder)), encoding="utf-8")
+    admin, log = folder / "admin", folder / "envoy.log"
+    files = {"--config-path": folder / "envoy.json", "--admin-address-path": admin, "--log-path": log}
+    options = [word for option, file in files.items() for word in (option, str(file))]
+    command = [str(program), *options, "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+        try:
+            yield _port(admin, process, log)
+        finally:
+            process.terminate()
