@@ -24,6 +24,7 @@ from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
 from bazel.oci.layout import Layout
+from deploy import contained
 from deploy.container import Container
 from tests import programs
 
@@ -62,7 +63,10 @@ def _idle(container: Container) -> float:
 def _start(container: Container) -> float:
     """Return how many milliseconds the server takes to its first answer, the client's connecting included."""
     began = time.perf_counter()
-    with container.serving(K_SERVICE="calculator") as server, grpc.insecure_channel(server.address) as channel:
+    with (
+        contained.serving(container, K_SERVICE="calculator") as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
         answer = calculator_pb2_grpc.CalculatorStub(channel).Calculate(_REQUEST, timeout=20)
         taken = time.perf_counter() - began
     if answer.result != 42:  # noqa: PLR2004

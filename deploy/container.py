@@ -1,11 +1,9 @@
 """The image as a container, run by bubblewrap: its own files, read-only, its own user, its own processes."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from bazel.oci.layout import Layout
-from tests import programs
 
 
 class Container:
@@ -44,14 +42,12 @@ class Container:
             *(program or self._config["Entrypoint"]),
         ]
 
-    @contextmanager
-    def serving(self, **environment: str) -> Iterator[programs.Server]:
-        """Run its entry point, with more environment than its own, until the block ends."""
-        with programs.serving_by(*self.command({"PORT": "0", **environment})) as server:
-            yield server
-
     @staticmethod
-    def process(server: programs.Server) -> int:
-        """Return which process the container's first one is outside of it: the one that a signal is for."""
-        [child] = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text("ascii").split()
-        return int(child)
+    def process(bubblewrap: int) -> int:
+        """Return which process the container's first one is outside of it: the one that a signal is for.
+
+        Args:
+            bubblewrap: the process that its command began.
+        """
+        children = Path(f"/proc/{bubblewrap}/task/{bubblewrap}/children").read_text("ascii")
+        return int(children.split()[0])

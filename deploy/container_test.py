@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from bazel.oci.layout import Layout
+from deploy import contained
 from deploy.container import Container
 from tests import programs
 from tests.open_call import OpenCall
@@ -64,7 +65,7 @@ def test_it_has_certificates_utf8_and_a_place_for_temporary_files(container: Con
 
 @pytest.fixture(scope="module")
 def server(container: Container) -> Iterator[programs.Server]:
-    with container.serving(K_SERVICE="calculator") as running:
+    with contained.serving(container, K_SERVICE="calculator") as running:
         yield running
 
 
@@ -78,7 +79,7 @@ def test_grpcurl_lists_its_services_and_calls_one(server: programs.Server) -> No
 
 
 def test_the_server_is_the_first_process_and_has_no_rights(server: programs.Server) -> None:
-    process = Path(f"/proc/{Container.process(server)}")
+    process = Path(f"/proc/{Container.process(server.process.pid)}")
     status = dict(line.split(":", 1) for line in (process / "status").read_text("ascii").splitlines())
     assert status["NSpid"].split()[-1] == "1"
     assert (process / "uid_map").read_text("ascii").split()[0] == "65532"
@@ -86,9 +87,12 @@ def test_the_server_is_the_first_process_and_has_no_rights(server: programs.Serv
 
 
 def test_it_finishes_what_is_in_flight_on_sigterm_and_ends_with_zero(container: Container) -> None:
-    with container.serving(K_SERVICE="calculator") as server, grpc.insecure_channel(server.address) as channel:
+    with (
+        contained.serving(container, K_SERVICE="calculator") as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
         call = OpenCall(channel)
-        os.kill(Container.process(server), signal.SIGTERM)
+        os.kill(Container.process(server.process.pid), signal.SIGTERM)
         server.wait_for_log("Stopping on SIGTERM")
         assert call.add_one() == 2
         assert call.end() == grpc.StatusCode.OK

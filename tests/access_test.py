@@ -24,10 +24,10 @@ from grpc_reflection.v1alpha import reflection
 from client import identity
 from client.access import IDENTITY_TOKEN, Access, AccessError
 from client.channel import connect
-from deploy.local import metadata_server
-from deploy.local.authority import Authority
-from deploy.local.issuer import Issuer
-from deploy.local.metadata_server import MetadataServer
+from deploy.emulator import metadata_server
+from deploy.emulator.authority import Authority
+from deploy.emulator.issuer import Issuer
+from deploy.emulator.metadata_server import MetadataServer
 from server.calculator import CalculatorServicer
 from tests import programs
 

@@ -14,11 +14,12 @@ import pytest
 from bazel.oci.layout import Layout
 from client.access import NONE, Access
 from client.channel import connect
+from deploy import contained
 from deploy.container import Container
-from deploy.local import envoy, metadata_server
-from deploy.local.authority import Authority
-from deploy.local.issuer import Issuer
-from deploy.local.metadata_server import MetadataServer
+from deploy.emulator import envoy, metadata_server
+from deploy.emulator.authority import Authority
+from deploy.emulator.issuer import Issuer
+from deploy.emulator.metadata_server import MetadataServer
 from tests import programs, served
 
 AUDIENCE = "https://localhost"
@@ -47,7 +48,7 @@ def cloud_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudRun]:
     issuer, authority, folder = Issuer(), Authority(), tmp_path_factory.mktemp("envoy")
     front = envoy.Front(audiences=(AUDIENCE,), keys=issuer.keys())
     with (
-        container.serving(K_SERVICE="calculator") as server,
+        contained.serving(container, K_SERVICE="calculator") as server,
         envoy.serving(Path(os.environ["ENVOY"]).absolute(), front, [server.port], authority, folder) as port,
     ):
         yield CloudRun(port, folder / "ca.crt", issuer, server)

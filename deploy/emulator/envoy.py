@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.local.authority import Authority
-from deploy.local.issuer import ISSUER
+from deploy.emulator.authority import Authority
+from deploy.emulator.issuer import ISSUER
 
 _TYPE = "type.googleapis.com/envoy.extensions."
 _PATIENCE_SECONDS = 20
@@ -31,6 +31,7 @@ class Front:
         keys: the keys that tokens are signed with, as a JSON Web Key Set.
         timeout: how long a request may take, a stream included, in seconds, from 1 to 3600.
         concurrency: how many requests an instance gets at the same time, from 1 to 1000.
+        is_http1: whether the instances are spoken to by HTTP/1, as without `--use-http2`.
         is_public: whether requests without a token come through, as `--allow-unauthenticated` has it.
         port: where it listens on this machine; 0 lets the system choose a free one.
     """
@@ -39,6 +40,7 @@ class Front:
     keys: str
     timeout: int = 300
     concurrency: int = 80
+    is_http1: bool = False
     is_public: bool = False
     port: int = 0
 
@@ -120,12 +122,13 @@ def configuration(front: Front, instances: list[int], folder: Path) -> dict[str,
         {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
         for port in instances
     ]
-    http2 = _typed("upstreams.http.v3.HttpProtocolOptions", explicit_http_config={"http2_protocol_options": {}})
+    protocol = "http_protocol_options" if front.is_http1 else "http2_protocol_options"
+    options = _typed("upstreams.http.v3.HttpProtocolOptions", explicit_http_config={protocol: {}})
     cluster = {
         "name": "instances",
         "type": "STATIC",
         "lb_policy": "LEAST_REQUEST",
-        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2},
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
         "circuit_breakers": {"thresholds": [{"max_requests": front.concurrency * len(instances)}]},
         "load_assignment": {"cluster_name": "instances", "endpoints": [{"lb_endpoints": endpoints}]},
     }
@@ -174,7 +177,7 @@ def serving(program: Path, front: Front, instances: list[int], authority: Author
     files = {"--config-path": folder / "envoy.json", "--admin-address-path": admin, "--log-path": log}
     options = [word for option, file in files.items() for word in (option, str(file))]
     command = [str(program), *options, "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True) as process:
         try:
             yield _port(admin, process, log)
         finally:

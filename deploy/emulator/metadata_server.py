@@ -11,7 +11,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from deploy.local.issuer import ACCOUNT, Issuer
+from deploy.emulator.issuer import ACCOUNT, Issuer
 
 _FLAVOR = ("Metadata-Flavor", "Google")
 _ACCOUNT = "/computeMetadata/v1/instance/service-accounts/default/"

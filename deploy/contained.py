@@ -1,0 +1,11 @@
+"""The server of an image, for tests."""
+
+from contextlib import AbstractContextManager
+
+from deploy.container import Container
+from tests import programs
+
+
+def serving(container: Container, **environment: str) -> AbstractContextManager[programs.Server]:
+    """Run the entry point of a container, with more environment than its own, until the block ends."""
+    return programs.serving_by(*container.command({"PORT": "0", **environment}))

@@ -1,0 +1,100 @@
+"""//deploy:local as a person runs it: what it prints works, and Ctrl+C ends all of it."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests import programs
+
+PROGRAM = Path("deploy/emulator/emulator").absolute()
+PATHS = [
+    f"--envoy-path={os.environ['ENVOY']}",
+    f"--bubblewrap-path={os.environ['BWRAP']}",
+    "--image-path=deploy/image",
+    "--server-path=server/server",
+]
+
+
+class Emulator:
+    """//deploy:local.
+
+    Attributes:
+        process: its process.
+        text: what it has printed.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout
+        self.process = process
+        self.text = ""
+        while "grpcurl" not in self.text:  # the last line
+            line = process.stdout.readline()
+            assert line, self.text
+            self.text += line
+
+    def call(self, *command: str) -> tuple[str, str]:
+        """Run the client command that is printed, but with another end."""
+        called = programs.run([*self.client, *command], **self.environment)
+        return called.stdout, called.stderr
+
+    @property
+    def client(self) -> list[str]:
+        """The command of the client that is printed, without what it asks."""
+        [shown] = re.findall(r"//client -- (.*) add 2 3\n", self.text)
+        return [str(programs.CLIENT), *shown.split()]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the client is told to have in its environment."""
+        [host] = re.findall(r"export GCE_METADATA_HOST=(.*)\n", self.text)
+        return {"GCE_METADATA_HOST": host, "GOOGLE_APPLICATION_CREDENTIALS": ""}
+
+
+@contextmanager
+def _emulator(*flags: str) -> Iterator[Emulator]:
+    with subprocess.Popen([PROGRAM, *PATHS, "--port=0", *flags], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Emulator(process)
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(programs.PATIENCE_SECONDS) == 0
+
+
+@pytest.mark.parametrize("flags", [[], ["--binary", "--instances=2"]], ids=["image", "binary"])
+def test_the_command_that_it_prints_works_and_it_ends_on_ctrl_c(flags: list[str]) -> None:
+    with _emulator(*flags) as emulator:
+        assert emulator.call("add", "2", "3") == ("5\n", "")
+        assert emulator.call("health") == ("SERVING\n", "")
+
+
+def test_a_stream_is_ended_when_a_request_has_taken_too_long() -> None:
+    with _emulator("--binary", "--timeout=1") as emulator:
+        environment = os.environ | emulator.environment
+        with subprocess.Popen(
+            [*emulator.client, "converse"], env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as talking:
+            assert talking.stderr
+            assert talking.stderr.read() == "Error: DEADLINE_EXCEEDED: downstream duration timeout\n"
+
+
+def test_http_1_to_the_instances_is_what_a_grpc_server_does_not_speak() -> None:
+    with _emulator("--binary", "--http1") as emulator:
+        output, error = emulator.call("--timeout=3", "add", "2", "3")
+    assert output == ""
+    assert "UNAVAILABLE" in error
+
+
+@pytest.mark.parametrize(
+    ("flag", "complaint"),
+    [("--instances=0", "--instances is 0: accepted are 1 to 100"), ("--timeout=4000", "accepted are 1 to 3600")],
+)
+def test_what_cloud_run_does_not_have_is_refused(flag: str, complaint: str) -> None:
+    finished = programs.run([PROGRAM, *PATHS, flag])
+    assert finished.returncode == 2
+    assert complaint in finished.stderr

@@ -1,0 +1,121 @@
+"""//deploy:local: Cloud Run on one's own machine: a front that checks tokens, instances, a metadata server."""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from bazel.oci.layout import Layout
+from deploy.container import Container
+from deploy.emulator import envoy, instances, metadata_server
+from deploy.emulator.authority import Authority
+from deploy.emulator.issuer import Issuer
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_AUDIENCE = "https://localhost"
+_SERVICE = {"K_SERVICE": "calculator", "K_REVISION": "calculator-00001-dev", "K_CONFIGURATION": "calculator"}
+
+_TRY = """\
+Cloud Run on this machine: https://localhost:{port}. Ctrl+C stops it. In another terminal:
+
+  export GCE_METADATA_HOST={metadata}
+  ./bazelw run //client -- --target localhost:{port} --ca-cert {ca_cert} --auth identity-token add 2 3
+
+  TOKEN=$(curl -s -H 'Metadata-Flavor: Google' \\
+    'http://{metadata}/computeMetadata/v1/instance/service-accounts/default/identity?audience={audience}')
+  ./bazelw run //tools/grpcurl -- -cacert {ca_cert} -H "authorization: Bearer $TOKEN" localhost:{port} list
+"""
+
+
+# Cloud Run's own limits, but for the port: https://cloud.google.com/run/quotas.
+_RANGES = {"port": (0, 65535), "instances": (1, 100), "concurrency": (1, 1000), "timeout": (1, 3600)}
+
+
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="local", description="Run the calculator as Cloud Run would, on this machine."
+    )
+    parser.add_argument("--port", type=int, default=8443, help="where to listen; 0 is a free one (default: 8443)")
+    parser.add_argument("--instances", type=int, default=1, help="how many servers (default: 1)")
+    parser.add_argument("--concurrency", type=int, default=80, help="requests at a time for each (default: 80)")
+    parser.add_argument("--timeout", type=int, default=300, help="seconds that a request may take (default: 300)")
+    parser.add_argument("--binary", action="store_true", help="run //server, not the image")
+    parser.add_argument("--allow-unauthenticated", action="store_true", help="let requests without a token through")
+    parser.add_argument("--http1", action="store_true", help="speak HTTP/1 to the servers, as without --use-http2")
+    for name in ("envoy", "bubblewrap", "image", "server"):
+        parser.add_argument(f"--{name}-path", type=Path, required=True, help=argparse.SUPPRESS)
+    arguments = parser.parse_args(words)
+    for name, (lowest, highest) in _RANGES.items():
+        value = getattr(arguments, name)
+        if not lowest <= value <= highest:
+            parser.error(f"--{name} is {value}: accepted are {lowest} to {highest}")
+    return arguments
+
+
+def _server(arguments: argparse.Namespace, folder: Path) -> tuple[list[str], Callable[[int], int]]:
+    """Return the command of an instance, and which process a signal is for, of the one that it begins."""
+    if arguments.binary:
+        return [str(arguments.server_path.absolute())], instances.itself
+    root = folder / "root"
+    root.mkdir()
+    container = Container(Layout(arguments.image_path), root, arguments.bubblewrap_path)
+    return container.command({"PORT": "0"} | _SERVICE), container.process
+
+
+def _serve(arguments: argparse.Namespace, folder: Path) -> None:
+    """Serve until a signal."""
+    command, process_of = _server(arguments, folder)
+    issuer, authority = Issuer(), Authority()
+    front = envoy.Front(
+        audiences=(_AUDIENCE,),
+        concurrency=arguments.concurrency,
+        is_http1=arguments.http1,
+        is_public=arguments.allow_unauthenticated,
+        keys=issuer.keys(),
+        port=arguments.port,
+        timeout=arguments.timeout,
+    )
+    program = arguments.envoy_path.absolute()
+    with (
+        instances.serving(command, arguments.instances, os.environ | _SERVICE, process_of) as ports,
+        metadata_server.serving(issuer) as metadata,
+        envoy.serving(program, front, ports, authority, folder) as port,
+    ):
+        ca_cert = folder / "ca.crt"
+        print(_TRY.format(port=port, metadata=metadata.host, ca_cert=ca_cert, audience=_AUDIENCE), flush=True)
+        signal.pause()
+
+
+class _Stopped(Exception):  # noqa: N818 - it is no error
+    """A signal came."""
+
+
+def _stop(*_: object) -> NoReturn:
+    """Have everything stopped, in turn; who is impatient is not listened to, or something would stay behind."""
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise _Stopped
+
+
+def main(words: Sequence[str]) -> int:
+    """Run it; return 1 if something did not start."""
+    arguments = _arguments(words)
+    for number in _STOP_SIGNALS:
+        signal.signal(number, _stop)
+    try:
+        with tempfile.TemporaryDirectory(prefix="cloud-run-") as folder:
+            _serve(arguments, Path(folder))
+    except _Stopped:
+        return 0
+    except (envoy.FrontError, instances.InstanceError) as error:
+        print(f"local: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
