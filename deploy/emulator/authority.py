@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFE = dt.timedelta(days=7)
 # Whoever's clock is a little behind takes it as well.
@@ -34,6 +34,20 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivate
     )
 
 
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
 class Authority:
     """An authority whose key lives as long as this object does, and the certificate of one server on this machine.
 
@@ -47,12 +61,22 @@ class Authority:
         """Make keys and certificates."""
         key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Cloud Run on this machine")])
-        own = _builder(name, name, key).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        server = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+        # What RFC 5280, section 4.2.1, asks of both; Python's own TLS insists on it.
+        own_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        own = (
+            _builder(name, name, key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(own_id, critical=False)
+        )
         names = [x509.DNSName(each) for each in _NAMES]
         addresses = [x509.IPAddress(ipaddress.ip_address(each)) for each in _ADDRESSES]
-        servers = _builder(server, name, server_key).add_extension(
-            x509.SubjectAlternativeName([*names, *addresses]), critical=False
+        servers = (
+            _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]), name, server_key)
+            .add_extension(x509.SubjectAlternativeName([*names, *addresses]), critical=False)
+            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own_id), critical=False)
         )
         pem = serialization.Encoding.PEM
         self.certificate = own.sign(key, hashes.SHA256()).public_bytes(pem)

@@ -9,7 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from calculator.v1 import calculator_pb2 as pb
+from calculator.v1 import calculator_pb2_grpc
 
+from client.access import NONE, Access
+from client.channel import connect
 from tests import programs
 
 PROGRAM = Path("deploy/emulator/emulator").absolute()
@@ -71,6 +75,37 @@ def test_the_command_that_it_prints_works_and_it_ends_on_ctrl_c(flags: list[str]
     with _emulator(*flags) as emulator:
         assert emulator.call("add", "2", "3") == ("5\n", "")
         assert emulator.call("health") == ("SERVING\n", "")
+
+
+def _children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text("ascii").split()]
+
+
+def test_an_instance_that_stops_under_load_loses_no_call() -> None:
+    with _emulator("--binary", "--instances=2", "--allow-unauthenticated") as emulator:
+        words = emulator.client
+        access = Access(ca_cert=Path(words[words.index("--ca-cert") + 1]), auth=NONE)
+        servers = [child for child in _children(emulator.process.pid) if "server/main.py" in _command(child)]
+        assert len(servers) == 2
+        with connect(words[words.index("--target") + 1], access=access) as channel:
+            stub = calculator_pb2_grpc.CalculatorStub(channel)
+            request = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
+            calls = [stub.Calculate.future(request, timeout=programs.PATIENCE_SECONDS) for _ in range(300)]
+            calls[50].result()
+            os.kill(servers[0], signal.SIGTERM)
+            calls += [stub.Calculate.future(request, timeout=programs.PATIENCE_SECONDS) for _ in range(300)]
+            programs.eventually(lambda: _has_ended(servers[0]))
+            calls += [stub.Calculate.future(request, timeout=programs.PATIENCE_SECONDS) for _ in range(100)]
+            assert {call.result().result for call in calls} == {5}
+
+
+def _command(process: int) -> str:
+    return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def _has_ended(process: int) -> bool:
+    """Return whether nothing is left of a process but its status, which //deploy:local asks for at its own end."""
+    return Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()[0] == "Z"
 
 
 def test_a_stream_is_ended_when_a_request_has_taken_too_long() -> None:

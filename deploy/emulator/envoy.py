@@ -79,6 +79,12 @@ def _tls(folder: Path) -> dict[str, Any]:
     }
 
 
+def _previous_hosts() -> dict[str, Any]:
+    name = "previous_hosts"
+    predicate = _typed(f"retry.host.{name}.v3.PreviousHostsPredicate")
+    return {"name": f"envoy.retry_host_predicates.{name}", "typed_config": predicate}
+
+
 def _listener(front: Front, folder: Path) -> dict[str, Any]:
     route = {
         "match": {"prefix": "/"},
@@ -86,6 +92,13 @@ def _listener(front: Front, folder: Path) -> dict[str, Any]:
             "cluster": "instances",
             "timeout": "0s",  # would count from the end of what the client sends
             "max_stream_duration": {"max_stream_duration": f"{front.timeout}s"},
+            # What an instance has not begun, because it stops or is gone, another one does.
+            "retry_policy": {
+                "retry_on": "connect-failure,refused-stream",
+                "num_retries": 3,
+                "retry_host_predicate": [_previous_hosts()],
+                "host_selection_retry_max_attempts": 5,
+            },
         },
     }
     manager = _typed(
@@ -122,14 +135,16 @@ def configuration(front: Front, instances: list[int], folder: Path) -> dict[str,
         {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
         for port in instances
     ]
+    limit = front.concurrency * len(instances)
     protocol = "http_protocol_options" if front.is_http1 else "http2_protocol_options"
     options = _typed("upstreams.http.v3.HttpProtocolOptions", explicit_http_config={protocol: {}})
     cluster = {
         "name": "instances",
         "type": "STATIC",
-        "lb_policy": "LEAST_REQUEST",
+        # In turn: of two of which one is gone, that one would always have the least requests.
+        "lb_policy": "ROUND_ROBIN",
         "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
-        "circuit_breakers": {"thresholds": [{"max_requests": front.concurrency * len(instances)}]},
+        "circuit_breakers": {"thresholds": [{"max_requests": limit, "max_retries": limit}]},
         "load_assignment": {"cluster_name": "instances", "endpoints": [{"lb_endpoints": endpoints}]},
     }
     return {
