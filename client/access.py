@@ -80,25 +80,27 @@ def _call_credentials(address: Address, access: Access, is_tls: bool) -> grpc.Ca
         raise AccessError(f"{address.target}: it is not known whom an identity token should be for; name the audience")
     from client import identity  # noqa: PLC0415 - a fifth of a second, for who needs it
 
+    is_optional = access.auth == AUTO  # a service that is open to all wants no token
     try:
         tokens = identity.Tokens(identity.find(audience, access.impersonate))
     except identity.NoTokenError as error:
-        if access.auth == AUTO:
-            return None  # a service that is open to all wants none
+        if is_optional:
+            return None
         raise AccessError(str(error)) from error
     header = "x-serverless-authorization" if access.serverless else "authorization"
-    return grpc.metadata_call_credentials(_Sender(tokens, header), "identity-token")
+    return grpc.metadata_call_credentials(_Sender(tokens, header, is_optional), "identity-token")
 
 
 class _Sender(grpc.AuthMetadataPlugin):
-    """Gives every call its token."""
+    """Gives every call its token; one that cannot be had fails the call, unless it is optional."""
 
-    def __init__(self, tokens: "identity.Tokens", header: str) -> None:
+    def __init__(self, tokens: "identity.Tokens", header: str, is_optional: bool) -> None:  # noqa: FBT001
         self._tokens = tokens
         self._header = header
+        self._is_optional = is_optional
 
     def __call__(self, context: grpc.AuthMetadataContext, callback: grpc.AuthMetadataPluginCallback) -> None:
         try:
             callback(((self._header, f"Bearer {self._tokens.get().value}"),), None)
         except Exception as error:  # noqa: BLE001 - gRPC would wait for the callback as long as the call may take
-            callback((), error)
+            callback((), None if self._is_optional else error)

@@ -304,3 +304,6 @@ def test_gcloud_that_nobody_is_logged_in_to_says_how(
     assert "ERROR: no active account" in error
     assert "gcloud auth login" in error
     assert recorder.seen == []
+    # By auto, which an audience is enough for, a service that is open to all is called all the same.
+    assert _client(*options, "--audience", "https://x.a.run.app", "calc", "2", "+", "3", PATH=path) == ["5\n", ""]
+    assert recorder.tokens() == [""]

@@ -1,5 +1,6 @@
 """The instances of a service: servers that are told to stop, and killed if they do not, as Cloud Run does."""
 
+import contextlib
 import os
 import re
 import signal
@@ -63,8 +64,10 @@ class _Instance:
 
     def tell_to_stop(self) -> None:
         """Send it SIGTERM, which it has the grace to answer."""
-        if self._process.poll() is None:
-            os.kill(self._process_of(self._process.pid), signal.SIGTERM)
+        # It may have ended by itself, between any two of these.
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError, IndexError):
+            if self._process.poll() is None:
+                os.kill(self._process_of(self._process.pid), signal.SIGTERM)
 
     def end(self) -> None:
         """Wait for its end as long as the grace lasts, and kill it then."""
