@@ -1,0 +1,132 @@
+"""//deploy: pushes the image, and puts it on Cloud Run by gcloud.
+
+bazel run //deploy -- --project PROJECT --region REGION [--dry-run]
+"""
+
+import argparse
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from string import Template
+
+from bazel.oci import push
+from bazel.oci.layout import Layout
+
+# https://cloud.google.com/resource-manager/docs/creating-managing-projects, …/run/docs/deploying.
+_PROJECT = re.compile(r"([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
+_REGION = re.compile(r"[a-z]+-[a-z]+[0-9]{1,2}")
+_SERVICE = re.compile(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?")
+_EMAIL = re.compile(r"[a-z0-9.-]+@[a-z0-9.-]+")
+_MOST_INSTANCES = 1000
+
+
+def _matching(pattern: re.Pattern[str], accepted: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise argparse.ArgumentTypeError(f"{text!r} is not accepted: {accepted}")
+        return text
+
+    return check
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > _MOST_INSTANCES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not accepted: 0 to {_MOST_INSTANCES} are")
+    return int(text)
+
+
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="deploy", description="Push the image, and put it on Cloud Run.")
+    project = _matching(_PROJECT, "6 to 30 small letters, digits and '-' are, such as my-project")
+    parser.add_argument("--project", type=project, required=True, help="the Google Cloud project")
+    region = _matching(_REGION, "a region is, such as europe-west1")
+    parser.add_argument("--region", type=region, required=True, help="the region, such as europe-west1")
+    name = _matching(_SERVICE, "up to 49 small letters, digits and '-' are")
+    parser.add_argument("--service", type=name, default="calculator", help="its name (default: calculator)")
+    parser.add_argument(
+        "--repository", type=name, default="calculator", help="of Artifact Registry (default: calculator)"
+    )
+    account = _matching(_EMAIL, "the e-mail address of a service account is")
+    parser.add_argument("--service-account", type=account, help="whom it runs as (default: SERVICE@PROJECT.iam…)")
+    parser.add_argument("--min-instances", type=_count, default=0, help="that are always there (default: 0)")
+    parser.add_argument("--max-instances", type=_count, default=3, help="that there may be (default: 3)")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
+    for hidden in ("crane", "image", "sbom", "template"):
+        parser.add_argument(f"--{hidden}-path", type=Path, required=True, help=argparse.SUPPRESS)
+    arguments = parser.parse_args(words)
+    if arguments.max_instances < max(1, arguments.min_instances):
+        parser.error(f"--max-instances is {arguments.max_instances}: accepted is 1, or --min-instances, or more")
+    return arguments
+
+
+def render(template: str, arguments: argparse.Namespace, image: str) -> str:
+    """Return the service as Cloud Run reads it.
+
+    Args:
+        template: service.yaml.
+        arguments: what the command line says.
+        image: the reference of the image, by digest.
+    """
+    default = f"{arguments.service}@{arguments.project}.iam.gserviceaccount.com"
+    return Template(template).substitute(
+        image=image,
+        max_instances=arguments.max_instances,
+        min_instances=arguments.min_instances,
+        service=arguments.service,
+        service_account=arguments.service_account or default,
+    )
+
+
+def _commands(arguments: argparse.Namespace, file: str) -> tuple[list[str], list[str]]:
+    """Return the command that replaces the service by what is in a file, and the one that prints its URL."""
+    where = ["--project", arguments.project, "--region", arguments.region]
+    services = ["gcloud", "run", "services"]
+    replace = [*services, "replace", file, *where]
+    return replace, [*services, "describe", arguments.service, *where, "--format", "value(status.url)"]
+
+
+def _print(arguments: argparse.Namespace, repository: str, service: str) -> None:
+    """Print what `_deploy` would do."""
+    print(f"crane push IMAGE {repository}")
+    for command in _commands(arguments, "service.yaml"):
+        print(shlex.join(command))
+    print(f"\nservice.yaml:\n{service}", end="")
+
+
+def _deploy(arguments: argparse.Namespace, repository: str, service: str) -> None:
+    """Push the image, replace the service, and print how to call it."""
+    push.push(arguments.crane_path, arguments.image_path, repository, [], [arguments.sbom_path])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "service.yaml")
+        file.write_text(service, encoding="utf-8")
+        replace, describe = _commands(arguments, str(file))
+        subprocess.run(replace, check=True)  # which waits until the new revision serves
+        url = subprocess.check_output(describe, text=True).strip()
+    host = url.removeprefix("https://")
+    print(f"{url}\n\n  ./bazelw run //client -- --target {host} add 2 3")
+    print(f'  grpcurl -H "authorization: Bearer $(gcloud auth print-identity-token)" {host}:443 list')
+
+
+def main(words: Sequence[str]) -> int:
+    """Deploy; return 1 if a program that this takes failed."""
+    arguments = _arguments(words)
+    repository = f"{arguments.region}-docker.pkg.dev/{arguments.project}/{arguments.repository}/{arguments.service}"
+    image = f"{repository}@{Layout(arguments.image_path).reference()['digest']}"
+    service = render(arguments.template_path.read_text(encoding="utf-8"), arguments, image)
+    if arguments.dry_run:
+        _print(arguments, repository, service)
+        return 0
+    try:
+        _deploy(arguments, repository, service)
+    except (push.ConfigError, subprocess.CalledProcessError, OSError) as error:
+        print(f"deploy: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
