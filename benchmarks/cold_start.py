@@ -32,7 +32,13 @@ _AS_BUILT, _BASELINE = "as built", "no bytecode"
 _REQUEST = pb.CalculateRequest(operation=pb.OPERATION_MULTIPLY, first_operand=6, second_operand=7)
 
 
-def _strip(root: Path, keep: Callable[[Path], bool]) -> None:
+def strip(root: Path, keep: Callable[[Path], bool]) -> None:
+    """Remove bytecode from an image that was unpacked.
+
+    Args:
+        root: where it was.
+        keep: whether a `__pycache__`, by its path from the root, is to stay.
+    """
     for folder in list(root.rglob("__pycache__")):
         if not keep(folder.relative_to(root)):
             shutil.rmtree(folder)
@@ -49,7 +55,7 @@ def _containers(layout: Layout, bubblewrap: Path, folder: Path) -> Iterator[tupl
         root = folder / str(number)
         root.mkdir()
         container = Container(layout, root, bubblewrap)
-        _strip(root, keep)
+        strip(root, keep)
         yield name, container
 
 

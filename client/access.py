@@ -28,7 +28,7 @@ class Access:
         ca_cert: a file of certificates in PEM, of whom the server's must come; without it, it is the system's roots.
             With it, TLS is spoken.
         auth: "identity-token" for a token on every call, reflection and health included; "none" for none; "auto" for
-            one if the server is Cloud Run's, or an audience is named, and if there are credentials.
+            one if the server is Cloud Run's, or an audience or an account is named, and if there are credentials.
         audience: whom tokens are for, if not `https://HOST`.
         impersonate: the service account whose tokens are sent, by its e-mail address.
         serverless: whether to send tokens as `x-serverless-authorization`, for services that use `authorization`

@@ -1,1 +1,1 @@
-"""The container image, and what its tests run it and push it with."""
+"""The container image, its way to Cloud Run, and what tests run it and push it with."""

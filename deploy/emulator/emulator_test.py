@@ -15,6 +15,7 @@ from calculator.v1 import calculator_pb2_grpc
 from client.access import NONE, Access
 from client.channel import connect
 from tests import programs
+from tests.documents import Document
 
 PROGRAM = Path("deploy/emulator/emulator").absolute()
 PATHS = [
@@ -70,6 +71,13 @@ def _emulator(*flags: str) -> Iterator[Emulator]:
             assert process.wait(programs.PATIENCE_SECONDS) == 0
 
 
+def test_the_document_shows_no_command_but_the_one_that_is_tested_here() -> None:
+    text = Path("docs/cloud-run.md").read_text(encoding="utf-8")
+    assert [str(session) for session in Document(text).sessions] == ["./bazelw run //deploy:local"]
+    assert "`https://localhost:8443`" in text
+    assert "(default: 8443)" in programs.run([PROGRAM, "--help"]).stdout
+
+
 @pytest.mark.parametrize("flags", [[], ["--binary", "--instances=2"]], ids=["image", "binary"])
 def test_the_command_that_it_prints_works_and_it_ends_on_ctrl_c(flags: list[str]) -> None:
     with _emulator(*flags) as emulator:
@@ -115,7 +123,8 @@ def test_a_stream_is_ended_when_a_request_has_taken_too_long() -> None:
             [*emulator.client, "converse"], env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as talking:
             assert talking.stderr
-            assert talking.stderr.read() == "Error: DEADLINE_EXCEEDED: downstream duration timeout\n"
+            # Envoy tells the server how long it has, so that either of them may be the first to end it.
+            assert talking.stderr.read().startswith("Error: DEADLINE_EXCEEDED: ")
 
 
 def test_http_1_to_the_instances_is_what_a_grpc_server_does_not_speak() -> None:

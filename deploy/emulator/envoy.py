@@ -181,7 +181,7 @@ def serving(program: Path, front: Front, instances: list[int], authority: Author
         front: how requests are treated.
         instances: the ports of the servers on this machine.
         authority: whose server certificate it shows.
-        folder: an empty folder, for its configuration, its keys and its log.
+        folder: where its configuration, its keys and its log are to be.
 
     Raises:
         FrontError: it did not start.

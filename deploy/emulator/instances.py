@@ -103,8 +103,10 @@ def serving(
     Raises:
         InstanceError: one did not start.
     """
-    instances = [_Instance(f"instance {number}", command, environment, process_of) for number in range(1, count + 1)]
+    instances: list[_Instance] = []
     try:
+        for number in range(1, count + 1):  # in here, since a signal may come between two of them
+            instances.append(_Instance(f"instance {number}", command, environment, process_of))  # noqa: PERF401
         yield [instance.port() for instance in instances]
     finally:
         for instance in instances:
