@@ -31,6 +31,7 @@ class Call:
         is_known: whether the server has such a method; if not, its name is whatever a client made up.
         context: grpc's.
         trace: where in a trace it is, if in any.
+        caller: whose identity token it came with, by e-mail address, if that was checked.
         is_stopped: whether it was still going on when the server had to end.
     """
 
@@ -47,6 +48,7 @@ class Call:
         self.is_known = is_known
         self.context = context
         self.trace = tracing.of_metadata(context.invocation_metadata())
+        self.caller: str | None = None
         self.is_stopped = False
         self._handler = handler
         self._peer = context.peer()  # when the call is over it may be gone
@@ -161,5 +163,6 @@ class Call:
             "sent_bytes": self._sent,
             "deadline_left_ms": None if left is None else round(left * 1000),
             "peer": self._peer,
+            "caller": self.caller,
         }
         _ACCESS.info("%(method)s %(status)s", fields, extra={"fields": fields})

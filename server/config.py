@@ -4,6 +4,7 @@ import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from server import logs
 
@@ -13,9 +14,31 @@ _HIGHEST_COUNT = 2**31 - 1
 _SHORTEST_SECONDS = 0.001
 _LONGEST_SECONDS = 24 * 3600
 
+EXEMPTIONS = {"health": "/grpc.health.", "reflection": "/grpc.reflection."}
+"""What may be called without an identity token, if that is asked for, and what its methods begin with."""
+
 
 class ConfigError(ValueError):
     """A setting has a value that is not accepted; the message names the setting, the value and what is accepted."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whose calls are answered, where the server itself checks who calls.
+
+    Attributes:
+        audiences: whom identity tokens may be for: the service's URLs.
+        callers: whose they may be: e-mail addresses.
+        keys: the URL of the keys that they are signed with, as a JSON Web Key Set.
+        issuer: who issues them.
+        exempt: what may be called without: "health", "reflection".
+    """
+
+    audiences: tuple[str, ...]
+    callers: tuple[str, ...]
+    keys: str = "https://www.googleapis.com/oauth2/v3/certs"
+    issuer: str = "https://accounts.google.com"
+    exempt: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,6 +56,7 @@ class Config:
         max_deadline: how long a call may take, in seconds.
         min_ping_interval: how often a client may ping to keep a connection alive, in seconds.
         channelz: whether the server tells of its own connections.
+        identity: whose calls are answered; everybody's, if that is not for the server to check.
         service: the name of this service, in traces and metrics.
         project: the Google Cloud project that the traces in the log belong to; empty if unknown.
         traces: whether to send traces by OTLP.
@@ -49,6 +73,7 @@ class Config:
     max_deadline: float = 3600  # as long as Cloud Run lets any request take
     min_ping_interval: float = 5
     channelz: bool = False
+    identity: Identity | None = None
     service: str = "calculator"
     project: str = ""
     traces: bool = False
@@ -101,6 +126,59 @@ _FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
 }
 
 
+def _url(setting: str, value: str) -> str:
+    # Whoever can change the keys on their way here can sign as anybody.
+    if re.fullmatch(r"https://[^\s/]+(/\S*)?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/\S*)?", value):
+        return value
+    raise ConfigError(f"{setting}={value!r} is not accepted: an https:// URL is, or an http:// one of this machine")
+
+
+def _email(setting: str, value: str) -> str:
+    if re.fullmatch(r"[^\s@]+@[^\s@]+", value):
+        return value
+    raise ConfigError(f"{setting}={value!r} is not accepted: an e-mail address is")
+
+
+def _text(setting: str, value: str) -> str:
+    if value.strip():
+        return value
+    raise ConfigError(f"{setting} is empty")
+
+
+def _exemption(setting: str, value: str) -> str:
+    if value in EXEMPTIONS:
+        return value
+    raise ConfigError(f"{setting}={value!r} is not accepted: {_listed(tuple(EXEMPTIONS))}")
+
+
+# What of Identity each flag gives. Those that may be repeated give as many values as they are given.
+_IDENTITY_FLAGS: dict[str, tuple[str, Callable[[str, str], str], str, str]] = {
+    "audiences": ("--allowed-audience", _text, "URL", "whom tokens may be for: the service's URL; repeatable"),
+    "callers": ("--allowed-caller", _email, "EMAIL", "whose tokens they may be; repeatable"),
+    "exempt": ("--exempt", _exemption, "WHAT", "health or reflection: may be called without a token; repeatable"),
+    "keys": ("--identity-keys", _url, "URL", f"the keys that tokens are signed with [default: {Identity.keys}]"),
+    "issuer": ("--identity-issuer", _text, "URL", f"who issues them [default: {Identity.issuer}]"),
+}
+_REPEATABLE = ("audiences", "callers", "exempt")
+
+
+def _identity(flags: Mapping[str, Any]) -> Identity | None:
+    given = {name: flags[name] for name in _IDENTITY_FLAGS if flags[name]}
+    if not flags["require_identity_token"]:
+        for name in given:
+            raise ConfigError(f"{_IDENTITY_FLAGS[name][0]} means nothing without --require-identity-token")
+        return None
+    for name in ("audiences", "callers"):
+        if name not in given:
+            raise ConfigError(f"--require-identity-token needs {_IDENTITY_FLAGS[name][0]}, or anybody's token would do")
+    settings: dict[str, Any] = {}
+    for name, values in given.items():
+        flag, parse, _, _ = _IDENTITY_FLAGS[name]
+        parsed = tuple(parse(flag, value) for value in values)
+        settings[name] = parsed if name in _REPEATABLE else parsed[-1]
+    return Identity(**settings)
+
+
 def _sends(signal: str, environment: Mapping[str, str]) -> bool:
     """Tell whether OpenTelemetry's variables ask for a signal, TRACES or METRICS, to be sent by OTLP.
 
@@ -134,6 +212,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, (_, metavar, text) in _FLAGS.items():
         default = "" if "[default" in text else f" [default: {getattr(Config, name)}]"
         parser.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=text + default)
+    for name, (flag, _, metavar, text) in _IDENTITY_FLAGS.items():
+        parser.add_argument(flag, dest=name, action="append", metavar=metavar, help=text)
+    parser.add_argument("--require-identity-token", action="store_true", help="answer only who is allowed to call")
     parser.add_argument("--channelz", action="store_true", help="tell of the server's own connections, by channelz")
     return parser
 
@@ -153,6 +234,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     flags = vars(_parser().parse_args(arguments))
     settings: dict[str, object] = {
         "channelz": flags["channelz"],
+        "identity": _identity(flags),
         "project": environment.get("GOOGLE_CLOUD_PROJECT", ""),
         "traces": _sends("TRACES", environment),
         "metrics": _sends("METRICS", environment),

@@ -52,6 +52,47 @@ def test_every_flag_has_its_range(flag: str, accepted: list[str], refused: list[
             config.read([f"--{flag}={value}"], {})
 
 
+IDENTITY = ["--require-identity-token", "--allowed-audience=https://a", "--allowed-caller=a@example.com"]
+
+
+def test_identity_tokens_are_asked_for_with_all_that_is_allowed() -> None:
+    assert config.read([], {}).identity is None
+    more = ["--allowed-audience=https://b", "--allowed-caller=b@example.com", "--exempt=health", "--exempt=reflection"]
+    keys, issuer = "http://localhost:80/keys", "https://issuer.example.com"
+    read = config.read([*IDENTITY, *more, f"--identity-keys={keys}", f"--identity-issuer={issuer}"], {})
+    assert read.identity == config.Identity(
+        audiences=("https://a", "https://b"),
+        callers=("a@example.com", "b@example.com"),
+        keys=keys,
+        issuer=issuer,
+        exempt=("health", "reflection"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (IDENTITY[:1], "--require-identity-token needs --allowed-audience"),
+        (IDENTITY[:2], "--require-identity-token needs --allowed-caller"),
+        (IDENTITY[1:], "--allowed-audience means nothing without --require-identity-token"),
+        (["--exempt=health"], "--exempt means nothing without --require-identity-token"),
+        ([*IDENTITY, "--exempt=all"], "--exempt='all' is not accepted: health and reflection are"),
+        ([*IDENTITY, "--allowed-audience= "], "--allowed-audience is empty"),
+        ([*IDENTITY, "--allowed-caller=me"], "--allowed-caller='me' is not accepted: an e-mail address is"),
+        (
+            [*IDENTITY, "--identity-keys=http://example.com/keys"],
+            "an https:// URL is, or an http:// one of this",
+        ),
+        ([*IDENTITY, "--identity-keys=http://localhost.example.com"], "an https:// URL is"),
+        ([*IDENTITY, "--identity-keys=file:///keys"], "an https:// URL is"),
+    ],
+)
+def test_half_of_what_identity_tokens_take_is_refused(arguments: list[str], complaint: str) -> None:
+    with pytest.raises(config.ConfigError) as refused:
+        config.read(arguments, {})
+    assert complaint in str(refused.value)
+
+
 def test_the_log_is_json_on_cloud_run_unless_a_flag_says_otherwise() -> None:
     on_cloud_run = {"K_SERVICE": "calculator"}
     assert config.read([], {}).log_format == "text"

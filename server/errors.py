@@ -94,3 +94,21 @@ class UnknownMethodError(CalculatorError):
     """There is no such method."""
 
     reason = "UNKNOWN_METHOD"
+
+
+class NotIdentifiedError(CalculatorError):
+    """It is not known who calls."""
+
+    reason = "NOT_IDENTIFIED"
+
+
+class NotAllowedError(CalculatorError):
+    """Who calls may not."""
+
+    reason = "NOT_ALLOWED"
+
+
+class KeysUnavailableError(CalculatorError):
+    """The keys by which it would be known who calls cannot be had; it may be otherwise soon."""
+
+    reason = "KEYS_UNAVAILABLE"

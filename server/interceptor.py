@@ -28,11 +28,16 @@ _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # not subscriptable but
 _Details: TypeAlias = grpc.HandlerCallDetails
 
 Observe: TypeAlias = Callable[[Call], AbstractContextManager[None]]
+Admit: TypeAlias = Callable[[Call], None]
 
 
 def unobserved(_call: Call) -> AbstractContextManager[None]:
     """Observe nothing."""
     return nullcontext()
+
+
+def anybody(_call: Call) -> None:
+    """Let everybody in."""
 
 
 class CallInterceptor(grpc.ServerInterceptor):
@@ -45,14 +50,22 @@ class CallInterceptor(grpc.ServerInterceptor):
         max_concurrent_calls: how many calls may be in flight; one more is refused with RESOURCE_EXHAUSTED.
         max_deadline: how long a call may take, in seconds; then it ends with DEADLINE_EXCEEDED.
         observe: gives what surrounds a call besides, for traces and metrics.
+        admit: raises an error of the domain for a call that is not to be answered.
     """
 
-    def __init__(self, max_concurrent_calls: int, max_deadline: float, observe: Observe = unobserved) -> None:
+    def __init__(
+        self,
+        max_concurrent_calls: int,
+        max_deadline: float,
+        observe: Observe = unobserved,
+        admit: Admit = anybody,
+    ) -> None:
         """Start with no calls."""
         self._calls_limit = Limit(max_concurrent_calls, max_deadline)
         self._watches_limit = Limit(_MAX_WATCHES, max_deadline)
         self._checks_limit = Limit(_MAX_CHECKS, min(max_deadline, _CHECK_SECONDS))
         self._observe = observe
+        self._admit = admit
         self._calls: set[Call] = set()
         self._watches: set[Call] = set()
         self._changed = threading.Condition()
@@ -100,6 +113,7 @@ class CallInterceptor(grpc.ServerInterceptor):
             call.when_over(call.log)
             try:
                 with self._limit(call.method).applied(call.context.time_remaining(), call.expire):
+                    self._admit(call)
                     yield call
             except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status
                 call.fail(error)

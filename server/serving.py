@@ -21,7 +21,7 @@ from routeguide import route_guide_pb2, route_guide_pb2_grpc
 
 from server.calculator import CalculatorServicer
 from server.config import Config, ConfigError
-from server.interceptor import MAX_OPERATORS, CallInterceptor, unobserved
+from server.interceptor import MAX_OPERATORS, Admit, CallInterceptor, anybody, unobserved
 from server.route_guide import RouteGuideServicer
 from server.tutorial import TutorialServicer
 
@@ -137,7 +137,7 @@ def build(config: Config) -> Serving:
     host = _listening_host(config.port)
     telemetry = _telemetry(config)
     observe = telemetry.observe if telemetry else unobserved
-    calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, observe)
+    calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, observe, _admit(config))
     limit = config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS
     server = grpc.server(
         futures.ThreadPoolExecutor(limit, thread_name_prefix="call"),
@@ -151,6 +151,14 @@ def build(config: Config) -> Serving:
     except RuntimeError as error:
         raise ListenError(f"cannot listen on port {config.port}: {error}") from error
     return Serving(server, f"{host}:{port}", health_servicer, calls, telemetry)
+
+
+def _admit(config: Config) -> Admit:
+    if not config.identity:
+        return anybody
+    from server.identity import Doorkeeper  # noqa: PLC0415 - a tenth of a second, for who asked for it alone
+
+    return Doorkeeper(config.identity).admit
 
 
 def _telemetry(config: Config) -> "Telemetry | None":

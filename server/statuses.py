@@ -8,10 +8,13 @@ from grpc_status import rpc_status
 from server.errors import (
     CalculatorError,
     DivisionByZeroError,
+    KeysUnavailableError,
     MalformedExpressionError,
     MalformedMessageError,
     MissingMessageError,
+    NotAllowedError,
     NotFiniteError,
+    NotIdentifiedError,
     ResultOverflowError,
     TooLongError,
     TooMuchError,
@@ -35,6 +38,9 @@ CODES: dict[type[CalculatorError], grpc.StatusCode] = {
     MalformedMessageError: grpc.StatusCode.INTERNAL,
     MissingMessageError: grpc.StatusCode.UNIMPLEMENTED,
     UnknownMethodError: grpc.StatusCode.UNIMPLEMENTED,
+    NotIdentifiedError: grpc.StatusCode.UNAUTHENTICATED,
+    NotAllowedError: grpc.StatusCode.PERMISSION_DENIED,
+    KeysUnavailableError: grpc.StatusCode.UNAVAILABLE,
 }
 """The status of each kind of error."""
 

@@ -40,11 +40,16 @@ def test_no_console_block_shows_a_command_that_is_not_tested_here() -> None:
 
 
 def test_the_server_says_what_is_shown(server: programs.Server) -> None:
-    [session] = SHOWN.of("./bazelw", "run", "//server")
-    assert session.command == ["./bazelw", "run", "//server"]
+    [session] = [session for session in SHOWN.sessions if session.command == ["./bazelw", "run", "//server"]]
     time = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
     shown = re.sub(time, "", session.output.rstrip()).replace("50051", str(server.port))
     assert [re.sub(time, "", line) for line in server.log[:1]] == [shown]
+
+
+@pytest.mark.parametrize("session", SHOWN.of("./bazelw", "run", "//server", "--"), ids=str)
+def test_the_server_takes_the_flags_that_are_shown(session: Session) -> None:
+    with programs.serving(*session.command[4:]) as running:
+        assert running.port
 
 
 @pytest.mark.parametrize("session", SHOWN.of("env"), ids=str)

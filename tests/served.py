@@ -5,6 +5,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from tests import programs
+
 
 def methods(channel: grpc.Channel) -> list[MethodDescriptor]:
     """Ask a server for all its methods, by reflection."""
@@ -16,3 +18,25 @@ def methods(channel: grpc.Channel) -> list[MethodDescriptor]:
 def path(method: MethodDescriptor) -> str:
     """Return the path by which a method is called."""
     return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def status(
+    channel: grpc.Channel, method: MethodDescriptor, metadata: tuple[tuple[str, str], ...] = ()
+) -> grpc.StatusCode:
+    """Call a method with an empty message; return the status, or OK once there is an answer."""
+    kind = {
+        (False, False): channel.unary_unary,
+        (False, True): channel.unary_stream,
+        (True, False): channel.stream_unary,
+        (True, True): channel.stream_stream,
+    }[method.client_streaming, method.server_streaming]
+    request = iter([b""]) if method.client_streaming else b""
+    try:
+        answer = kind(path(method))(request, metadata=metadata, timeout=programs.PATIENCE_SECONDS)  # type: ignore[operator]
+        if method.server_streaming:
+            next(answer)
+    except grpc.RpcError as error:
+        return error.code()
+    except StopIteration:
+        pass
+    return grpc.StatusCode.OK

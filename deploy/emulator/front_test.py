@@ -1,20 +1,17 @@
 """Client, TLS, Envoy, image: all kinds of calls with an identity token, and no way through without a good one."""
 
-import base64
 import contextlib
 import http.client
-import json
 import os
 import ssl
 import struct
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
-import jwt
 import pytest
 from calculator.v1 import calculator_pb2 as pb
+from google.protobuf.descriptor import MethodDescriptor
 
 from bazel.oci.layout import Layout
 from client.access import NONE, Access
@@ -25,7 +22,8 @@ from deploy.emulator import envoy, metadata_server
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import Issuer
 from deploy.emulator.metadata_server import MetadataServer
-from tests import programs, served
+from tests import bad_tokens, programs, served
+from tests.bad_tokens import BAD_TOKENS
 
 AUDIENCE = "https://localhost"
 
@@ -88,92 +86,29 @@ def test_every_kind_of_call_comes_through_with_a_token(
     assert answer is None or called.stdout == answer
 
 
-def _unsigned(cloud_run: CloudRun) -> str:
-    """Return a good token whose signature was taken off."""
-    header, claims, _ = cloud_run.issuer.token(AUDIENCE).split(".")
-    return f"{header}.{claims}."
-
-
-def _signed_by_nobody(cloud_run: CloudRun) -> str:
-    """Return a token that says of itself that it needs no signature."""
-    claims = jwt.decode(cloud_run.issuer.token(AUDIENCE), options={"verify_signature": False})
-    return jwt.encode(claims, "", algorithm="none")
-
-
-def _signed_with_the_public_key(cloud_run: CloudRun) -> str:
-    """Return a token with a signature of the kind whose key is a secret, made with the public key as that."""
-    header = {"alg": "HS256", "kid": json.loads(cloud_run.issuer.keys())["keys"][0]["kid"]}
-    claims = jwt.decode(cloud_run.issuer.token(AUDIENCE), options={"verify_signature": False})
-    secret = base64.b64encode(cloud_run.issuer.keys().encode())
-    return jwt.encode(claims, secret, algorithm="HS256", headers=header)
-
-
-def _changed(cloud_run: CloudRun) -> str:
-    """Return a token of one audience, with the signature of another's."""
-    header, claims, _ = cloud_run.issuer.token(AUDIENCE).split(".")
-    return f"{header}.{claims}.{cloud_run.issuer.token('https://other').rpartition('.')[2]}"
-
-
-BAD_TOKENS: dict[str, Callable[[CloudRun], str | None]] = {
-    "none": lambda _: None,
-    "empty": lambda _: "",
-    "no token at all": lambda _: "let me in",
-    "expired": lambda cloud_run: cloud_run.issuer.token(AUDIENCE, exp=int(time.time()) - 100),
-    "not yet valid": lambda cloud_run: cloud_run.issuer.token(AUDIENCE, nbf=int(time.time()) + 1000),
-    "of another audience": lambda cloud_run: cloud_run.issuer.token("https://other.a.run.app"),
-    "of the audience with a port": lambda cloud_run: cloud_run.issuer.token(f"{AUDIENCE}:443"),
-    "of another issuer": lambda cloud_run: cloud_run.issuer.token(AUDIENCE, iss="https://accounts.example.com"),
-    "of another key": lambda _: Issuer().token(AUDIENCE),
-    "unsigned": _unsigned,
-    "signed by nobody": _signed_by_nobody,
-    "signed with the public key": _signed_with_the_public_key,
-    "changed": _changed,
-}
-
-
 @pytest.fixture(scope="module")
-def methods(cloud_run: CloudRun) -> list[tuple[str, bool, bool]]:
-    """All that is served, as the server itself tells: paths, and which way they stream."""
+def methods(cloud_run: CloudRun) -> list[MethodDescriptor]:
+    """All that is served, as the server itself tells."""
     with grpc.insecure_channel(cloud_run.server.address) as channel:
-        return [(served.path(each), each.client_streaming, each.server_streaming) for each in served.methods(channel)]
-
-
-def _status(channel: grpc.Channel, method: tuple[str, bool, bool], header: str, token: str | None) -> grpc.StatusCode:
-    """Call a method with an empty message, and return the status."""
-    path, sends, answers = method
-    kind = {
-        (False, False): channel.unary_unary,
-        (False, True): channel.unary_stream,
-        (True, False): channel.stream_unary,
-        (True, True): channel.stream_stream,
-    }[sends, answers]
-    metadata = [] if token is None else [(header, f"Bearer {token}")]
-    request = iter([b""]) if sends else b""
-    try:
-        answer = kind(path)(request, metadata=metadata, timeout=programs.PATIENCE_SECONDS)  # type: ignore[operator]
-        if answers:
-            next(answer)
-    except grpc.RpcError as error:
-        return error.code()
-    except StopIteration:
-        pass
-    return grpc.StatusCode.OK
+        return served.methods(channel)
 
 
 @pytest.mark.parametrize("header", ["authorization", "x-serverless-authorization"])
 @pytest.mark.parametrize("bad", BAD_TOKENS)
 def test_no_method_lets_a_bad_token_through(
-    cloud_run: CloudRun, methods: list[tuple[str, bool, bool]], bad: str, header: str
+    cloud_run: CloudRun, methods: list[MethodDescriptor], bad: str, header: str
 ) -> None:
     refused = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
     before = len(cloud_run.server.log)
     with connect(cloud_run.target, access=Access(ca_cert=cloud_run.ca_cert, auth=NONE)) as channel:
         assert len(methods) > 10
         for method in methods:
-            assert _status(channel, method, header, BAD_TOKENS[bad](cloud_run)) in refused, method[0]
+            metadata = bad_tokens.metadata(BAD_TOKENS[bad](cloud_run.issuer, AUDIENCE), header)
+            assert served.status(channel, method, metadata) in refused, method.full_name
         # The table would be worth nothing if a good token were refused as well.
-        [check] = [method for method in methods if method[0] == "/grpc.health.v1.Health/Check"]
-        assert _status(channel, check, header, cloud_run.issuer.token(AUDIENCE)) is grpc.StatusCode.OK
+        [check] = [method for method in methods if method.full_name == "grpc.health.v1.Health.Check"]
+        metadata = bad_tokens.metadata(cloud_run.issuer.token(AUDIENCE), header)
+        assert served.status(channel, check, metadata) is grpc.StatusCode.OK
     cloud_run.server.wait_for_log("Health/Check")
     # Envoy comes by IPv4; the call by which the methods were found did not.
     lines = [line for line in cloud_run.server.log[before:] if '"peer": "ipv4:' in line]

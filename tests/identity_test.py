@@ -1,0 +1,262 @@
+"""A server that checks identity tokens itself: who gets in, and where its keys come from."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import grpc
+import jwt
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from deploy.emulator.issuer import ACCOUNT, Issuer
+from server.identity import Keys
+from tests import bad_tokens, programs, served
+from tests.bad_tokens import BAD_TOKENS
+
+AUDIENCE = "https://calculator-abc.a.run.app"
+EXEMPT = ("grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection")
+
+
+class KeyServer(ThreadingHTTPServer):
+    """Serves the keys of an issuer, as Google does.
+
+    Attributes:
+        answer: the status and the body of the next answers.
+        asked: how often it was asked.
+    """
+
+    def __init__(self, *issuers: Issuer) -> None:
+        super().__init__(("127.0.0.1", 0), _KeyHandler)
+        self.asked = 0
+        self.serve_keys_of(*issuers)
+
+    def serve_keys_of(self, *issuers: Issuer) -> None:
+        """Have other keys from now on."""
+        keys = [key for issuer in issuers for key in json.loads(issuer.keys())["keys"]]
+        self.answer = (200, json.dumps({"keys": keys}))
+
+    @property
+    def url(self) -> str:
+        """Where the keys are."""
+        return f"http://127.0.0.1:{self.server_port}/certs"
+
+
+class _KeyHandler(BaseHTTPRequestHandler):
+    server: KeyServer
+
+    def do_GET(self) -> None:
+        self.server.asked += 1
+        status, body = self.server.answer
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def _key_server(*issuers: Issuer) -> Iterator[KeyServer]:
+    with KeyServer(*issuers) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+ISSUER, OTHER = Issuer(), Issuer()
+
+
+@pytest.fixture(scope="module")
+def key_server() -> Iterator[KeyServer]:
+    with _key_server(ISSUER) as server:
+        yield server
+
+
+def _flags(keys: KeyServer, *more: str) -> list[str]:
+    required = ["--require-identity-token", f"--allowed-audience={AUDIENCE}", f"--allowed-caller={ACCOUNT}"]
+    return [*required, f"--identity-keys={keys.url}", *more]
+
+
+class Calculator:
+    """The server, and a channel to it."""
+
+    def __init__(self, server: programs.Server, channel: grpc.Channel) -> None:
+        self.server = server
+        self.channel = channel
+
+    def call(self, token: str | None) -> bytes:
+        """Calculate."""
+        method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary("/Calculator/Calculate")
+        return method(b"", timeout=programs.PATIENCE_SECONDS, metadata=bad_tokens.metadata(token))
+
+    def refusal(self, token: str | None) -> grpc.RpcError:
+        """Calculate in vain."""
+        with pytest.raises(grpc.RpcError) as refused:
+            self.call(token)
+        return refused.value
+
+
+@contextmanager
+def _serving(keys: KeyServer, *flags: str) -> Iterator[Calculator]:
+    with (
+        programs.serving(*_flags(keys, *flags)) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        yield Calculator(server, channel)
+
+
+@pytest.fixture(scope="module")
+def closed(key_server: KeyServer) -> Iterator[Calculator]:
+    """Nobody gets in without a token."""
+    with _serving(key_server) as calculator:
+        yield calculator
+
+
+@pytest.fixture(scope="module")
+def exempting(key_server: KeyServer) -> Iterator[Calculator]:
+    """Health and reflection are for everybody."""
+    with _serving(key_server, "--exempt=health", "--exempt=reflection") as calculator:
+        yield calculator
+
+
+@pytest.mark.parametrize("bad", BAD_TOKENS)
+def test_no_method_lets_a_bad_token_through_but_those_that_are_exempt(
+    closed: Calculator, exempting: Calculator, bad: str
+) -> None:
+    methods = served.methods(exempting.channel)
+    assert len(methods) > 10
+    metadata = bad_tokens.metadata(BAD_TOKENS[bad](ISSUER, AUDIENCE))
+    for method in methods:
+        refused = grpc.StatusCode.UNAUTHENTICATED
+        assert served.status(closed.channel, method, metadata) is refused, method.full_name
+        is_exempt = method.containing_service.full_name in EXEMPT
+        assert (served.status(exempting.channel, method, metadata) is not refused) == is_exempt, method.full_name
+
+
+def test_a_good_token_reaches_every_method(closed: Calculator, exempting: Calculator) -> None:
+    metadata = bad_tokens.metadata(ISSUER.token(AUDIENCE))
+    for method in served.methods(exempting.channel):
+        status = served.status(closed.channel, method, metadata)
+        assert status not in {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}, method.full_name
+
+
+def test_a_method_that_there_is_not_is_not_told_to_strangers(closed: Calculator) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        programs.call(closed.channel, "/grpc.health.v1.Health/../Calculator/Calculate", b"")
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    ("claims", "code", "reason"),
+    [
+        ({"email": "other@example.com"}, grpc.StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"),
+        ({"email": ACCOUNT.upper()}, grpc.StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"),
+        ({"email_verified": False}, grpc.StatusCode.UNAUTHENTICATED, "NOT_IDENTIFIED"),
+        ({"email_verified": "true"}, grpc.StatusCode.UNAUTHENTICATED, "NOT_IDENTIFIED"),
+        ({"email": None}, grpc.StatusCode.UNAUTHENTICATED, "NOT_IDENTIFIED"),
+        ({"aud": [AUDIENCE + "/"]}, grpc.StatusCode.UNAUTHENTICATED, "NOT_IDENTIFIED"),
+        ({"exp": None}, grpc.StatusCode.UNAUTHENTICATED, "NOT_IDENTIFIED"),
+        ({"exp": "never"}, grpc.StatusCode.UNAUTHENTICATED, "NOT_IDENTIFIED"),
+    ],
+    ids=str,
+)
+def test_a_token_that_is_signed_well_and_says_something_else_is_refused_with_a_reason(
+    closed: Calculator, claims: dict[str, Any], code: grpc.StatusCode, reason: str
+) -> None:
+    error = closed.refusal(ISSUER.token(AUDIENCE, **claims))
+    assert error.code() is code
+    status = rpc_status.from_call(error)  # type: ignore[arg-type] # an error is its call
+    assert status
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert info.reason == reason
+
+
+def test_two_tokens_are_none(closed: Calculator) -> None:
+    method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = closed.channel.unary_unary("/Calculator/Calculate")
+    with pytest.raises(grpc.RpcError) as refused:
+        method(b"", timeout=programs.PATIENCE_SECONDS, metadata=bad_tokens.metadata(ISSUER.token(AUDIENCE)) * 2)
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_token_that_cloud_run_took_the_signature_off_says_what_to_do(closed: Calculator) -> None:
+    header, claims, _ = ISSUER.token(AUDIENCE).split(".")
+    error = closed.refusal(f"{header}.{claims}.SIGNATURE_REMOVED_BY_GOOGLE")
+    assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert "send that one as `x-serverless-authorization`" in (error.details() or "")
+
+
+def test_the_log_says_who_called_and_no_token(closed: Calculator) -> None:
+    token = ISSUER.token(AUDIENCE)
+    closed.call(token)
+    closed.refusal(ISSUER.token(AUDIENCE, email="stranger@example.com"))
+    assert "/Calculator/Calculate OK" in closed.server.wait_for_log(f"caller={ACCOUNT}")
+    assert "/Calculator/Calculate PERMISSION_DENIED" in closed.server.wait_for_log("caller=stranger@example.com")
+    assert not [line for line in closed.server.log if "eyJ" in line]
+
+
+def test_calls_wait_for_no_keys_that_could_not_be_had_a_moment_ago() -> None:
+    with _key_server() as empty:
+        empty.answer = (503, "")
+        with _serving(empty) as calculator:
+            for _ in range(20):
+                assert calculator.refusal(ISSUER.token(AUDIENCE)).code() is grpc.StatusCode.UNAVAILABLE
+            assert calculator.server.wait_for_log("cannot be had: ")
+            assert empty.asked == 1
+
+
+def _has(keys: Keys, issuer: Issuer) -> bool:
+    try:
+        keys.get_signing_key_from_jwt(issuer.token(AUDIENCE))
+    except jwt.PyJWKClientError:
+        return False
+    return True
+
+
+def test_a_new_key_is_fetched_when_a_token_first_names_it_and_an_old_one_is_forgotten() -> None:
+    old, new = Issuer(), Issuer()
+    with _key_server(old) as server:
+        keys = Keys(server.url, cooldown_duration=0)
+        assert _has(keys, old)
+        server.serve_keys_of(new)
+        assert _has(keys, old)
+        assert _has(keys, new)
+        assert not _has(keys, old)
+
+
+def test_keys_that_there_are_not_are_not_asked_for_again_and_again() -> None:
+    with _key_server(ISSUER) as server:
+        keys = Keys(server.url)
+        for _ in range(50):
+            assert not _has(keys, OTHER)
+        assert server.asked == 1
+
+
+def test_calls_at_the_same_time_fetch_the_keys_once() -> None:
+    with _key_server(ISSUER) as keys, _serving(keys) as calculator:
+        method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = calculator.channel.unary_unary("/Calculator/Calculate")
+        metadata = bad_tokens.metadata(ISSUER.token(AUDIENCE))
+        calls = [method.future(b"", timeout=programs.PATIENCE_SECONDS, metadata=metadata) for _ in range(90)]
+        assert all(call.result() == b"" for call in calls)
+        assert keys.asked == 1
+
+
+@pytest.mark.parametrize("answer", [(500, ""), (200, "<html>"), (200, '{"keys": []}'), (302, "")])
+def test_while_keys_cannot_be_had_those_of_before_are_good(answer: tuple[int, str]) -> None:
+    with _key_server(ISSUER) as server:
+        keys = Keys(server.url, lifespan=1e-9)  # which is over at once
+        assert _has(keys, ISSUER)
+        server.answer = answer
+        assert _has(keys, ISSUER)
+        assert server.asked > 1
+        server.serve_keys_of(OTHER)
+        assert _has(keys, OTHER)
