@@ -6,6 +6,6 @@ from deploy.container import Container
 from tests import programs
 
 
-def serving(container: Container, **environment: str) -> AbstractContextManager[programs.Server]:
-    """Run the entry point of a container, with more environment than its own, until the block ends."""
-    return programs.serving_by(*container.command({"PORT": "0", **environment}))
+def serving(container: Container, *flags: str, **environment: str) -> AbstractContextManager[programs.Server]:
+    """Run the entry point of a container, with flags and with more environment than its own, until the block ends."""
+    return programs.serving_by(*container.command({"PORT": "0", **environment}), *flags)

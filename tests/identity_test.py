@@ -1,10 +1,7 @@
 """A server that checks identity tokens itself: who gets in, and where its keys come from."""
 
-import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import grpc
@@ -15,69 +12,18 @@ from grpc_status import rpc_status
 
 from deploy.emulator.issuer import ACCOUNT, Issuer
 from server.identity import Keys
-from tests import bad_tokens, programs, served
+from tests import bad_tokens, key_server, programs, served
 from tests.bad_tokens import BAD_TOKENS
+from tests.key_server import KeyServer
 
 AUDIENCE = "https://calculator-abc.a.run.app"
 EXEMPT = ("grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection")
-
-
-class KeyServer(ThreadingHTTPServer):
-    """Serves the keys of an issuer, as Google does.
-
-    Attributes:
-        answer: the status and the body of the next answers.
-        asked: how often it was asked.
-    """
-
-    def __init__(self, *issuers: Issuer) -> None:
-        super().__init__(("127.0.0.1", 0), _KeyHandler)
-        self.asked = 0
-        self.serve_keys_of(*issuers)
-
-    def serve_keys_of(self, *issuers: Issuer) -> None:
-        """Have other keys from now on."""
-        keys = [key for issuer in issuers for key in json.loads(issuer.keys())["keys"]]
-        self.answer = (200, json.dumps({"keys": keys}))
-
-    @property
-    def url(self) -> str:
-        """Where the keys are."""
-        return f"http://127.0.0.1:{self.server_port}/certs"
-
-
-class _KeyHandler(BaseHTTPRequestHandler):
-    server: KeyServer
-
-    def do_GET(self) -> None:
-        self.server.asked += 1
-        status, body = self.server.answer
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def _key_server(*issuers: Issuer) -> Iterator[KeyServer]:
-    with KeyServer(*issuers) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 ISSUER, OTHER = Issuer(), Issuer()
 
 
 @pytest.fixture(scope="module")
-def key_server() -> Iterator[KeyServer]:
-    with _key_server(ISSUER) as server:
+def keys() -> Iterator[KeyServer]:
+    with key_server.serving(ISSUER) as server:
         yield server
 
 
@@ -115,16 +61,16 @@ def _serving(keys: KeyServer, *flags: str) -> Iterator[Calculator]:
 
 
 @pytest.fixture(scope="module")
-def closed(key_server: KeyServer) -> Iterator[Calculator]:
+def closed(keys: KeyServer) -> Iterator[Calculator]:
     """Nobody gets in without a token."""
-    with _serving(key_server) as calculator:
+    with _serving(keys) as calculator:
         yield calculator
 
 
 @pytest.fixture(scope="module")
-def exempting(key_server: KeyServer) -> Iterator[Calculator]:
+def exempting(keys: KeyServer) -> Iterator[Calculator]:
     """Health and reflection are for everybody."""
-    with _serving(key_server, "--exempt=health", "--exempt=reflection") as calculator:
+    with _serving(keys, "--exempt=health", "--exempt=reflection") as calculator:
         yield calculator
 
 
@@ -205,7 +151,7 @@ def test_the_log_says_who_called_and_no_token(closed: Calculator) -> None:
 
 
 def test_calls_wait_for_no_keys_that_could_not_be_had_a_moment_ago() -> None:
-    with _key_server() as empty:
+    with key_server.serving() as empty:
         empty.answer = (503, "")
         with _serving(empty) as calculator:
             for _ in range(20):
@@ -224,7 +170,7 @@ def _has(keys: Keys, issuer: Issuer) -> bool:
 
 def test_a_new_key_is_fetched_when_a_token_first_names_it_and_an_old_one_is_forgotten() -> None:
     old, new = Issuer(), Issuer()
-    with _key_server(old) as server:
+    with key_server.serving(old) as server:
         keys = Keys(server.url, cooldown_duration=0)
         assert _has(keys, old)
         server.serve_keys_of(new)
@@ -234,7 +180,7 @@ def test_a_new_key_is_fetched_when_a_token_first_names_it_and_an_old_one_is_forg
 
 
 def test_keys_that_there_are_not_are_not_asked_for_again_and_again() -> None:
-    with _key_server(ISSUER) as server:
+    with key_server.serving(ISSUER) as server:
         keys = Keys(server.url)
         for _ in range(50):
             assert not _has(keys, OTHER)
@@ -242,7 +188,7 @@ def test_keys_that_there_are_not_are_not_asked_for_again_and_again() -> None:
 
 
 def test_calls_at_the_same_time_fetch_the_keys_once() -> None:
-    with _key_server(ISSUER) as keys, _serving(keys) as calculator:
+    with key_server.serving(ISSUER) as keys, _serving(keys) as calculator:
         method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = calculator.channel.unary_unary("/Calculator/Calculate")
         metadata = bad_tokens.metadata(ISSUER.token(AUDIENCE))
         calls = [method.future(b"", timeout=programs.PATIENCE_SECONDS, metadata=metadata) for _ in range(90)]
@@ -252,7 +198,7 @@ def test_calls_at_the_same_time_fetch_the_keys_once() -> None:
 
 @pytest.mark.parametrize("answer", [(500, ""), (200, "<html>"), (200, '{"keys": []}'), (302, "")])
 def test_while_keys_cannot_be_had_those_of_before_are_good(answer: tuple[int, str]) -> None:
-    with _key_server(ISSUER) as server:
+    with key_server.serving(ISSUER) as server:
         keys = Keys(server.url, lifespan=1e-9)  # which is over at once
         assert _has(keys, ISSUER)
         server.answer = answer

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
 import pytest
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
@@ -16,6 +17,7 @@ from client.access import NONE, Access
 from client.channel import connect
 from tests import programs
 from tests.documents import Document
+from tests.open_call import OpenCall
 
 PROGRAM = Path("deploy/emulator/emulator").absolute()
 PATHS = [
@@ -85,25 +87,46 @@ def test_the_command_that_it_prints_works_and_it_ends_on_ctrl_c(flags: list[str]
         assert emulator.call("health") == ("SERVING\n", "")
 
 
+def _connect(emulator: Emulator) -> grpc.Channel:
+    """Open a channel as the command that is printed does, but without a token."""
+    words = emulator.client
+    access = Access(ca_cert=Path(words[words.index("--ca-cert") + 1]), auth=NONE)
+    return connect(words[words.index("--target") + 1], access=access)
+
+
+REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
+
+
+def test_an_instance_gets_no_more_requests_at_a_time_than_it_may_and_the_rest_wait() -> None:
+    flags = ["--binary", "--instances=2", "--concurrency=1", "--allow-unauthenticated"]
+    with _emulator(*flags) as emulator, _connect(emulator) as channel:
+        stub = calculator_pb2_grpc.CalculatorStub(channel)
+        taken = [OpenCall(channel), OpenCall(channel)]
+        # Of all methods with one answer the one that the client does not try again by itself.
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.Aggregate(iter([pb.AggregateRequest(numbers=[1])]), timeout=1)
+        assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        waiting = stub.Aggregate.future(iter([pb.AggregateRequest(numbers=[1])]), timeout=programs.PATIENCE_SECONDS)
+        assert [call.end() for call in taken] == [grpc.StatusCode.OK] * 2
+        assert waiting.result().count == 1
+
+
 def _children(process: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text("ascii").split()]
 
 
 def test_an_instance_that_stops_under_load_loses_no_call() -> None:
     with _emulator("--binary", "--instances=2", "--allow-unauthenticated") as emulator:
-        words = emulator.client
-        access = Access(ca_cert=Path(words[words.index("--ca-cert") + 1]), auth=NONE)
         servers = [child for child in _children(emulator.process.pid) if "server/main.py" in _command(child)]
         assert len(servers) == 2
-        with connect(words[words.index("--target") + 1], access=access) as channel:
+        with _connect(emulator) as channel:
             stub = calculator_pb2_grpc.CalculatorStub(channel)
-            request = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
-            calls = [stub.Calculate.future(request, timeout=programs.PATIENCE_SECONDS) for _ in range(300)]
+            calls = [stub.Calculate.future(REQUEST, timeout=programs.PATIENCE_SECONDS) for _ in range(300)]
             calls[50].result()
             os.kill(servers[0], signal.SIGTERM)
-            calls += [stub.Calculate.future(request, timeout=programs.PATIENCE_SECONDS) for _ in range(300)]
+            calls += [stub.Calculate.future(REQUEST, timeout=programs.PATIENCE_SECONDS) for _ in range(300)]
             programs.eventually(lambda: _has_ended(servers[0]))
-            calls += [stub.Calculate.future(request, timeout=programs.PATIENCE_SECONDS) for _ in range(100)]
+            calls += [stub.Calculate.future(REQUEST, timeout=programs.PATIENCE_SECONDS) for _ in range(100)]
             assert {call.result().result for call in calls} == {5}
 
 

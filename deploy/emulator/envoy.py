@@ -3,6 +3,7 @@
 https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/jwt_authn_filter
 """
 
+import base64
 import contextlib
 import http.client
 import json
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deploy.emulator import contracts
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import ISSUER
 
@@ -30,7 +32,7 @@ class Front:
         audiences: whom tokens may be for; the service's URL, and its own audiences.
         keys: the keys that tokens are signed with, as a JSON Web Key Set.
         timeout: how long a request may take, a stream included, in seconds, from 1 to 3600.
-        concurrency: how many requests an instance gets at the same time, from 1 to 1000.
+        concurrency: how many requests an instance gets at the same time, from 1 to 1000; more wait for their turn.
         is_http1: whether the instances are spoken to by HTTP/1, as without `--use-http2`.
         is_public: whether requests without a token come through, as `--allow-unauthenticated` has it.
         port: where it listens on this machine; 0 lets the system choose a free one.
@@ -65,6 +67,24 @@ def _tokens(front: Front) -> dict[str, Any]:
     }
     rules = [{"match": {"prefix": "/"}, "requires": {"provider_name": "google"}}]
     return _filter("jwt_authn", "JwtAuthentication", providers={"google": provider}, rules=rules)
+
+
+def _script(name: str) -> dict[str, Any]:
+    script = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return _filter("lua", "Lua", default_source_code={"inline_string": script})
+
+
+def _transcoder() -> dict[str, Any]:
+    """Return what makes calls of JSON: POST /calculator.v1.Calculator/Calculate."""
+    return _filter(
+        "grpc_json_transcoder",
+        "GrpcJsonTranscoder",
+        proto_descriptor_bin=base64.b64encode(contracts.descriptors()).decode(),
+        services=contracts.SERVICES,
+        auto_mapping=True,
+        convert_grpc_status=True,
+        print_options={"always_print_primitive_fields": True, "preserve_proto_field_names": True},
+    )
 
 
 def _tls(folder: Path) -> dict[str, Any]:
@@ -104,10 +124,13 @@ def _listener(front: Front, folder: Path) -> dict[str, Any]:
     manager = _typed(
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=_LISTENER,
+        use_remote_address=True,  # everybody is from outside, and cannot choose x-request-id
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
         http_filters=[
-            *([] if front.is_public else [_tokens(front)]),
+            *([] if front.is_public else [_tokens(front), _script("signature.lua")]),
+            _script("trace.lua"),
             _filter("grpc_web", "GrpcWeb"),
+            _transcoder(),
             _filter("router", "Router"),
         ],
     )
@@ -135,16 +158,24 @@ def configuration(front: Front, instances: list[int], folder: Path) -> dict[str,
         {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
         for port in instances
     ]
+    # By HTTP/2 an instance has one connection, with so many streams; by HTTP/1 as many connections. What is more waits.
+    connections, protocol = (
+        (front.concurrency, {"http_protocol_options": {}})
+        if front.is_http1
+        else (1, {"http2_protocol_options": {"max_concurrent_streams": front.concurrency}})
+    )
+    options = _typed("upstreams.http.v3.HttpProtocolOptions", explicit_http_config=protocol)
     limit = front.concurrency * len(instances)
-    protocol = "http_protocol_options" if front.is_http1 else "http2_protocol_options"
-    options = _typed("upstreams.http.v3.HttpProtocolOptions", explicit_http_config={protocol: {}})
     cluster = {
         "name": "instances",
         "type": "STATIC",
         # In turn: of two of which one is gone, that one would always have the least requests.
         "lb_policy": "ROUND_ROBIN",
         "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
-        "circuit_breakers": {"thresholds": [{"max_requests": limit, "max_retries": limit}]},
+        "circuit_breakers": {
+            "thresholds": [{"max_requests": limit, "max_retries": limit}],
+            "per_host_thresholds": [{"max_connections": connections}],
+        },
         "load_assignment": {"cluster_name": "instances", "endpoints": [{"lb_endpoints": endpoints}]},
     }
     return {

@@ -2,15 +2,20 @@
 
 import contextlib
 import http.client
+import json
 import os
+import re
 import ssl
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from calculator.v1 import calculator_pb2 as pb
+from calculator.v1 import calculator_pb2_grpc
 from google.protobuf.descriptor import MethodDescriptor
 
 from bazel.oci.layout import Layout
@@ -20,9 +25,9 @@ from deploy import contained
 from deploy.container import Container
 from deploy.emulator import envoy, metadata_server
 from deploy.emulator.authority import Authority
-from deploy.emulator.issuer import Issuer
+from deploy.emulator.issuer import ACCOUNT, Issuer
 from deploy.emulator.metadata_server import MetadataServer
-from tests import bad_tokens, programs, served
+from tests import bad_tokens, key_server, programs, served
 from tests.bad_tokens import BAD_TOKENS
 
 AUDIENCE = "https://localhost"
@@ -46,15 +51,26 @@ class CloudRun:
 
 
 @pytest.fixture(scope="module")
-def cloud_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudRun]:
-    container = Container(Layout(Path("deploy/image")), tmp_path_factory.mktemp("root"), Path(os.environ["BWRAP"]))
-    issuer, authority, folder = Issuer(), Authority(), tmp_path_factory.mktemp("envoy")
+def container(tmp_path_factory: pytest.TempPathFactory) -> Container:
+    """The image, unpacked."""
+    return Container(Layout(Path("deploy/image")), tmp_path_factory.mktemp("root"), Path(os.environ["BWRAP"]))
+
+
+@contextmanager
+def _cloud_run(container: Container, folder: Path, issuer: Issuer, *flags: str) -> Iterator[CloudRun]:
+    """Run the image with flags, behind a front that takes the tokens of an issuer."""
     front = envoy.Front(audiences=(AUDIENCE,), keys=issuer.keys())
     with (
-        contained.serving(container, K_SERVICE="calculator") as server,
-        envoy.serving(Path(os.environ["ENVOY"]).absolute(), front, [server.port], authority, folder) as port,
+        contained.serving(container, *flags, K_SERVICE="calculator") as server,
+        envoy.serving(Path(os.environ["ENVOY"]).absolute(), front, [server.port], Authority(), folder) as port,
     ):
         yield CloudRun(port, folder / "ca.crt", issuer, server)
+
+
+@pytest.fixture(scope="module")
+def cloud_run(container: Container, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudRun]:
+    with _cloud_run(container, tmp_path_factory.mktemp("envoy"), Issuer()) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -115,30 +131,98 @@ def test_no_method_lets_a_bad_token_through(
     assert not [line for line in lines if "Health/Check" not in line]
 
 
+def _post(cloud_run: CloudRun, method: str, content_type: str, body: bytes) -> tuple[int, bytes]:
+    """Send a request by HTTP/1, as a browser or curl would; return the status and the body."""
+    port = int(cloud_run.target.rpartition(":")[2])
+    context = ssl.create_default_context(cafile=str(cloud_run.ca_cert))
+    headers = {"Content-Type": content_type, "Authorization": f"Bearer {cloud_run.issuer.token(AUDIENCE)}"}
+    with contextlib.closing(http.client.HTTPSConnection("localhost", port, timeout=20, context=context)) as connection:
+        connection.request("POST", f"/calculator.v1.Calculator/{method}", body, headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
 def test_a_browser_gets_its_answer_by_grpc_web(cloud_run: CloudRun) -> None:
     # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md: a frame for the message, one for the trailers.
     request = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3).SerializeToString()
-    port = int(cloud_run.target.rpartition(":")[2])
-    context = ssl.create_default_context(cafile=str(cloud_run.ca_cert))
-    with contextlib.closing(http.client.HTTPSConnection("localhost", port, timeout=20, context=context)) as connection:
-        connection.request(
-            "POST",
-            "/calculator.v1.Calculator/Calculate",
-            struct.pack(">BI", 0, len(request)) + request,
-            {
-                "Content-Type": "application/grpc-web+proto",
-                "Authorization": f"Bearer {cloud_run.issuer.token(AUDIENCE)}",
-            },
-        )
-        response = connection.getresponse()
-        body = response.read()
-    assert (response.status, response.getheader("Content-Type")) == (200, "application/grpc-web+proto")
+    frame = struct.pack(">BI", 0, len(request)) + request
+    status, body = _post(cloud_run, "Calculate", "application/grpc-web+proto", frame)
     _, length = struct.unpack_from(">BI", body)
-    assert pb.CalculateResponse.FromString(body[5 : 5 + length]).result == 5
+    assert (status, pb.CalculateResponse.FromString(body[5 : 5 + length]).result) == (200, 5)
     assert body[5 + length] == 0x80
     assert b"grpc-status:0" in body[10 + length :]
 
 
-def test_no_token_is_in_the_servers_log(cloud_run: CloudRun) -> None:
+@pytest.mark.parametrize(
+    ("method", "request_body", "status", "answer"),
+    [
+        (
+            "Calculate",
+            {"operation": "OPERATION_SUBTRACT", "first_operand": 2, "second_operand": 2},
+            200,
+            {"result": 0},
+        ),
+        ("Aggregate", [{"numbers": [1, 2]}, {"numbers": [6]}], 200, {"count": "3", "sum": 9, "mean": 3}),
+        ("Calculate", {"operation": "OPERATION_DIVIDE", "first_operand": 1}, 400, {"code": 3}),
+        ("Calculate", {"operation": "OPERATION_GUESS"}, 400, None),
+    ],
+    ids=["one message", "a stream", "an error of ours", "not the contract's"],
+)
+def test_curl_gets_its_answer_as_json(
+    cloud_run: CloudRun, method: str, request_body: object, status: int, answer: dict[str, Any] | None
+) -> None:
+    got, body = _post(cloud_run, method, "application/json", json.dumps(request_body).encode())
+    assert got == status, body
+    if answer:
+        assert json.loads(body).items() >= answer.items()
+
+
+def test_an_error_in_json_keeps_its_reason(cloud_run: CloudRun) -> None:
+    request = {"operation": "OPERATION_DIVIDE", "first_operand": 1}
+    _, body = _post(cloud_run, "Calculate", "application/json", json.dumps(request).encode())
+    assert json.loads(body)["details"][0]["reason"] == "DIVISION_BY_ZERO"
+
+
+def _calculate(cloud_run: CloudRun, *metadata: tuple[str, str]) -> None:
+    """Calculate, with some metadata."""
+    with connect(cloud_run.target, access=Access(ca_cert=cloud_run.ca_cert, auth=NONE)) as channel:
+        stub = calculator_pb2_grpc.CalculatorStub(channel)
+        stub.Calculate(pb.CalculateRequest(operation=pb.OPERATION_ADD), timeout=20, metadata=metadata)
+
+
+def test_every_request_is_part_of_a_trace_its_callers_or_its_own(cloud_run: CloudRun) -> None:
+    theirs = "4bf92f3577b34da6a3ce929d0e0e4736"
+    token = ("authorization", f"Bearer {cloud_run.issuer.token(AUDIENCE)}")
+    before = len(cloud_run.server.log)
+    _calculate(cloud_run, token)
+    _calculate(cloud_run, token, ("x-request-id", "not an id"))
+    _calculate(cloud_run, token, ("traceparent", f"00-{theirs}-00f067aa0ba902b7-01"))
+    programs.eventually(lambda: len(cloud_run.server.log) >= before + 3)
+    traces = {json.loads(line)["logging.googleapis.com/trace"] for line in cloud_run.server.log[before:]}
+    assert len(traces) == 3
+    assert theirs in traces
+    assert all(re.fullmatch("[0-9a-f]{32}", trace) for trace in traces)
+
+
+def test_a_server_that_checks_tokens_itself_gets_one_with_a_signature_in_the_other_header(
+    container: Container, tmp_path: Path
+) -> None:
+    issuer = Issuer()
+    token = f"Bearer {issuer.token(AUDIENCE)}"
+    with key_server.serving(issuer) as keys:
+        flags = [f"--allowed-audience={AUDIENCE}", f"--allowed-caller={ACCOUNT}", f"--identity-keys={keys.url}"]
+        with _cloud_run(container, tmp_path, issuer, "--require-identity-token", *flags) as cloud_run:
+            with pytest.raises(grpc.RpcError) as refused:
+                _calculate(cloud_run, ("authorization", token))
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            assert "has no signature any more" in (refused.value.details() or "")
+            _calculate(cloud_run, ("authorization", token), ("x-serverless-authorization", token))
+
+
+def test_no_token_is_in_any_log(cloud_run: CloudRun) -> None:
+    for token in (cloud_run.issuer.token(AUDIENCE), Issuer().token(AUDIENCE)):
+        with contextlib.suppress(grpc.RpcError):
+            _calculate(cloud_run, ("authorization", f"Bearer {token}"))
+    logs = [*cloud_run.server.log, cloud_run.ca_cert.with_name("envoy.log").read_text(encoding="utf-8")]
     assert cloud_run.server.log
-    assert not [line for line in cloud_run.server.log if "eyJ" in line]
+    assert not [text for text in logs if "eyJ" in text]

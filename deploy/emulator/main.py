@@ -18,6 +18,8 @@ from deploy.emulator.issuer import Issuer
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _AUDIENCE = "https://localhost"
 _SERVICE = {"K_SERVICE": "calculator", "K_REVISION": "calculator-00001-dev", "K_CONFIGURATION": "calculator"}
+# The front has one connection to each: a new one would have to wait for the last stream of the old one.
+_FLAGS = ["--max-connection-age=86400"]
 
 _TRY = """\
 Cloud Run on this machine: https://localhost:{port}. Ctrl+C stops it. In another terminal:
@@ -28,6 +30,9 @@ Cloud Run on this machine: https://localhost:{port}. Ctrl+C stops it. In another
   TOKEN=$(curl -s -H 'Metadata-Flavor: Google' \\
     'http://{metadata}/computeMetadata/v1/instance/service-accounts/default/identity?audience={audience}')
   ./bazelw run //tools/grpcurl -- -cacert {ca_cert} -H "authorization: Bearer $TOKEN" localhost:{port} list
+  curl --cacert {ca_cert} -H "authorization: Bearer $TOKEN" -H "content-type: application/json" \
+    -d '{{"operation": "OPERATION_ADD", "first_operand": 2, "second_operand": 3}}' \
+    https://localhost:{port}/calculator.v1.Calculator/Calculate
 """
 
 
@@ -59,11 +64,11 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
 def _server(arguments: argparse.Namespace, folder: Path) -> tuple[list[str], Callable[[int], int]]:
     """Return the command of an instance, and which process a signal is for, of the one that it begins."""
     if arguments.binary:
-        return [str(arguments.server_path.absolute())], instances.itself
+        return [str(arguments.server_path.absolute()), *_FLAGS], instances.itself
     root = folder / "root"
     root.mkdir()
     container = Container(Layout(arguments.image_path), root, arguments.bubblewrap_path)
-    return container.command({"PORT": "0"} | _SERVICE), container.process
+    return [*container.command({"PORT": "0"} | _SERVICE), *_FLAGS], container.process
 
 
 def _serve(arguments: argparse.Namespace, folder: Path) -> None:
