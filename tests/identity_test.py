@@ -1,5 +1,6 @@
 """A server that checks identity tokens itself: who gets in, and where its keys come from."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -43,6 +44,14 @@ class Calculator:
         """Calculate."""
         method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary("/Calculator/Calculate")
         return method(b"", timeout=programs.PATIENCE_SECONDS, metadata=bad_tokens.metadata(token))
+
+    def status(self, token: str | None) -> grpc.StatusCode:
+        """Calculate, or not."""
+        try:
+            self.call(token)
+        except grpc.RpcError as error:
+            return error.code()
+        return grpc.StatusCode.OK
 
     def refusal(self, token: str | None) -> grpc.RpcError:
         """Calculate in vain."""
@@ -139,6 +148,12 @@ def test_a_token_that_cloud_run_took_the_signature_off_says_what_to_do(closed: C
     error = closed.refusal(f"{header}.{claims}.SIGNATURE_REMOVED_BY_GOOGLE")
     assert error.code() is grpc.StatusCode.UNAUTHENTICATED
     assert "send that one as `x-serverless-authorization`" in (error.details() or "")
+
+
+def test_a_token_that_was_good_is_so_no_longer_than_it_says(closed: Calculator) -> None:
+    token = ISSUER.token(AUDIENCE, exp=int(time.time()) - 8)  # which the server's tolerance leaves two seconds of
+    closed.call(token)
+    programs.eventually(lambda: closed.status(token) is grpc.StatusCode.UNAUTHENTICATED)
 
 
 def test_the_log_says_who_called_and_no_token(closed: Calculator) -> None:

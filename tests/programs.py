@@ -41,6 +41,15 @@ def run(
     )
 
 
+def figure(process: int, kind: str) -> int:
+    """Read one of a process's figures, such as Threads (https://man7.org/linux/man-pages/man5/proc.5.html)."""
+    for line in Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines():
+        name, _, value = line.partition(":")
+        if name == kind:
+            return int(value.split()[0])
+    raise KeyError(kind)
+
+
 def call(channel: grpc.Channel, method: str, request: bytes) -> bytes:
     """Make a unary call with bytes of the test's choice, which a stub would not let through."""
     multi_callable: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
@@ -86,20 +95,13 @@ class Server:
         return f"localhost:{self.port}"
 
     def memory(self, kind: str) -> int:
-        """Read one of the process's sizes in kB, such as VmHWM (https://man7.org/linux/man-pages/man5/proc.5.html)."""
-        return self._status(kind)
+        """Read one of the process's sizes in kB, such as VmHWM."""
+        return figure(self.process.pid, kind)
 
     @property
     def threads(self) -> int:
         """How many threads the process has."""
-        return self._status("Threads")
-
-    def _status(self, key: str) -> int:
-        for line in Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii").splitlines():
-            name, _, value = line.partition(":")
-            if name == key:
-                return int(value.split()[0])
-        raise KeyError(key)
+        return figure(self.process.pid, "Threads")
 
     def wait_for_log(self, text: str) -> str:
         """Wait for a log line that contains a text, and return it.

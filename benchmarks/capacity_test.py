@@ -1,0 +1,36 @@
+"""What is read out of h2load's words."""
+
+import pytest
+
+from benchmarks.capacity import LoadError, Sample, read, table
+
+SAID = """\
+finished in 2.00s, 100.00 req/s, 9.10KB/s
+requests: 200 total, 200 started, 200 done, 200 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 200 2xx, 0 3xx, 0 4xx, 0 5xx
+traffic: 18.21KB (18650) total, 1.17KB (1200) headers (space savings 95.00%), 2.73KB (2800) data
+"""
+TIMES = "".join(f"1795289577000000\t200\t{microseconds}\n" for microseconds in range(1000, 201000, 1000))
+
+
+def test_speed_and_times_are_read_in_calls_a_second_and_milliseconds() -> None:
+    sample = read(SAID, TIMES, 200)
+    assert sample.calls_a_second == 100
+    assert sample.median == pytest.approx(100.5)
+    assert sample.percentile_99 == pytest.approx(199, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [("200 succeeded, 0 failed", "199 succeeded, 1 failed"), ("(2800) data", "(2786) data"), ("req/s", "")],
+)
+def test_a_call_that_failed_or_has_no_answer_is_not_counted_as_one(said: str, instead: str) -> None:
+    with pytest.raises(LoadError, match="not every call was answered"):
+        read(SAID.replace(said, instead), TIMES, 200)
+
+
+def test_the_table_has_the_medians_of_the_rounds() -> None:
+    samples = [Sample(calls_a_second=speed, median=2, percentile_99=3) for speed in (1, 5, 9)]
+    assert (
+        table({"ours": samples}, {"ours": 50000}).splitlines()[-1] == "| ours | 5 | 1 to 9 | 2.0 ms | 3.0 ms | 50 MB |"
+    )
