@@ -16,6 +16,10 @@ def sources(name):
     here = native.package_name() + "/" if native.package_name() else ""
     native.filegroup(
         name = name,
-        srcs = native.glob(["**"]) + ["//{}{}:{}".format(here, package, name) for package in packages],
+        # Terraform's state tells what one person has deployed: no build is to depend on it.
+        srcs = native.glob(
+            ["**"],
+            exclude = ["**/*.tfstate*"],
+        ) + ["//{}{}:{}".format(here, package, name) for package in packages],
         visibility = ["//:__subpackages__"],
     )

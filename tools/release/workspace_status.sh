@@ -22,10 +22,11 @@ source_url() {
   esac
 }
 
-# Whatever git was told not to look at, a build may read: ignored files, submodules, files that are assumed unchanged.
+# Whatever git was told not to look at, a build may read: ignored files (Terraform's state is in no target), submodules, files
+# that are assumed unchanged.
 changed=$(
   git status --porcelain --untracked-files=all --ignore-submodules=none --ignored=matching |
-    grep -Ev '^!! (.*/)?(\.[^/]*/|__pycache__/)' || true
+    grep -Ev '^!! (.*/)?(\.[^/]*/|__pycache__/|[^/]*\.tfstate[^/]*$)' || true
   git ls-files -v | grep '^[a-zS]' || true
 )
 [[ -z $changed ]] || die "commit first, or remove, so that others can build the same:

@@ -91,10 +91,12 @@ def test_changes_that_are_not_committed_are_named_and_refused(repository: Reposi
 def test_changes_that_git_was_told_not_to_show_are_refused(repository: Repository, tmp_path: Path) -> None:
     repository.push("https://example.com/some/calculator")
     repository.git("config", "status.showUntrackedFiles", "no")
-    (tmp_path / ".git/info/exclude").write_text("secret\nuser.bazelrc\n.bazel/\n__pycache__/\n", encoding="utf-8")
-    for harmless in (".bazel", "server/__pycache__"):
-        (tmp_path / harmless).mkdir(parents=True)
-        (tmp_path / harmless / "cache").touch()
+    (tmp_path / ".git/info/exclude").write_text(
+        "secret\nuser.bazelrc\n.bazel/\n__pycache__/\n*.tfstate*\n", encoding="utf-8"
+    )
+    for harmless in (".bazel/cache", "server/__pycache__/cache", "deploy/terraform.tfstate.backup"):
+        (tmp_path / harmless).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / harmless).touch()
     assert repository.status()[1] == ""
     for name in ("secret", "untracked", "user.bazelrc"):
         (tmp_path / name).touch()
