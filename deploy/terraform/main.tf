@@ -1,0 +1,136 @@
+# The service on Cloud Run, set as deploy/service.yaml sets it (a test compares them), and all that it needs.
+
+provider "google" {
+  project = var.project
+  region  = var.region
+}
+
+resource "google_project_service" "apis" {
+  for_each = toset(["artifactregistry.googleapis.com", "iam.googleapis.com", "run.googleapis.com"])
+
+  service = each.key
+  # Whatever else is in the project may use them too.
+  disable_on_destroy = false
+}
+
+resource "google_artifact_registry_repository" "calculator" {
+  repository_id = var.repository
+  location      = var.region
+  format        = "DOCKER"
+  description   = "Images of the calculator"
+
+  # A bill of materials counts as a version: a push makes two.
+  cleanup_policies {
+    id     = "keep-the-newest"
+    action = "KEEP"
+
+    most_recent_versions {
+      keep_count = 20
+    }
+  }
+
+  cleanup_policies {
+    id     = "delete-the-rest"
+    action = "DELETE"
+
+    condition {
+      older_than = "2592000s" # 30 days
+    }
+  }
+
+  depends_on = [google_project_service.apis]
+}
+
+# It has no roles: the service needs nothing of Google's.
+resource "google_service_account" "calculator" {
+  account_id   = var.service
+  display_name = "The calculator on Cloud Run"
+
+  depends_on = [google_project_service.apis]
+}
+
+resource "google_cloud_run_v2_service" "calculator" {
+  count = var.image == null ? 0 : 1
+
+  name                = var.service
+  location            = var.region
+  ingress             = "INGRESS_TRAFFIC_ALL"
+  deletion_protection = var.deletion_protection
+
+  template {
+    service_account = google_service_account.calculator.email
+    # The server takes 100 calls at a time; what is more would be refused, not queued.
+    max_instance_request_concurrency = 80
+    # A stream counts as one request.
+    timeout = "300s"
+
+    scaling {
+      min_instance_count = var.min_instances
+      max_instance_count = var.max_instances
+    }
+
+    containers {
+      image = var.image
+
+      # HTTP/2 from end to end, without which only unary calls and server streams get through.
+      ports {
+        name           = "h2c"
+        container_port = 8080
+      }
+
+      resources {
+        limits = {
+          cpu    = "1"
+          memory = "256Mi"
+        }
+
+        startup_cpu_boost = true
+        # As it is by default, but for a service that sets its limits: paid for while a request is served.
+        cpu_idle = true
+      }
+
+      startup_probe {
+        period_seconds    = 1
+        timeout_seconds   = 1
+        failure_threshold = 30
+
+        grpc {
+          port = 8080
+        }
+      }
+
+      liveness_probe {
+        period_seconds    = 10
+        timeout_seconds   = 5
+        failure_threshold = 3
+
+        grpc {
+          port = 8080
+        }
+      }
+    }
+  }
+
+  traffic {
+    type    = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST"
+    percent = 100
+  }
+
+  lifecycle {
+    precondition {
+      condition     = var.min_instances <= var.max_instances
+      error_message = "max_instances is ${var.max_instances}: accepted is min_instances, ${var.min_instances}, or more."
+    }
+  }
+
+  depends_on = [google_project_service.apis]
+}
+
+resource "google_cloud_run_v2_service_iam_member" "invokers" {
+  for_each = var.image == null ? toset([]) : setunion(var.invokers, var.public ? ["allUsers"] : [])
+
+  name     = google_cloud_run_v2_service.calculator[0].name
+  location = var.region
+  role     = "roles/run.invoker"
+  member   = each.key
+}
