@@ -3,21 +3,17 @@
 import datetime as dt
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 import grpc
 import jwt
 import pytest
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -26,11 +22,14 @@ from client.access import IDENTITY_TOKEN, Access, AccessError
 from client.channel import connect
 from deploy.emulator import metadata_server
 from deploy.emulator.authority import Authority
-from deploy.emulator.issuer import Issuer
+from deploy.emulator.issuer import ACCOUNT, Issuer
 from deploy.emulator.metadata_server import MetadataServer
 from server.calculator import CalculatorServicer
+from tests import google as google_endpoints
 from tests import programs
+from tests.google import ROBOT, Given, Google
 
+AUDIENCE = "https://localhost"
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
 # No credentials of whoever runs the tests.
 NOBODY = {"GOOGLE_APPLICATION_CREDENTIALS": "", "GCE_METADATA_HOST": "", "K_SERVICE": ""}
@@ -217,58 +216,77 @@ def test_certificates_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
     assert error == f"Error: the certificates in {tmp_path}/none.crt cannot be read: No such file or directory\n"
 
 
-class TokenEndpoint(ThreadingHTTPServer):
-    """Where a service account's assertion is exchanged for a token; OAuth 2.0's token endpoint.
-
-    Attributes:
-        asked: the audience of each assertion.
-    """
-
-    def __init__(self, issuer: Issuer) -> None:
-        super().__init__(("127.0.0.1", 0), _TokenHandler)
-        self.issuer = issuer
-        self.asked: list[str] = []
+@pytest.fixture
+def google(tmp_path: Path) -> Iterator[Google]:
+    (tmp_path / "google").mkdir()
+    with google_endpoints.serving(tmp_path / "google") as running:
+        yield running
+        assert running.strangers == []  # nobody else is asked, and gRPC does not ask the proxy
 
 
-class _TokenHandler(BaseHTTPRequestHandler):
-    server: TokenEndpoint
+@dataclass(frozen=True)
+class Caller:
+    """Who calls the recorder with credentials of Google's."""
 
-    def do_POST(self) -> None:
-        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        claims = jwt.decode(form["assertion"][0], options={"verify_signature": False})
-        self.server.asked.append(claims["target_audience"])
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(json.dumps({"id_token": self.server.issuer.token(claims["target_audience"])}).encode())
+    google: Google
+    recorder: Recorder
+    ca_cert: Path
 
-    def log_message(self, *_: object) -> None:
-        pass
+    def environment(self, credentials: dict[str, Any]) -> dict[str, str]:
+        """Write a file of credentials, and return what names it."""
+        file = self.ca_cert.with_name("credentials.json")
+        file.write_text(json.dumps(credentials), encoding="utf-8")
+        return NOBODY | self.google.environment | {"GOOGLE_APPLICATION_CREDENTIALS": str(file)}
+
+    def ask(self, credentials: dict[str, Any], *options: str) -> list[str]:
+        """Have the client calculate with credentials; return what it says, in which there is no secret."""
+        words = ["--target", f"localhost:{self.recorder.tls_port}", "--ca-cert", str(self.ca_cert)]
+        environment = self.environment(credentials)
+        said = _client(*words, "--auth", "identity-token", *options, "calc", "2", "+", "3", **environment)
+        assert not [secret for secret in self.google.secrets if secret in "".join(said)]
+        return said
 
 
-def test_the_key_of_a_service_account_is_exchanged_for_a_token(
-    recorder: Recorder, ca_cert: Path, tmp_path: Path
+@pytest.fixture
+def caller(google: Google, recorder: Recorder, ca_cert: Path) -> Caller:
+    return Caller(google, recorder, ca_cert)
+
+
+@pytest.mark.parametrize(
+    ("credentials", "impersonated", "given"),
+    [
+        (Google.key_of_robot, "", [Given(ROBOT, ROBOT, AUDIENCE)]),
+        (Google.key_of_robot, ACCOUNT, [Given(ROBOT, ROBOT), Given(ROBOT, ACCOUNT, AUDIENCE)]),
+    ],
+)
+def test_google_is_asked_for_a_token_of_the_account_for_the_service(
+    caller: Caller, credentials: Callable[[Google], dict[str, Any]], impersonated: str, given: list[Given]
 ) -> None:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    with TokenEndpoint(Issuer()) as endpoint:
-        thread = threading.Thread(target=endpoint.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        account = {
-            "type": "service_account",
-            "client_email": "caller@project.iam.gserviceaccount.com",
-            "private_key": pem.decode(),
-            "token_uri": f"http://127.0.0.1:{endpoint.server_port}/token",
-        }
-        (tmp_path / "key.json").write_text(json.dumps(account), encoding="utf-8")
-        options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(ca_cert), "--auth", "identity-token"]
-        output, error = _client(
-            *options, "calc", "2", "+", "3", GOOGLE_APPLICATION_CREDENTIALS=str(tmp_path / "key.json")
-        )
-        endpoint.shutdown()
-        thread.join()
-    assert (output, error) == ("5\n", "")
-    assert endpoint.asked == ["https://localhost"]
-    assert _audience(*recorder.tokens()) == "https://localhost"
+    options = ["--impersonate-service-account", impersonated] if impersonated else []
+    assert caller.ask(credentials(caller.google), *options) == ["5\n", ""]
+    assert caller.google.given == given
+    [token] = caller.recorder.tokens()
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert (claims["aud"], claims["email"]) == (AUDIENCE, given[-1].account)
+
+
+@pytest.fixture
+def impersonating(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> Iterator[calculator_pb2_grpc.CalculatorStub]:
+    """Call as an account that the key of another may impersonate, from this very process."""
+    for name, value in caller.environment(caller.google.key_of_robot()).items():
+        monkeypatch.setenv(name, value)
+    access = Access(ca_cert=caller.ca_cert, auth=IDENTITY_TOKEN, impersonate=ACCOUNT)
+    with connect(f"localhost:{caller.recorder.tls_port}", access=access) as channel:
+        yield calculator_pb2_grpc.CalculatorStub(channel)
+
+
+def test_a_token_of_an_account_that_is_impersonated_is_fetched_once_for_many_calls(
+    impersonating: calculator_pb2_grpc.CalculatorStub, recorder: Recorder, google: Google
+) -> None:
+    calls = [impersonating.Calculate.future(REQUEST, timeout=programs.PATIENCE_SECONDS) for _ in range(100)]
+    assert {call.result().result for call in calls} == {5}
+    assert google.given == [Given(ROBOT, ROBOT), Given(ROBOT, ACCOUNT, AUDIENCE)]
+    assert len(recorder.tokens()) == 100
 
 
 @pytest.fixture

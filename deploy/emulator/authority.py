@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -12,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _LIFE = dt.timedelta(days=7)
 # Whoever's clock is a little behind takes it as well.
 _BEFORE = dt.timedelta(minutes=5)
-_NAMES = ["localhost", "*.localhost"]
+_NAMES = ("localhost", "*.localhost")
 _ADDRESSES = ["127.0.0.1", "::1"]
 
 
@@ -51,13 +52,16 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 class Authority:
     """An authority whose key lives as long as this object does, and the certificate of one server on this machine.
 
+    Args:
+        names: what that server is called.
+
     Attributes:
         certificate: the authority's own, in PEM: whom a client has to trust.
         server_certificate: the server's, in PEM.
         server_key: its key, in PEM. A secret.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str] = _NAMES) -> None:
         """Make keys and certificates."""
         key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Cloud Run on this machine")])
@@ -69,11 +73,11 @@ class Authority:
             .add_extension(_usage(signs_certificates=True), critical=True)
             .add_extension(own_id, critical=False)
         )
-        names = [x509.DNSName(each) for each in _NAMES]
         addresses = [x509.IPAddress(ipaddress.ip_address(each)) for each in _ADDRESSES]
+        hosts = x509.SubjectAlternativeName([*map(x509.DNSName, names), *addresses])
         servers = (
-            _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]), name, server_key)
-            .add_extension(x509.SubjectAlternativeName([*names, *addresses]), critical=False)
+            _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]), name, server_key)
+            .add_extension(hosts, critical=False)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own_id), critical=False)

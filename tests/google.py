@@ -1,0 +1,248 @@
+"""Google's endpoints for tokens, by their own names: a proxy that answers for them, and for nobody else.
+
+https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts
+"""
+
+import contextlib
+import json
+import re
+import secrets
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from deploy.emulator.authority import Authority
+from deploy.emulator.issuer import ACCOUNT, Issuer
+
+_OAUTH2, _STS, _IAM = _HOSTS = ("oauth2.googleapis.com", "sts.googleapis.com", "iamcredentials.googleapis.com")
+_TOKEN_URI = f"https://{_OAUTH2}/token"
+_EXCHANGE = f"https://{_STS}/v1/token"
+_ACCOUNTS = f"https://{_IAM}/v1/projects/-/serviceAccounts/"
+_PROVIDER = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/provider"
+_URN = "urn:ietf:params:oauth:"
+_SCOPES = {"https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/iam"}
+_LIFE_SECONDS = 3600
+
+PERSON, WORKLOAD, ROBOT = "ada@example.com", "a workload of somewhere else", "robot@project.iam.gserviceaccount.com"
+OTHER_ACCOUNT = "other@project.iam.gserviceaccount.com"
+# What gcloud says it is, when it logs a person in for other programs.
+_GCLOUD = "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com"
+
+_Json: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A token that somebody was given.
+
+    Attributes:
+        who: a person, a service account, or a workload.
+        account: whose token it is.
+        audience: whom it is for, if it is an identity token.
+    """
+
+    who: str
+    account: str
+    audience: str = ""
+
+
+class _RefusedError(Exception):
+    """Somebody is not given what they ask for; the arguments are the HTTP status, and what IAM calls it."""
+
+
+class Google(ThreadingHTTPServer):
+    """The endpoints, and whom they know: a person, a service account with a key, a workload.
+
+    Attributes:
+        given: the tokens that were given out, in turn.
+        hosts: whom the proxy answers for.
+        strangers: the others that it was asked for.
+        may_be: who may have the tokens of which account, as IAM has it: an account not its own, unless it is said.
+        secrets: what no one else may see.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Take a port, and write certificates into a folder."""
+        super().__init__(("127.0.0.1", 0), _Proxy)
+        self.ca_cert, certificate, key = Authority(_HOSTS).write(folder)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate, key)
+        self.given: list[Given] = []
+        self.hosts = list(_HOSTS)
+        self.strangers: list[str] = []
+        self.may_be = {(PERSON, ACCOUNT), (WORKLOAD, ACCOUNT), (ROBOT, ACCOUNT), (ACCOUNT, OTHER_ACCOUNT)}
+        self._issuer = Issuer()
+        self._bearers: dict[str, str] = {}
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._pem = self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode()
+        self._login = {"client_id": _GCLOUD} | {
+            name: secrets.token_urlsafe() for name in ("client_secret", "refresh_token")
+        }
+        self._subject_token = secrets.token_urlsafe()
+        self._subject_token_file = folder / "subject_token"
+        self._subject_token_file.write_text(self._subject_token, encoding="utf-8")
+        self.secrets = [self._login["refresh_token"], self._subject_token, *self._pem.splitlines()[1:-1]]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What has a program find Google here; in small letters, which gRPC reads as well."""
+        return {"https_proxy": f"http://127.0.0.1:{self.server_port}", "REQUESTS_CA_BUNDLE": str(self.ca_cert)}
+
+    def login_of_person(self) -> _Json:
+        """Return what `gcloud auth application-default login` writes."""
+        return {"type": "authorized_user", "account": "", "universe_domain": "googleapis.com"} | self._login
+
+    def key_of_robot(self) -> _Json:
+        """Return a service account's key."""
+        return {"type": "service_account", "client_email": ROBOT, "private_key": self._pem, "token_uri": _TOKEN_URI}
+
+    def workload(self) -> _Json:
+        """Return what `gcloud iam workload-identity-pools create-cred-config` writes."""
+        return {
+            "type": "external_account",
+            "audience": _PROVIDER,
+            "subject_token_type": f"{_URN}token-type:jwt",
+            "token_url": _EXCHANGE,
+            "credential_source": {"file": str(self._subject_token_file)},
+        }
+
+    def workload_as_account(self) -> _Json:
+        """Return what it writes with `--service-account`."""
+        return self.workload() | {"service_account_impersonation_url": f"{_ACCOUNTS}{ACCOUNT}:generateAccessToken"}
+
+    def answer(self, url: str, authorization: str, body: str) -> _Json:
+        """Answer what is posted, or raise _RefusedError, or whatever a malformed one leads to."""
+        if url == _TOKEN_URI:
+            return self._token(dict(parse_qsl(body, strict_parsing=True)))
+        if url == _EXCHANGE:
+            return self._exchange(dict(parse_qsl(body, strict_parsing=True)))
+        if found := re.fullmatch(rf"{_ACCOUNTS}([^/:]+):(generateAccessToken|generateIdToken)", url):
+            who = self._bearers.get(authorization.removeprefix("Bearer "))
+            if not who:
+                raise _RefusedError(HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED")
+            if (who, found[1]) not in self.may_be:
+                raise _RefusedError(HTTPStatus.FORBIDDEN, "PERMISSION_DENIED")
+            return self._of_account(who, found[1], found[2], json.loads(body))
+        raise _RefusedError(HTTPStatus.NOT_FOUND, "NOT_FOUND")
+
+    def _token(self, form: dict[str, str]) -> _Json:
+        if form["grant_type"] == "refresh_token":
+            _check({name: form[name] for name in self._login} == self._login)
+            return self._bearer(PERSON, PERSON)
+        _check(form["grant_type"] == f"{_URN}grant-type:jwt-bearer")
+        key = self._key.public_key()
+        claims = jwt.decode(form["assertion"], key, algorithms=["RS256"], audience=_TOKEN_URI, issuer=ROBOT)
+        if "target_audience" in claims:
+            return {"id_token": self._identity(ROBOT, ROBOT, claims["target_audience"])}
+        _check(set(claims["scope"].split()) <= _SCOPES)
+        return self._bearer(ROBOT, ROBOT)
+
+    def _exchange(self, form: dict[str, str]) -> _Json:
+        _check(form["grant_type"] == f"{_URN}grant-type:token-exchange")
+        _check(form["requested_token_type"] == f"{_URN}token-type:access_token")
+        _check((form["audience"], form["subject_token_type"]) == (_PROVIDER, f"{_URN}token-type:jwt"))
+        _check(form["subject_token"] == self._subject_token)
+        _check(set(form["scope"].split()) <= _SCOPES)
+        return self._bearer(WORKLOAD, WORKLOAD) | {"issued_token_type": form["requested_token_type"]}
+
+    def _of_account(self, who: str, account: str, what: str, body: _Json) -> _Json:
+        if what == "generateIdToken":
+            _check(body["includeEmail"] is True)  # by which Cloud Run knows the account
+            return {"token": self._identity(who, account, body["audience"])}
+        _check(set(body["scope"]) <= _SCOPES)
+        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + _LIFE_SECONDS))
+        return {"accessToken": self._bearer(who, account)["access_token"], "expireTime": end}
+
+    def _bearer(self, who: str, account: str) -> _Json:
+        token = secrets.token_urlsafe()
+        self._bearers[token] = account
+        self.secrets.append(token)
+        self.given.append(Given(who, account))
+        return {"access_token": token, "expires_in": _LIFE_SECONDS, "token_type": "Bearer"}
+
+    def _identity(self, who: str, account: str, audience: str) -> str:
+        token = self._issuer.token(audience, email=account, sub=account, azp=account)
+        self.secrets.append(token)
+        self.given.append(Given(who, account, audience))
+        return token
+
+
+def _check(is_right: bool) -> None:  # noqa: FBT001
+    if not is_right:
+        raise _RefusedError(HTTPStatus.BAD_REQUEST, "INVALID_ARGUMENT")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Google
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class _Proxy(_Handler):
+    def do_CONNECT(self) -> None:
+        if self.path not in [f"{host}:443" for host in self.server.hosts]:
+            self.server.strangers.append(self.path)
+            self.send_error(HTTPStatus.FORBIDDEN)
+            return
+        self.send_response(HTTPStatus.OK)
+        self.end_headers()
+        self.close_connection = True
+        with (
+            contextlib.suppress(OSError),  # who has been answered may be gone
+            self.server.context.wrap_socket(self.connection, server_side=True) as connection,
+        ):
+            _Endpoints(connection, self.client_address, self.server)
+
+
+class _Endpoints(_Handler):
+    def do_GET(self) -> None:
+        self._answer(HTTPStatus.NOT_FOUND, {})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        url = f"https://{self.headers['Host']}{self.path}"
+        try:
+            self._answer(HTTPStatus.OK, self.server.answer(url, self.headers.get("Authorization", ""), body))
+        except _RefusedError as refused:
+            status, name = refused.args
+            error = {"code": status, "message": f"{status.phrase}: {self.path}", "status": name}
+            self._answer(status, {"error": error} if self.headers["Host"] == _IAM else {"error": "invalid_grant"})
+        except (KeyError, ValueError, jwt.InvalidTokenError) as wrong:
+            self._answer(HTTPStatus.BAD_REQUEST, {"error": "invalid_request", "error_description": repr(wrong)})
+
+    def _answer(self, status: HTTPStatus, answer: _Json) -> None:
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Google]:
+    """Serve until the block ends; certificates go into a folder."""
+    with Google(folder) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
