@@ -14,7 +14,7 @@ from typing import Protocol
 
 import google.auth
 from google.auth import compute_engine, environment_vars, exceptions, external_account, impersonated_credentials, jwt
-from google.auth.credentials import Credentials
+from google.auth.credentials import Credentials, with_scopes_if_required
 from google.auth.transport import Request
 from google.oauth2 import id_token
 
@@ -131,8 +131,7 @@ def find(audience: str, impersonate: str = "") -> Source:
     request = Http()
     try:
         if impersonate:
-            credentials, _ = google.auth.default(scopes=_SCOPES, request=request)
-            return GoogleAuth(_impersonated(credentials, impersonate, audience), request)
+            return GoogleAuth(_impersonated(_default(request), impersonate, audience), request)
         if file := os.environ.get(environment_vars.CREDENTIALS):
             return GoogleAuth(_of_file(file, audience, request), request)
         if _is_on_google_cloud():
@@ -157,21 +156,37 @@ def _is_on_google_cloud() -> bool:
     return bool(os.environ.get("K_SERVICE") or os.environ.get(environment_vars.GCE_METADATA_HOST))
 
 
+def _default(request: Request) -> Credentials:
+    # It is not told of scopes yet: with them it would ask for the project of a federated identity, which needs a right.
+    credentials, _ = google.auth.default(request=request)
+    scoped: Credentials = with_scopes_if_required(credentials, _SCOPES)
+    return scoped
+
+
 def _impersonated(source: Credentials, account: str, audience: str) -> Credentials:
+    if isinstance(source, external_account.Credentials) and source.service_account_email == account:
+        source = _itself(source)
     target = impersonated_credentials.Credentials(source, target_principal=account, target_scopes=_SCOPES)
     return impersonated_credentials.IDTokenCredentials(target, target_audience=audience, include_email=True)
 
 
+def _itself(federated: external_account.Credentials) -> Credentials:
+    """Return a federated identity that impersonates nobody: IAM lets it have the account's tokens, not the account."""
+    impersonation = "service_account_impersonation"
+    info = {name: value for name, value in federated.info.items() if not name.startswith(impersonation)}
+    itself: Credentials = type(federated).from_info(info, scopes=_SCOPES)
+    return itself
+
+
 def _of_file(file: str, audience: str, request: Request) -> Credentials:
     """Return what a file of credentials gives: google-auth knows them all but those of workload identity federation."""
-    credentials, _ = google.auth.load_credentials_from_file(file, scopes=_SCOPES, request=request)
-    account = getattr(credentials, "service_account_email", None)
+    credentials = _default(request)  # which looks into that file before all else
     if isinstance(credentials, external_account.Credentials):
-        if not account:
+        if not credentials.service_account_email:
             raise exceptions.DefaultCredentialsError(
                 f"{file} is of a federated identity that impersonates no service account; only those have tokens."
             )
-        return _impersonated(credentials, account, audience)
+        return _impersonated(credentials, credentials.service_account_email, audience)
     of_file: Credentials = id_token.fetch_id_token_credentials(audience, request=request)
     return of_file
 

@@ -27,7 +27,7 @@ from deploy.emulator.metadata_server import MetadataServer
 from server.calculator import CalculatorServicer
 from tests import google as google_endpoints
 from tests import programs
-from tests.google import ROBOT, Given, Google
+from tests.google import OTHER_ACCOUNT, ROBOT, WORKLOAD, Given, Google
 
 AUDIENCE = "https://localhost"
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
@@ -257,6 +257,14 @@ def caller(google: Google, recorder: Recorder, ca_cert: Path) -> Caller:
     [
         (Google.key_of_robot, "", [Given(ROBOT, ROBOT, AUDIENCE)]),
         (Google.key_of_robot, ACCOUNT, [Given(ROBOT, ROBOT), Given(ROBOT, ACCOUNT, AUDIENCE)]),
+        (Google.workload, ACCOUNT, [Given(WORKLOAD, WORKLOAD), Given(WORKLOAD, ACCOUNT, AUDIENCE)]),
+        (Google.workload_as_account, "", [Given(WORKLOAD, WORKLOAD), Given(WORKLOAD, ACCOUNT, AUDIENCE)]),
+        (Google.workload_as_account, ACCOUNT, [Given(WORKLOAD, WORKLOAD), Given(WORKLOAD, ACCOUNT, AUDIENCE)]),
+        (
+            Google.workload_as_account,
+            OTHER_ACCOUNT,
+            [Given(WORKLOAD, WORKLOAD), Given(WORKLOAD, ACCOUNT), Given(ACCOUNT, OTHER_ACCOUNT, AUDIENCE)],
+        ),
     ],
 )
 def test_google_is_asked_for_a_token_of_the_account_for_the_service(
@@ -268,6 +276,21 @@ def test_google_is_asked_for_a_token_of_the_account_for_the_service(
     [token] = caller.recorder.tokens()
     claims = jwt.decode(token, options={"verify_signature": False})
     assert (claims["aud"], claims["email"]) == (AUDIENCE, given[-1].account)
+
+
+@pytest.mark.parametrize(
+    ("credentials", "complaint"),
+    [
+        (Google.workload, "is of a federated identity that impersonates no service account; only those have tokens."),
+    ],
+)
+def test_who_is_no_account_and_impersonates_none_is_told_in_one_line_that_there_is_no_token(
+    caller: Caller, credentials: Callable[[Google], dict[str, Any]], complaint: str
+) -> None:
+    output, error = caller.ask(credentials(caller.google))
+    assert (output, error.count("\n")) == ("", 1)
+    assert complaint in error
+    assert (caller.google.given, caller.recorder.seen) == ([], [])
 
 
 @pytest.fixture
