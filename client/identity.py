@@ -14,7 +14,7 @@ from typing import Protocol
 
 import google.auth
 from google.auth import compute_engine, environment_vars, exceptions, external_account, impersonated_credentials, jwt
-from google.auth.credentials import Credentials, with_scopes_if_required
+from google.auth.credentials import Credentials, Signing, with_scopes_if_required
 from google.auth.transport import Request
 from google.oauth2 import id_token
 
@@ -187,6 +187,10 @@ def _of_file(file: str, audience: str, request: Request) -> Credentials:
                 f"{file} is of a federated identity that impersonates no service account; only those have tokens."
             )
         return _impersonated(credentials, credentials.service_account_email, audience)
+    if not isinstance(credentials, Signing):
+        raise exceptions.DefaultCredentialsError(
+            f"{file} is of a person, not of a service account; only those have tokens: impersonate one."
+        )
     of_file: Credentials = id_token.fetch_id_token_credentials(audience, request=request)
     return of_file
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,6 +12,9 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # What the core has to say of a call is in the call's status as well.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+# And what google-auth advises programmers of is not for who calls.
+warnings.filterwarnings("ignore", module="google.auth")
 
 import click  # noqa: E402
 

@@ -27,7 +27,7 @@ from deploy.emulator.metadata_server import MetadataServer
 from server.calculator import CalculatorServicer
 from tests import google as google_endpoints
 from tests import programs
-from tests.google import OTHER_ACCOUNT, ROBOT, WORKLOAD, Given, Google
+from tests.google import OTHER_ACCOUNT, PERSON, ROBOT, WORKLOAD, Given, Google
 
 AUDIENCE = "https://localhost"
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
@@ -257,6 +257,7 @@ def caller(google: Google, recorder: Recorder, ca_cert: Path) -> Caller:
     [
         (Google.key_of_robot, "", [Given(ROBOT, ROBOT, AUDIENCE)]),
         (Google.key_of_robot, ACCOUNT, [Given(ROBOT, ROBOT), Given(ROBOT, ACCOUNT, AUDIENCE)]),
+        (Google.login_of_person, ACCOUNT, [Given(PERSON, PERSON), Given(PERSON, ACCOUNT, AUDIENCE)]),
         (Google.workload, ACCOUNT, [Given(WORKLOAD, WORKLOAD), Given(WORKLOAD, ACCOUNT, AUDIENCE)]),
         (Google.workload_as_account, "", [Given(WORKLOAD, WORKLOAD), Given(WORKLOAD, ACCOUNT, AUDIENCE)]),
         (Google.workload_as_account, ACCOUNT, [Given(WORKLOAD, WORKLOAD), Given(WORKLOAD, ACCOUNT, AUDIENCE)]),
@@ -282,6 +283,7 @@ def test_google_is_asked_for_a_token_of_the_account_for_the_service(
     ("credentials", "complaint"),
     [
         (Google.workload, "is of a federated identity that impersonates no service account; only those have tokens."),
+        (Google.login_of_person, "is of a person, not of a service account; only those have tokens: impersonate one."),
     ],
 )
 def test_who_is_no_account_and_impersonates_none_is_told_in_one_line_that_there_is_no_token(
