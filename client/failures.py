@@ -18,6 +18,9 @@ _ADVICE = {
     grpc.StatusCode.UNIMPLEMENTED: "{target} serves something else; name another server with --target",
 }
 
+# gRPC's own words for credentials that had no token to give: what follows is theirs, and no server was asked.
+_PLUGIN_FAILED = "Getting metadata from plugin failed with error: "
+
 
 def describe(error: grpc.RpcError, target: str, timeout: float) -> str:
     """Describe a failed call in one line.
@@ -29,6 +32,8 @@ def describe(error: grpc.RpcError, target: str, timeout: float) -> str:
     """
     status: grpc.StatusCode = error.code()
     details = " ".join((error.details() or "").split())
+    if details.startswith(_PLUGIN_FAILED):
+        return details.removeprefix(_PLUGIN_FAILED)
     advice = _ADVICE.get(status, "").format(target=target, timeout=timeout)
     if status is grpc.StatusCode.DEADLINE_EXCEEDED and not details.lower().startswith("deadline exceeded"):
         advice = ""  # it is the server's deadline, not the client's

@@ -295,6 +295,16 @@ def test_who_is_no_account_and_impersonates_none_is_told_in_one_line_that_there_
     assert (caller.google.given, caller.recorder.seen) == ([], [])
 
 
+def test_an_account_that_iam_gives_no_token_of_is_one_line_that_says_so_and_no_call(caller: Caller) -> None:
+    caller.google.may_be.clear()
+    output, error = caller.ask(caller.google.login_of_person(), "--impersonate-service-account", ACCOUNT)
+    assert (output, error.count("\n")) == ("", 1)
+    assert error.startswith("Error: no identity token was given: Error getting ID token: ")
+    assert f"{ACCOUNT}:generateIdToken" in error
+    assert "PERMISSION_DENIED" in error
+    assert (caller.google.given, caller.recorder.seen) == ([Given(PERSON, PERSON)], [])
+
+
 @pytest.fixture
 def impersonating(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> Iterator[calculator_pb2_grpc.CalculatorStub]:
     """Call as an account that the key of another may impersonate, from this very process."""
