@@ -72,7 +72,7 @@ class GoogleAuth:
         """See Source."""
         try:
             self._credentials.refresh(self._request)
-        except exceptions.GoogleAuthError as error:
+        except (exceptions.GoogleAuthError, OSError) as error:  # what requests raises is the latter
             raise NoTokenError(f"no identity token was given: {_said(error)}") from error
         token, expiry = self._credentials.token, self._credentials.expiry
         if not token or not expiry:

@@ -324,6 +324,21 @@ def test_a_token_of_an_account_that_is_impersonated_is_fetched_once_for_many_cal
     assert len(recorder.tokens()) == 100
 
 
+def test_a_token_that_still_holds_is_sent_while_google_cannot_be_reached(
+    impersonating: calculator_pb2_grpc.CalculatorStub,
+    recorder: Recorder,
+    google: Google,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(identity, "_EARLY", dt.timedelta(hours=2))  # longer than a token lives: each call asks anew
+    assert impersonating.Calculate(REQUEST, timeout=programs.PATIENCE_SECONDS).result == 5
+    google.hosts.clear()
+    assert impersonating.Calculate(REQUEST, timeout=programs.PATIENCE_SECONDS).result == 5
+    assert set(google.strangers) == {"iamcredentials.googleapis.com:443"}
+    google.strangers.clear()
+    assert len(set(recorder.tokens())) == 1
+
+
 @pytest.fixture
 def gcloud(tmp_path: Path) -> Callable[[str], str]:
     """Have a gcloud that is a script; returns PATH with it."""
