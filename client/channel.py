@@ -1,6 +1,7 @@
 """Channels to the calculator's server."""
 
 import json
+import random
 
 import grpc
 
@@ -11,8 +12,14 @@ from client.address import parse
 DEFAULT_TARGET = "localhost:50051"
 DEFAULT_ACCESS = Access()
 
+ATTEMPTS = 5
+_BACKOFF_SECONDS, _BACKOFF_FACTOR, _LONGEST_BACKOFF_SECONDS = 0.1, 2.0, 2
+# CANCELLED is what a server's core answers calls that reach it while it stops:
+# https://github.com/grpc/grpc/issues/41785
+PASSING = ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED")
+
 # What may be asked twice without harm is asked again, for as long as the call's deadline allows: while an instance
-# starts, stops or is busy. A stream that the client sends cannot be sent again.
+# starts, stops or is busy. A stream that the client sends cannot be sent again by gRPC; see conversation.py.
 # https://github.com/grpc/proposal/blob/master/A6-client-retries.md
 _SAFE_TO_RETRY = [
     {"service": "Calculator", "method": "Calculate"},
@@ -28,17 +35,23 @@ _SERVICE_CONFIG = {
         {
             "name": _SAFE_TO_RETRY,
             "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "2s",
-                "backoffMultiplier": 2,
-                # CANCELLED is what a server's core answers calls that reach it while it stops:
-                # https://github.com/grpc/grpc/issues/41785
-                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"],
+                "maxAttempts": ATTEMPTS,
+                "initialBackoff": f"{_BACKOFF_SECONDS}s",
+                "maxBackoff": f"{_LONGEST_BACKOFF_SECONDS}s",
+                "backoffMultiplier": _BACKOFF_FACTOR,
+                "retryableStatusCodes": PASSING,
             },
         }
     ]
 }
+
+
+def backoff_seconds(attempts: int) -> float:
+    """Return how long to wait after so many attempts in vain: as long as gRPC does, which is never the same."""
+    if not attempts:
+        return 0
+    longest = min(_BACKOFF_SECONDS * _BACKOFF_FACTOR ** (attempts - 1), _LONGEST_BACKOFF_SECONDS)
+    return longest * random.uniform(0.8, 1.2)  # noqa: S311 - it is no secret
 
 
 def connect(

@@ -9,7 +9,7 @@ import pytest
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
-from client.channel import connect
+from client.channel import backoff_seconds, connect
 
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD)
 
@@ -101,3 +101,10 @@ def test_a_stream_that_the_client_sends_is_not_tried_again(servicer: Servicer, s
     with connect(serve()) as channel, pytest.raises(grpc.RpcError):
         calculator_pb2_grpc.CalculatorStub(channel).Aggregate(iter([pb.AggregateRequest()]), timeout=10)
     assert len(refusals) == 1
+
+
+def test_the_longer_it_is_in_vain_the_longer_is_the_wait_up_to_some_seconds() -> None:
+    assert backoff_seconds(0) == 0
+    assert 0.08 <= backoff_seconds(1) <= 0.12
+    assert 0.64 <= backoff_seconds(4) <= 0.96
+    assert 1.6 <= backoff_seconds(100) <= 2.4
