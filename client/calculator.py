@@ -11,6 +11,7 @@ import click
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
+from client import conversation
 from client.commands import OPERANDS, Caller, Number, Text, format_number, standard_input, understood
 
 _OPERATIONS = {
@@ -130,7 +131,7 @@ def converse(caller: Caller) -> None:
     """Calculate line by line: "3 + 4" starts anew, "* 2" goes on from the last result. The end of input ends it."""
     with caller.channel() as channel:
         operations = understood(standard_input(), _operation, "3 + 4, or * 2 to go on from the last result")
-        for response in calculator_pb2_grpc.CalculatorStub(channel).Converse(operations):
+        for response in conversation.converse(calculator_pb2_grpc.CalculatorStub(channel), operations):
             failure = f"{response.failure.reason}: {response.failure.message}"
             caller.show(response, failure if response.HasField("failure") else format_number(response.result))
 

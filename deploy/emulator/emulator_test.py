@@ -1,6 +1,8 @@
 """//deploy:local as a person runs it: what it prints works, and Ctrl+C ends all of it."""
 
+import itertools
 import os
+import queue
 import re
 import signal
 import subprocess
@@ -139,15 +141,40 @@ def _has_ended(process: int) -> bool:
     return Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()[0] == "Z"
 
 
-def test_a_stream_is_ended_when_a_request_has_taken_too_long() -> None:
-    with _emulator("--binary", "--timeout=1") as emulator:
-        environment = os.environ | emulator.environment
-        with subprocess.Popen(
-            [*emulator.client, "converse"], env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as talking:
-            assert talking.stderr
+def _status_of_a_silent_stream(stub: calculator_pb2_grpc.CalculatorStub, *requests: pb.ConverseRequest) -> str:
+    """Say something, and wait until the stream has been ended; return its status."""
+    silence = queue.SimpleQueue[None]()
+    with pytest.raises(grpc.RpcError) as ended:
+        list(stub.Converse(itertools.chain(requests, iter(silence.get, None))))
+    silence.put(None)
+    return f"{ended.value.code().name}: {ended.value.details()}"
+
+
+def test_a_stream_is_ended_when_it_has_taken_too_long_and_a_conversation_goes_on() -> None:
+    with _emulator("--binary", "--timeout=1", "--allow-unauthenticated") as emulator:
+        words, environment = emulator.client, os.environ | emulator.environment
+        access = Access(ca_cert=Path(words[words.index("--ca-cert") + 1]), auth=NONE)
+        with (
+            connect(words[words.index("--target") + 1], access=access) as channel,
+            subprocess.Popen(
+                [*words, "converse"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            ) as talking,
+        ):
+            assert talking.stdin
+            assert talking.stdout
+            stub = calculator_pb2_grpc.CalculatorStub(channel)
+            print("3 + 4", file=talking.stdin, flush=True)
+            assert talking.stdout.readline() == "7\n"
             # Envoy tells the server how long it has, so that either of them may be the first to end it.
-            assert talking.stderr.read().startswith("Error: DEADLINE_EXCEEDED: ")
+            assert _status_of_a_silent_stream(stub).startswith("DEADLINE_EXCEEDED: ")
+            print("* 2", file=talking.stdin, flush=True)  # the stream of the 7 began before the one that has ended
+            assert talking.stdout.readline() == "14\n"
+            request = pb.ConverseRequest(operation=pb.OPERATION_ADD, second_operand=1)
+            # After an answer, Envoy has no way left to say why.
+            assert _status_of_a_silent_stream(stub, request).startswith(("DEADLINE_EXCEEDED: ", "INTERNAL: "))
+            answers, _ = talking.communicate("/ 0\n- 4\n", timeout=programs.PATIENCE_SECONDS)
+            assert answers == "DIVISION_BY_ZERO: 14 / 0 divides by zero\n10\n"
+            assert talking.returncode == 0
 
 
 def test_http_1_to_the_instances_is_what_a_grpc_server_does_not_speak() -> None:

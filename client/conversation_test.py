@@ -1,0 +1,201 @@
+"""Conversations over streams that end before their time."""
+
+import itertools
+import math
+import queue
+from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import grpc
+import pytest
+from calculator.v1 import calculator_pb2 as pb
+from calculator.v1 import calculator_pb2_grpc
+from calculator.v1.calculator_pb2_grpc import CalculatorStub
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from client import conversation
+from client.channel import ATTEMPTS, connect
+from client.conversation import converse
+from server.calculator import CalculatorServicer
+from server.interceptor import CallInterceptor
+
+CUT_OFF = "Stream removed (RST_STREAM (Received RST_STREAM with error code 2))"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a stream ends: after how many answers, with which status, and whether after one more request."""
+
+    answers: int
+    code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
+    details: str = CUT_OFF
+    takes_one_more: bool = False
+
+
+class Servicer(CalculatorServicer):
+    """Ends its streams as it is told.
+
+    Attributes:
+        cuts: one for each stream that is yet to come; those beyond are whole.
+        streams: how many there have been.
+    """
+
+    def __init__(self) -> None:
+        self.cuts: Iterator[Cut] = iter(())
+        self.streams = 0
+
+    def be_cut(self, cuts: Iterable[Cut]) -> None:
+        self.cuts, self.streams = iter(cuts), 0
+
+    def Converse(
+        self, request_iterator: Iterator[pb.ConverseRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.ConverseResponse]:
+        self.streams += 1
+        cut = next(self.cuts, None)
+        answers = super().Converse(request_iterator, context)
+        if cut:
+            yield from itertools.islice(answers, cut.answers)
+            if cut.takes_one_more:
+                next(request_iterator, None)
+            context.abort(cut.code, cut.details)
+        yield from answers
+
+
+@contextmanager
+def _serving(servicer: CalculatorServicer, max_deadline: float = 60) -> Iterator[CalculatorStub]:
+    interceptor = CallInterceptor(max_concurrent_calls=10, max_deadline=max_deadline)
+    server = grpc.server(futures.ThreadPoolExecutor(10), interceptors=[interceptor])
+    calculator_pb2_grpc.add_CalculatorServicer_to_server(servicer, server)
+    port = server.add_insecure_port("localhost:0")
+    server.start()
+    with connect(f"localhost:{port}") as channel:
+        yield CalculatorStub(channel)
+    server.stop(grace=None).wait()
+
+
+@pytest.fixture(scope="module")
+def servicer() -> Servicer:
+    return Servicer()
+
+
+@pytest.fixture(scope="module")
+def stub(servicer: Servicer) -> Iterator[CalculatorStub]:
+    with _serving(servicer) as stub:
+        yield stub
+
+
+@pytest.fixture(scope="module")
+def waits() -> Iterator[list[int]]:
+    """Do not wait for the next stream; give after how many in vain that would have been."""
+    waits: list[int] = []
+
+    def backoff_seconds(attempts: int) -> float:
+        waits.append(attempts)
+        return 0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversation, "backoff_seconds", backoff_seconds)
+        yield waits
+
+
+def _in_turn(stub: CalculatorStub, requests: Iterable[pb.ConverseRequest]) -> Iterator[pb.ConverseResponse]:
+    """Ask only when the last answer has come."""
+    asked = queue.SimpleQueue[pb.ConverseRequest | None]()
+    answers = converse(stub, iter(asked.get, None))
+    for request in requests:
+        asked.put(request)
+        yield next(answers)
+    asked.put(None)
+    yield from answers
+
+
+def _add(second: float) -> pb.ConverseRequest:
+    return pb.ConverseRequest(operation=pb.OPERATION_ADD, second_operand=second)
+
+
+FAILS = pb.ConverseRequest(operation=pb.OPERATION_DIVIDE, second_operand=0)
+NUMBERS = st.floats() | st.sampled_from([0.0, -0.0, 1.0, 2.0, math.inf, math.nan])
+REQUESTS = st.builds(
+    pb.ConverseRequest,
+    operation=st.sampled_from(pb.Operation.values()),
+    first_operand=st.none() | NUMBERS,
+    second_operand=NUMBERS,
+)
+ENDS = ["CANCELLED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE"]
+CUTS = st.builds(
+    Cut, st.integers(0, 4), st.sampled_from([grpc.StatusCode[end] for end in ENDS]), takes_one_more=st.booleans()
+)
+
+
+@pytest.mark.usefixtures("waits")
+@pytest.mark.parametrize("ask", [converse, _in_turn])
+@given(requests=st.lists(REQUESTS, max_size=12), cuts=st.lists(CUTS, max_size=ATTEMPTS - 1))
+@example(requests=[_add(1), _add(2)], cuts=[Cut(1)])
+@example(requests=[_add(1), FAILS, _add(2)], cuts=[Cut(1)])
+@settings(deadline=None)
+def test_the_answers_are_those_of_one_whole_stream_wherever_it_is_cut(
+    stub: CalculatorStub,
+    servicer: Servicer,
+    ask: Callable[..., Iterator[pb.ConverseResponse]],
+    requests: list[pb.ConverseRequest],
+    cuts: list[Cut],
+) -> None:
+    servicer.be_cut(cuts)
+    whole = CalculatorServicer().Converse(iter(requests), cast("grpc.ServicerContext", None))
+    assert [str(answer) for answer in ask(stub, requests)] == [str(answer) for answer in whole]
+
+
+@pytest.mark.usefixtures("waits")
+def test_streams_that_answer_anything_may_be_any_number(stub: CalculatorStub, servicer: Servicer) -> None:
+    servicer.be_cut(itertools.repeat(Cut(2)))  # of which the first reminds the server of the last result
+    assert [answer.result for answer in converse(stub, [_add(1)] * 21)] == list(range(1, 22))
+    assert servicer.streams == 20
+
+
+def test_no_requests_are_no_stream(stub: CalculatorStub, servicer: Servicer) -> None:
+    servicer.be_cut([])
+    assert list(converse(stub, [])) == []
+    assert servicer.streams == 0
+
+
+@pytest.mark.parametrize(("answers", "streams"), [(0, ATTEMPTS), (1, ATTEMPTS + 1)])
+def test_five_streams_in_a_row_without_an_answer_are_the_end(
+    stub: CalculatorStub, servicer: Servicer, waits: list[int], answers: int, streams: int
+) -> None:
+    waits.clear()
+    servicer.be_cut(Cut(answers, details=f"end {number}") for number in itertools.count(1))
+    with pytest.raises(grpc.RpcError) as ended:
+        list(converse(stub, [_add(1)] * 2))
+    assert (servicer.streams, ended.value.details()) == (streams, f"end {streams}")
+    assert [wait for wait in waits if wait] == list(range(1, ATTEMPTS))
+
+
+@pytest.mark.parametrize("code", ["INTERNAL", "INVALID_ARGUMENT", "PERMISSION_DENIED", "UNKNOWN"])
+def test_an_end_that_another_stream_would_have_as_well_is_told_at_once(
+    stub: CalculatorStub, servicer: Servicer, code: str
+) -> None:
+    servicer.be_cut([Cut(1, grpc.StatusCode[code], "no")])
+    answers = converse(stub, [_add(1)] * 2)
+    assert next(answers).result == 1
+    with pytest.raises(grpc.RpcError) as ended:
+        next(answers)
+    assert (servicer.streams, ended.value.code().name) == (1, code)
+
+
+def test_a_stream_that_takes_too_long_because_nobody_asks_loses_nothing_that_is_asked_next() -> None:
+    asked, silence = queue.SimpleQueue[pb.ConverseRequest | None](), queue.SimpleQueue[None]()
+    with _serving(CalculatorServicer(), max_deadline=0.2) as stub:
+        answers = converse(stub, iter(asked.get, None))
+        for result in range(1, 4):
+            asked.put(_add(1))
+            assert next(answers).result == result
+            with pytest.raises(grpc.RpcError) as ended:  # of another, that began later
+                next(stub.Converse(iter(silence.get, None)))
+            assert ended.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            silence.put(None)
+        asked.put(None)
+        assert list(answers) == []
