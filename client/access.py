@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 AUTO, IDENTITY_TOKEN, NONE = "auto", "identity-token", "none"
 AUTHS = (AUTO, IDENTITY_TOKEN, NONE)
 
+HEADERS = ("authorization", "x-serverless-authorization")
+"""Where Cloud Run looks for tokens; the first is the usual one."""
+
 
 class AccessError(ValueError):
     """What is asked for does not go together, or there are no credentials; the message says what would."""
@@ -31,8 +34,8 @@ class Access:
             one if the server is Cloud Run's, or an audience or an account is named, and if there are credentials.
         audience: whom tokens are for, if not `https://HOST`.
         impersonate: the service account whose tokens are sent, by its e-mail address.
-        serverless: whether to send tokens as `x-serverless-authorization`, for services that use `authorization`
-            themselves.
+        headers: what tokens are sent as, of HEADERS. Cloud Run reads `x-serverless-authorization` if it is there, and
+            leaves `authorization` to the service.
     """
 
     tls: bool = False
@@ -40,7 +43,7 @@ class Access:
     auth: str = AUTO
     audience: str = ""
     impersonate: str = ""
-    serverless: bool = False
+    headers: tuple[str, ...] = HEADERS[:1]
 
 
 def credentials(address: Address, access: Access) -> grpc.ChannelCredentials | None:
@@ -87,20 +90,20 @@ def _call_credentials(address: Address, access: Access, is_tls: bool) -> grpc.Ca
         if is_optional:
             return None
         raise AccessError(str(error)) from error
-    header = "x-serverless-authorization" if access.serverless else "authorization"
-    return grpc.metadata_call_credentials(_Sender(tokens, header, is_optional), "identity-token")
+    return grpc.metadata_call_credentials(_Sender(tokens, access.headers, is_optional), "identity-token")
 
 
 class _Sender(grpc.AuthMetadataPlugin):
     """Gives every call its token; one that cannot be had fails the call, unless it is optional."""
 
-    def __init__(self, tokens: "identity.Tokens", header: str, is_optional: bool) -> None:  # noqa: FBT001
+    def __init__(self, tokens: "identity.Tokens", headers: tuple[str, ...], is_optional: bool) -> None:  # noqa: FBT001
         self._tokens = tokens
-        self._header = header
+        self._headers = headers
         self._is_optional = is_optional
 
     def __call__(self, context: grpc.AuthMetadataContext, callback: grpc.AuthMetadataPluginCallback) -> None:
         try:
-            callback(((self._header, f"Bearer {self._tokens.get().value}"),), None)
+            token = self._tokens.get().value
+            callback(tuple((header, f"Bearer {token}") for header in self._headers), None)
         except Exception as error:  # noqa: BLE001 - gRPC would wait for the callback as long as the call may take
             callback((), None if self._is_optional else error)

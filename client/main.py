@@ -19,7 +19,7 @@ warnings.filterwarnings("ignore", module="google.auth")
 import click  # noqa: E402
 
 from client import calculator, introspection, route_guide, tutorial  # noqa: E402
-from client.access import AUTHS, AUTO, Access  # noqa: E402
+from client.access import AUTHS, AUTO, HEADERS, Access  # noqa: E402
 from client.channel import DEFAULT_TARGET  # noqa: E402
 from client.commands import Caller, Range, Target  # noqa: E402
 
@@ -50,7 +50,14 @@ _LONGEST_TIMEOUT_SECONDS = 24 * 3600
 )
 @click.option("--audience", metavar="URL", default="", help="Whom tokens are for.  [default: https://HOST]")
 @click.option("--impersonate-service-account", "impersonate", metavar="EMAIL", default="", help="Whose tokens to send.")
-@click.option("--serverless-authorization", "serverless", is_flag=True, help="Send them as x-serverless-authorization.")
+@click.option(
+    "--token-header",
+    "headers",
+    type=click.Choice(HEADERS),
+    multiple=True,
+    default=HEADERS[:1],
+    help="What they are sent as; both, for a service behind Cloud Run's IAM that checks them as well.",
+)
 @click.option(
     "--timeout",
     metavar="SECONDS",

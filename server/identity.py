@@ -139,6 +139,6 @@ def _token(call: Call) -> str:
     if token.endswith(f".{_REMOVED}"):
         raise NotIdentifiedError(
             "the identity token has no signature any more: Cloud Run takes it off the one that it checks itself;"
-            " send that one as `x-serverless-authorization`, and one in `authorization` as well"
+            " send it as `x-serverless-authorization` and as `authorization`"
         )
     return token

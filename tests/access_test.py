@@ -147,7 +147,8 @@ def test_a_token_that_is_near_its_end_is_replaced_without_a_failed_call(
 def test_another_audience_and_the_other_header_by_option(
     recorder: Recorder, metadata: MetadataServer, ca_cert: Path
 ) -> None:
-    access = Access(ca_cert=ca_cert, auth=IDENTITY_TOKEN, audience="https://mine.example.com", serverless=True)
+    headers = ("x-serverless-authorization",)
+    access = Access(ca_cert=ca_cert, auth=IDENTITY_TOKEN, audience="https://mine.example.com", headers=headers)
     with connect(f"localhost:{recorder.tls_port}", access=access) as channel:
         calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=programs.PATIENCE_SECONDS)
     assert metadata.issued == ["https://mine.example.com"]

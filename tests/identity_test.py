@@ -147,7 +147,7 @@ def test_a_token_that_cloud_run_took_the_signature_off_says_what_to_do(closed: C
     header, claims, _ = ISSUER.token(AUDIENCE).split(".")
     error = closed.refusal(f"{header}.{claims}.SIGNATURE_REMOVED_BY_GOOGLE")
     assert error.code() is grpc.StatusCode.UNAUTHENTICATED
-    assert "send that one as `x-serverless-authorization`" in (error.details() or "")
+    assert "send it as `x-serverless-authorization` and as `authorization`" in (error.details() or "")
 
 
 def test_a_token_that_was_good_is_so_no_longer_than_it_says(closed: Calculator) -> None:

@@ -152,12 +152,11 @@ def _status_of_a_silent_stream(stub: calculator_pb2_grpc.CalculatorStub, *reques
 
 def test_a_stream_is_ended_when_it_has_taken_too_long_and_a_conversation_goes_on() -> None:
     with _emulator("--binary", "--timeout=1", "--allow-unauthenticated") as emulator:
-        words, environment = emulator.client, os.environ | emulator.environment
-        access = Access(ca_cert=Path(words[words.index("--ca-cert") + 1]), auth=NONE)
+        command, environment = [*emulator.client, "converse"], os.environ | emulator.environment
         with (
-            connect(words[words.index("--target") + 1], access=access) as channel,
+            _connect(emulator) as channel,
             subprocess.Popen(
-                [*words, "converse"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             ) as talking,
         ):
             assert talking.stdin

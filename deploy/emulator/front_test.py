@@ -19,7 +19,7 @@ from calculator.v1 import calculator_pb2_grpc
 from google.protobuf.descriptor import MethodDescriptor
 
 from bazel.oci.layout import Layout
-from client.access import NONE, Access
+from client.access import HEADERS, NONE, Access
 from client.channel import connect
 from deploy import contained
 from deploy.container import Container
@@ -79,6 +79,15 @@ def metadata(cloud_run: CloudRun) -> Iterator[MetadataServer]:
         yield running
 
 
+def _client(cloud_run: CloudRun, metadata: MetadataServer, *command: str) -> str:
+    """Run the client, with tokens of a metadata server; return what it prints."""
+    options = ["--target", cloud_run.target, "--ca-cert", str(cloud_run.ca_cert), "--auth", "identity-token"]
+    environment = {"GCE_METADATA_HOST": metadata.host, "GOOGLE_APPLICATION_CREDENTIALS": ""}
+    called = programs.run([programs.CLIENT, *options, *command], standard_input="+ 2\n", **environment)
+    assert (called.returncode, called.stderr) == (0, "")
+    return called.stdout
+
+
 @pytest.mark.parametrize(
     ("command", "answer"),
     [
@@ -94,12 +103,9 @@ def metadata(cloud_run: CloudRun) -> Iterator[MetadataServer]:
 def test_every_kind_of_call_comes_through_with_a_token(
     cloud_run: CloudRun, metadata: MetadataServer, command: list[str], answer: str | None
 ) -> None:
-    options = ["--target", cloud_run.target, "--ca-cert", str(cloud_run.ca_cert), "--auth", "identity-token"]
-    environment = {"GCE_METADATA_HOST": metadata.host, "GOOGLE_APPLICATION_CREDENTIALS": ""}
-    called = programs.run([programs.CLIENT, *options, *command], standard_input="+ 2\n", **environment)
-    assert (called.returncode, called.stderr) == (0, "")
-    assert called.stdout
-    assert answer is None or called.stdout == answer
+    said = _client(cloud_run, metadata, *command)
+    assert said
+    assert answer is None or said == answer
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +222,9 @@ def test_a_server_that_checks_tokens_itself_gets_one_with_a_signature_in_the_oth
                 _calculate(cloud_run, ("authorization", token))
             assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
             assert "has no signature any more" in (refused.value.details() or "")
-            _calculate(cloud_run, ("authorization", token), ("x-serverless-authorization", token))
+            with metadata_server.serving(issuer) as metadata:
+                both = [word for header in HEADERS for word in ("--token-header", header)]
+                assert _client(cloud_run, metadata, *both, "add", "2", "3") == "5\n"
 
 
 def test_no_token_is_in_any_log(cloud_run: CloudRun) -> None:
