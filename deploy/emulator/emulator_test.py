@@ -1,14 +1,19 @@
 """//deploy:local as a person runs it: what it prints works, and Ctrl+C ends all of it."""
 
+import argparse
 import itertools
+import json
 import os
 import queue
 import re
+import shlex
 import signal
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import grpc
 import pytest
@@ -42,7 +47,7 @@ class Emulator:
         assert process.stdout
         self.process = process
         self.text = ""
-        while "grpcurl" not in self.text:  # the last line
+        while "/Calculate\n" not in self.text:  # the last line
             line = process.stdout.readline()
             assert line, self.text
             self.text += line
@@ -87,6 +92,34 @@ def test_the_command_that_it_prints_works_and_it_ends_on_ctrl_c(flags: list[str]
     with _emulator(*flags) as emulator:
         assert emulator.call("add", "2", "3") == ("5\n", "")
         assert emulator.call("health") == ("SERVING\n", "")
+
+
+def test_the_token_that_it_says_how_to_get_lets_grpcurl_and_curl_in() -> None:
+    with _emulator("--binary") as emulator:
+        *_, fetch, grpcurl, curl = emulator.text.replace("\\\n", "").splitlines()
+        [url] = re.findall(r"curl -s -H 'Metadata-Flavor: Google' +'(.*)'", fetch)
+        with urlopen(Request(url, headers={"Metadata-Flavor": "Google"}), timeout=programs.PATIENCE_SECONDS) as answer:
+            token = answer.read().decode()
+        words = shlex.split(grpcurl.replace("$TOKEN", token))
+        listed = programs.run([programs.grpcurl(), *words[words.index("--") + 1 :]])
+        assert "calculator.v1.Calculator" in listed.stdout.splitlines(), listed.stderr
+        called = _posted(shlex.split(curl.replace("$TOKEN", token)))
+        assert called == {"result": 5}
+
+
+def _posted(curl: list[str]) -> object:
+    """Do what a curl command says; return the JSON that it gets."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("--cacert")
+    parser.add_argument("-H", action="append")
+    parser.add_argument("-d")
+    parser.add_argument("url")
+    words = parser.parse_args(curl)
+    request = Request(words.url, words.d.encode(), dict(header.split(": ", 1) for header in words.H))
+    context = ssl.create_default_context(cafile=words.cacert)
+    with urlopen(request, timeout=programs.PATIENCE_SECONDS, context=context) as answer:
+        return json.load(answer)
 
 
 def _connect(emulator: Emulator) -> grpc.Channel:
