@@ -25,7 +25,8 @@ from bazel.oci.layout import Layout
 from deploy import contained
 from deploy.container import Container
 from deploy.emulator.issuer import ACCOUNT, Issuer
-from tests import key_server, programs
+from tests import programs
+from tests.key_server import KeyServer
 
 _CONNECTIONS, _STREAMS = 8, 10  # 80 calls in flight: https://cloud.google.com/run/docs/about-concurrency
 _PREFIX = 5  # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: what a message is preceded by
@@ -117,7 +118,7 @@ def _pin(process: int, core: int) -> None:
 def _subjects(container: Container, core: int, stack: ExitStack) -> Iterator[tuple[str, Subject]]:
     """Start each server on a core, until the stack is closed."""
     issuer = Issuer()
-    keys = stack.enter_context(key_server.serving(issuer))
+    keys = stack.enter_context(KeyServer(issuer))
     rules = (f"--allowed-audience={_AUDIENCE}", f"--allowed-caller={ACCOUNT}", f"--identity-keys={keys.url}")
     token = f"authorization: Bearer {issuer.token(_AUDIENCE)}"
     for name, flags, headers in (

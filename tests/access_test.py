@@ -20,12 +20,10 @@ from grpc_reflection.v1alpha import reflection
 from client import identity
 from client.access import IDENTITY_TOKEN, Access, AccessError
 from client.channel import connect
-from deploy.emulator import metadata_server
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import ACCOUNT, Issuer
 from deploy.emulator.metadata_server import MetadataServer
 from server.calculator import CalculatorServicer
-from tests import google as google_endpoints
 from tests import programs
 from tests.google import OTHER_ACCOUNT, PERSON, ROBOT, WORKLOAD, Given, Google
 
@@ -85,7 +83,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetadataServer]:
     """Be on Google Cloud."""
     for name, value in NOBODY.items():
         monkeypatch.setenv(name, value)
-    with metadata_server.serving(Issuer()) as server:
+    with MetadataServer(Issuer()) as server:
         monkeypatch.setenv("GCE_METADATA_HOST", server.host)
         # In this very process google-auth has read the variable already.
         monkeypatch.setattr("google.auth.compute_engine._metadata._GCE_METADATA_HOST", server.host)
@@ -220,7 +218,7 @@ def test_certificates_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
 @pytest.fixture
 def google(tmp_path: Path) -> Iterator[Google]:
     (tmp_path / "google").mkdir()
-    with google_endpoints.serving(tmp_path / "google") as running:
+    with Google(tmp_path / "google") as running:
         yield running
         assert running.strangers == []  # nobody else is asked, and gRPC does not ask the proxy
 

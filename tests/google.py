@@ -8,13 +8,9 @@ import json
 import re
 import secrets
 import ssl
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
@@ -25,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import ACCOUNT, Issuer
+from deploy.emulator.loopback import LoopbackServer, QuietHandler
 
 _OAUTH2, _STS, _IAM = _HOSTS = ("oauth2.googleapis.com", "sts.googleapis.com", "iamcredentials.googleapis.com")
 _TOKEN_URI = f"https://{_OAUTH2}/token"
@@ -62,7 +59,7 @@ class _RefusedError(Exception):
     """Somebody is not given what they ask for; the arguments are the HTTP status, and what IAM calls it."""
 
 
-class Google(ThreadingHTTPServer):
+class Google(LoopbackServer):
     """The endpoints, and whom they know: a person, a service account with a key, a workload.
 
     Attributes:
@@ -75,7 +72,7 @@ class Google(ThreadingHTTPServer):
 
     def __init__(self, folder: Path) -> None:
         """Take a port, and write certificates into a folder."""
-        super().__init__(("127.0.0.1", 0), _Proxy)
+        super().__init__(_Proxy)
         self.ca_cert, certificate, key = Authority(_HOSTS).write(folder)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate, key)
@@ -100,7 +97,7 @@ class Google(ThreadingHTTPServer):
     @property
     def environment(self) -> dict[str, str]:
         """What has a program find Google here; in small letters, which gRPC reads as well."""
-        return {"https_proxy": f"http://127.0.0.1:{self.server_port}", "REQUESTS_CA_BUNDLE": str(self.ca_cert)}
+        return {"https_proxy": f"http://{self.host}", "REQUESTS_CA_BUNDLE": str(self.ca_cert)}
 
     def login_of_person(self) -> _Json:
         """Return what `gcloud auth application-default login` writes."""
@@ -186,12 +183,9 @@ def _check(is_right: bool) -> None:  # noqa: FBT001
         raise _RefusedError(HTTPStatus.BAD_REQUEST, "INVALID_ARGUMENT")
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
     server: Google
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 class _Proxy(_Handler):
@@ -233,16 +227,3 @@ class _Endpoints(_Handler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[Google]:
-    """Serve until the block ends; certificates go into a folder."""
-    with Google(folder) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()

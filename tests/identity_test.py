@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 
 from deploy.emulator.issuer import ACCOUNT, Issuer
 from server.identity import Keys
-from tests import bad_tokens, key_server, programs, served
+from tests import bad_tokens, programs, served
 from tests.bad_tokens import BAD_TOKENS
 from tests.key_server import KeyServer
 
@@ -24,7 +24,7 @@ ISSUER, OTHER = Issuer(), Issuer()
 
 @pytest.fixture(scope="module")
 def keys() -> Iterator[KeyServer]:
-    with key_server.serving(ISSUER) as server:
+    with KeyServer(ISSUER) as server:
         yield server
 
 
@@ -166,7 +166,7 @@ def test_the_log_says_who_called_and_no_token(closed: Calculator) -> None:
 
 
 def test_calls_wait_for_no_keys_that_could_not_be_had_a_moment_ago() -> None:
-    with key_server.serving() as empty:
+    with KeyServer() as empty:
         empty.answer = (503, "")
         with _serving(empty) as calculator:
             for _ in range(20):
@@ -185,7 +185,7 @@ def _has(keys: Keys, issuer: Issuer) -> bool:
 
 def test_a_new_key_is_fetched_when_a_token_first_names_it_and_an_old_one_is_forgotten() -> None:
     old, new = Issuer(), Issuer()
-    with key_server.serving(old) as server:
+    with KeyServer(old) as server:
         keys = Keys(server.url, cooldown_duration=0)
         assert _has(keys, old)
         server.serve_keys_of(new)
@@ -195,7 +195,7 @@ def test_a_new_key_is_fetched_when_a_token_first_names_it_and_an_old_one_is_forg
 
 
 def test_keys_that_there_are_not_are_not_asked_for_again_and_again() -> None:
-    with key_server.serving(ISSUER) as server:
+    with KeyServer(ISSUER) as server:
         keys = Keys(server.url)
         for _ in range(50):
             assert not _has(keys, OTHER)
@@ -203,7 +203,7 @@ def test_keys_that_there_are_not_are_not_asked_for_again_and_again() -> None:
 
 
 def test_calls_at_the_same_time_fetch_the_keys_once() -> None:
-    with key_server.serving(ISSUER) as keys, _serving(keys) as calculator:
+    with KeyServer(ISSUER) as keys, _serving(keys) as calculator:
         method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = calculator.channel.unary_unary("/Calculator/Calculate")
         metadata = bad_tokens.metadata(ISSUER.token(AUDIENCE))
         calls = [method.future(b"", timeout=programs.PATIENCE_SECONDS, metadata=metadata) for _ in range(90)]
@@ -213,7 +213,7 @@ def test_calls_at_the_same_time_fetch_the_keys_once() -> None:
 
 @pytest.mark.parametrize("answer", [(500, ""), (200, "<html>"), (200, '{"keys": []}'), (302, "")])
 def test_while_keys_cannot_be_had_those_of_before_are_good(answer: tuple[int, str]) -> None:
-    with key_server.serving(ISSUER) as server:
+    with KeyServer(ISSUER) as server:
         keys = Keys(server.url, lifespan=1e-9)  # which is over at once
         assert _has(keys, ISSUER)
         server.answer = answer

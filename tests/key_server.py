@@ -1,15 +1,12 @@
 """Serves the keys that identity tokens are signed with, as Google does."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from deploy.emulator.issuer import Issuer
+from deploy.emulator.loopback import LoopbackServer, QuietHandler
 
 
-class KeyServer(ThreadingHTTPServer):
+class KeyServer(LoopbackServer):
     """Serves the keys of an issuer, as Google does.
 
     Attributes:
@@ -18,7 +15,7 @@ class KeyServer(ThreadingHTTPServer):
     """
 
     def __init__(self, *issuers: Issuer) -> None:
-        super().__init__(("127.0.0.1", 0), _KeyHandler)
+        super().__init__(_Handler)
         self.asked = 0
         self.serve_keys_of(*issuers)
 
@@ -30,10 +27,10 @@ class KeyServer(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         """Where the keys are."""
-        return f"http://127.0.0.1:{self.server_port}/certs"
+        return f"http://{self.host}/certs"
 
 
-class _KeyHandler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     server: KeyServer
 
     def do_GET(self) -> None:
@@ -42,19 +39,3 @@ class _KeyHandler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.end_headers()
         self.wfile.write(body.encode())
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(*issuers: Issuer) -> Iterator[KeyServer]:
-    """Serve the keys of some issuers until the block ends."""
-    with KeyServer(*issuers) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()

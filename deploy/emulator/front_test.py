@@ -23,12 +23,13 @@ from client.access import HEADERS, NONE, Access
 from client.channel import connect
 from deploy import contained
 from deploy.container import Container
-from deploy.emulator import envoy, metadata_server
+from deploy.emulator import envoy
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import ACCOUNT, Issuer
 from deploy.emulator.metadata_server import MetadataServer
-from tests import bad_tokens, key_server, programs, served
+from tests import bad_tokens, programs, served
 from tests.bad_tokens import BAD_TOKENS
+from tests.key_server import KeyServer
 
 AUDIENCE = "https://localhost"
 
@@ -75,7 +76,7 @@ def cloud_run(container: Container, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def metadata(cloud_run: CloudRun) -> Iterator[MetadataServer]:
-    with metadata_server.serving(cloud_run.issuer) as running:
+    with MetadataServer(cloud_run.issuer) as running:
         yield running
 
 
@@ -215,14 +216,14 @@ def test_a_server_that_checks_tokens_itself_gets_one_with_a_signature_in_the_oth
 ) -> None:
     issuer = Issuer()
     token = f"Bearer {issuer.token(AUDIENCE)}"
-    with key_server.serving(issuer) as keys:
+    with KeyServer(issuer) as keys:
         flags = [f"--allowed-audience={AUDIENCE}", f"--allowed-caller={ACCOUNT}", f"--identity-keys={keys.url}"]
         with _cloud_run(container, tmp_path, issuer, "--require-identity-token", *flags) as cloud_run:
             with pytest.raises(grpc.RpcError) as refused:
                 _calculate(cloud_run, ("authorization", token))
             assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
             assert "has no signature any more" in (refused.value.details() or "")
-            with metadata_server.serving(issuer) as metadata:
+            with MetadataServer(issuer) as metadata:
                 both = [word for header in HEADERS for word in ("--token-header", header)]
                 assert _client(cloud_run, metadata, *both, "add", "2", "3") == "5\n"
 

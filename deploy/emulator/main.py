@@ -11,9 +11,10 @@ from typing import NoReturn
 
 from bazel.oci.layout import Layout
 from deploy.container import Container
-from deploy.emulator import envoy, instances, metadata_server
+from deploy.emulator import envoy, instances
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import Issuer
+from deploy.emulator.metadata_server import MetadataServer
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _AUDIENCE = "https://localhost"
@@ -87,7 +88,7 @@ def _serve(arguments: argparse.Namespace, folder: Path) -> None:
     program = arguments.envoy_path.absolute()
     with (
         instances.serving(command, arguments.instances, os.environ | _SERVICE, process_of) as ports,
-        metadata_server.serving(issuer) as metadata,
+        MetadataServer(issuer) as metadata,
         envoy.serving(program, front, ports, authority, folder) as port,
     ):
         ca_cert = folder / "ca.crt"

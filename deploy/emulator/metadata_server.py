@@ -4,21 +4,18 @@ https://cloud.google.com/compute/docs/instances/verifying-instance-identity
 """
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from deploy.emulator.issuer import ACCOUNT, Issuer
+from deploy.emulator.loopback import LoopbackServer, QuietHandler
 
 _FLAVOR = ("Metadata-Flavor", "Google")
 _ACCOUNT = "/computeMetadata/v1/instance/service-accounts/default/"
 
 
-class MetadataServer(ThreadingHTTPServer):
-    """A server on a free port of this machine.
+class MetadataServer(LoopbackServer):
+    """A server whose `host` is for the variable GCE_METADATA_HOST.
 
     Args:
         issuer: signs the tokens.
@@ -29,17 +26,12 @@ class MetadataServer(ThreadingHTTPServer):
 
     def __init__(self, issuer: Issuer) -> None:
         """Take a port."""
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.issuer = issuer
         self.issued: list[str] = []
 
-    @property
-    def host(self) -> str:
-        """HOST:PORT, for the variable GCE_METADATA_HOST."""
-        return f"127.0.0.1:{self.server_port}"
 
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     server: MetadataServer
 
     def do_GET(self) -> None:
@@ -68,19 +60,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json" if text.startswith("{") else "text/html")
         self.end_headers()
         self.wfile.write(text.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Write no log: there would be nothing in it but noise."""
-
-
-@contextmanager
-def serving(issuer: Issuer) -> Iterator[MetadataServer]:
-    """Serve until the block ends."""
-    with MetadataServer(issuer) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
