@@ -2,7 +2,8 @@
 
 bazel run //benchmarks:capacity [-- --rounds N] [--json]. The container has one core, h2load another, with as many calls
 in flight as Cloud Run sends an instance by default. In turn, N times each: the server as it runs on Cloud Run, and one
-that checks identity tokens itself. Every answer is looked at by its length: an error would have none.
+that checks identity tokens itself, and knows the one that is sent. Every answer is looked at by its length: an error
+would have none.
 """
 
 import argparse
@@ -123,7 +124,7 @@ def _subjects(container: Container, core: int, stack: ExitStack) -> Iterator[tup
     token = f"authorization: Bearer {issuer.token(_AUDIENCE)}"
     for name, flags, headers in (
         ("as on Cloud Run", (), ()),
-        ("that checks identity tokens", ("--require-identity-token", *rules), (token,)),
+        ("that knows its caller's token", ("--require-identity-token", *rules), (token,)),
     ):
         server = stack.enter_context(contained.serving(container, *flags, K_SERVICE="calculator"))
         process = container.process(server.process.pid)

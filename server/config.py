@@ -1,10 +1,12 @@
 """The server's configuration: what the platform sets in the environment, what a person sets by flags."""
 
 import argparse
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from server import logs
 
@@ -23,21 +25,21 @@ class ConfigError(ValueError):
 
 
 @dataclass(frozen=True)
-class Identity:
+class IdentityRules:
     """Whose calls are answered, where the server itself checks who calls.
 
     Attributes:
         audiences: whom identity tokens may be for: the service's URLs.
         callers: whose they may be: e-mail addresses.
         keys: the URL of the keys that they are signed with, as a JSON Web Key Set.
-        issuer: who issues them.
+        issuers: who issues them, as they call themselves.
         exempt: what may be called without: "health", "reflection".
     """
 
     audiences: tuple[str, ...]
     callers: tuple[str, ...]
     keys: str = "https://www.googleapis.com/oauth2/v3/certs"
-    issuer: str = "https://accounts.google.com"
+    issuers: tuple[str, ...] = ("https://accounts.google.com", "accounts.google.com")
     exempt: tuple[str, ...] = ()
 
 
@@ -73,7 +75,7 @@ class Config:
     max_deadline: float = 3600  # as long as Cloud Run lets any request take
     min_ping_interval: float = 5
     channelz: bool = False
-    identity: Identity | None = None
+    identity: IdentityRules | None = None
     service: str = "calculator"
     project: str = ""
     traces: bool = False
@@ -128,8 +130,11 @@ _FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
 
 def _url(setting: str, value: str) -> str:
     # Whoever can change the keys on their way here can sign as anybody.
-    if re.fullmatch(r"https://[^\s/]+(/\S*)?|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/\S*)?", value):
-        return value
+    with contextlib.suppress(ValueError):  # an address of IPv6 that is none, a port that is none
+        url = urlsplit(value)
+        host, _ = url.hostname, url.port
+        if (url.scheme == "https" and host) or (url.scheme == "http" and host in ("localhost", "127.0.0.1", "::1")):
+            return value
     raise ConfigError(f"{setting}={value!r} is not accepted: an https:// URL is, or an http:// one of this machine")
 
 
@@ -151,18 +156,23 @@ def _exemption(setting: str, value: str) -> str:
     raise ConfigError(f"{setting}={value!r} is not accepted: {_listed(tuple(EXEMPTIONS))}")
 
 
-# What of Identity each flag gives. Those that may be repeated give as many values as they are given.
+# What of IdentityRules each flag gives. Those that may be repeated give as many values as they are given.
 _IDENTITY_FLAGS: dict[str, tuple[str, Callable[[str, str], str], str, str]] = {
     "audiences": ("--allowed-audience", _text, "URL", "whom tokens may be for: the service's URL; repeatable"),
     "callers": ("--allowed-caller", _email, "EMAIL", "whose tokens they may be; repeatable"),
     "exempt": ("--exempt", _exemption, "WHAT", "health or reflection: may be called without a token; repeatable"),
-    "keys": ("--identity-keys", _url, "URL", f"the keys that tokens are signed with [default: {Identity.keys}]"),
-    "issuer": ("--identity-issuer", _text, "URL", f"who issues them [default: {Identity.issuer}]"),
+    "keys": ("--identity-keys", _url, "URL", f"the keys that tokens are signed with [default: {IdentityRules.keys}]"),
+    "issuers": (
+        "--identity-issuer",
+        _text,
+        "NAME",
+        f"who issues them; repeatable [default: {IdentityRules.issuers[0]}]",
+    ),
 }
-_REPEATABLE = ("audiences", "callers", "exempt")
+_REPEATABLE = ("audiences", "callers", "exempt", "issuers")
 
 
-def _identity(flags: Mapping[str, Any]) -> Identity | None:
+def _identity(flags: Mapping[str, Any]) -> IdentityRules | None:
     given = {name: flags[name] for name in _IDENTITY_FLAGS if flags[name]}
     if not flags["require_identity_token"]:
         for name in given:
@@ -176,7 +186,7 @@ def _identity(flags: Mapping[str, Any]) -> Identity | None:
         flag, parse, _, _ = _IDENTITY_FLAGS[name]
         parsed = tuple(parse(flag, value) for value in values)
         settings[name] = parsed if name in _REPEATABLE else parsed[-1]
-    return Identity(**settings)
+    return IdentityRules(**settings)
 
 
 def _sends(signal: str, environment: Mapping[str, str]) -> bool:

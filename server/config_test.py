@@ -60,11 +60,11 @@ def test_identity_tokens_are_asked_for_with_all_that_is_allowed() -> None:
     more = ["--allowed-audience=https://b", "--allowed-caller=b@example.com", "--exempt=health", "--exempt=reflection"]
     keys, issuer = "http://localhost:80/keys", "https://issuer.example.com"
     read = config.read([*IDENTITY, *more, f"--identity-keys={keys}", f"--identity-issuer={issuer}"], {})
-    assert read.identity == config.Identity(
+    assert read.identity == config.IdentityRules(
         audiences=("https://a", "https://b"),
         callers=("a@example.com", "b@example.com"),
         keys=keys,
-        issuer=issuer,
+        issuers=(issuer,),
         exempt=("health", "reflection"),
     )
 
@@ -85,6 +85,9 @@ def test_identity_tokens_are_asked_for_with_all_that_is_allowed() -> None:
         ),
         ([*IDENTITY, "--identity-keys=http://localhost.example.com"], "an https:// URL is"),
         ([*IDENTITY, "--identity-keys=file:///keys"], "an https:// URL is"),
+        ([*IDENTITY, "--identity-keys=https://[x"], "an https:// URL is"),
+        ([*IDENTITY, "--identity-keys=https://x:99999/"], "an https:// URL is"),
+        ([*IDENTITY, "--identity-keys=https:///keys"], "an https:// URL is"),
     ],
 )
 def test_half_of_what_identity_tokens_take_is_refused(arguments: list[str], complaint: str) -> None:

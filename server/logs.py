@@ -64,6 +64,14 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False, default=str)
 
 
+def _without_metadata(record: logging.LogRecord) -> bool:
+    """Leave out what a caller sent: grpc writes down each header that is not UTF-8, be it a token, or very long."""
+    if str(record.msg).startswith("Invalid encoding on"):
+        record.msg, record.args, record.exc_info = "A caller sent metadata that is not UTF-8", (), None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
+
+
 def formatter(log_format: str, project: str = "") -> logging.Formatter:
     """Return what writes a line; see `configure`."""
     return _JsonFormatter(project) if log_format == "json" else _TextFormatter()
@@ -78,4 +86,5 @@ def configure(log_format: str, project: str = "") -> None:
     """
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(log_format, project))
+    handler.addFilter(_without_metadata)
     logging.basicConfig(level=logging.INFO, handlers=[handler])

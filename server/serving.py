@@ -156,7 +156,7 @@ def build(config: Config) -> Serving:
 def _admit(config: Config) -> Admit:
     if not config.identity:
         return anybody
-    from server.identity import Doorkeeper  # noqa: PLC0415 - a tenth of a second, for who asked for it alone
+    from server.doorkeeper import Doorkeeper  # noqa: PLC0415 - a tenth of a second, for who asked for it alone
 
     return Doorkeeper(config.identity).admit
 

@@ -25,7 +25,7 @@ from deploy.emulator.issuer import ACCOUNT, Issuer
 from deploy.emulator.metadata_server import MetadataServer
 from server.calculator import CalculatorServicer
 from tests import programs
-from tests.google import OTHER_ACCOUNT, PERSON, ROBOT, WORKLOAD, Given, Google
+from tests.google_stand_in import OTHER_ACCOUNT, PERSON, ROBOT, WORKLOAD, Given, Google
 
 AUDIENCE = "https://localhost"
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)

@@ -530,6 +530,17 @@ def test_a_method_of_any_name_is_one_line_in_the_log(server: programs.Server) ->
     assert re.match(r"\d{4}-\d\d-\d\d [\d:,]+ INFO /a\\n2026.* forged\\r\\x1b\[2J UNIMPLEMENTED ", line)
 
 
+def test_a_header_that_is_not_utf_8_is_in_no_log(server: programs.Server) -> None:
+    with connected(server.port) as peer:
+        stream = peer.new_stream()
+        headers: list[tuple[str, str | bytes]] = [*request_headers("/no.such.Service/Method")]
+        block = peer.header_block([*headers, ("authorization", b"Bearer secret\xc3")])
+        peer.send(HeadersFrame(stream, block, flags=["END_HEADERS"]))
+        assert peer.send_all(stream, b"").status == UNIMPLEMENTED
+    server.wait_for_log("A caller sent metadata that is not UTF-8")
+    assert not [line for line in server.log if "secret" in line or "Traceback" in line]
+
+
 @pytest.mark.parametrize("content_type", ["text/html", "application/json", "application/grpc-web", None])
 def test_whatever_a_request_says_it_is_the_answer_is_http_415_or_grpc(
     server: programs.Server, content_type: str | None

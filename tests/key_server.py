@@ -1,6 +1,7 @@
 """Serves the keys that identity tokens are signed with, as Google does."""
 
 import json
+import threading
 
 from deploy.emulator.issuer import Issuer
 from deploy.emulator.loopback import LoopbackServer, QuietHandler
@@ -12,17 +13,25 @@ class KeyServer(LoopbackServer):
     Attributes:
         answer: the status and the body of the next answers.
         asked: how often it was asked.
+        gate: closed, it keeps answers back.
     """
 
     def __init__(self, *issuers: Issuer) -> None:
         super().__init__(_Handler)
         self.asked = 0
+        self.gate = threading.Event()
+        self.gate.set()
         self.serve_keys_of(*issuers)
 
     def serve_keys_of(self, *issuers: Issuer) -> None:
         """Have other keys from now on."""
         keys = [key for issuer in issuers for key in json.loads(issuer.keys())["keys"]]
         self.answer = (200, json.dumps({"keys": keys}))
+
+    def __exit__(self, *error: object) -> None:
+        """Let those go that still wait."""
+        self.gate.set()
+        super().__exit__(*error)
 
     @property
     def url(self) -> str:
@@ -35,6 +44,7 @@ class _Handler(QuietHandler):
 
     def do_GET(self) -> None:
         self.server.asked += 1
+        self.server.gate.wait()
         status, body = self.server.answer
         self.send_response(status)
         self.end_headers()

@@ -142,7 +142,7 @@ class RawPeer:
         self.send_bytes(PREFACE)
         self.send(SettingsFrame(settings=settings or {}))
 
-    def header_block(self, headers: Iterable[tuple[str, str]]) -> bytes:
+    def header_block(self, headers: Iterable[tuple[str, str | bytes]]) -> bytes:
         """Compress headers; they must be sent in the order of these calls, since the compression remembers them."""
         return self._encoder.encode(list(headers), huffman=False)
 

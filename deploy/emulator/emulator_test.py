@@ -111,6 +111,7 @@ def _posted(curl: list[str]) -> object:
     """Do what a curl command says; return the JSON that it gets."""
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
+    parser.add_argument("--http1.1", action="store_true")
     parser.add_argument("--cacert")
     parser.add_argument("-H", action="append")
     parser.add_argument("-d")

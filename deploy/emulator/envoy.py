@@ -56,17 +56,24 @@ def _filter(name: str, message: str, **fields: Any) -> dict[str, Any]:  # noqa: 
 
 
 def _tokens(front: Front) -> dict[str, Any]:
-    provider = {
-        "issuer": ISSUER,
-        "audiences": list(front.audiences),
-        "local_jwks": {"inline_string": front.keys},
-        "forward": True,
-        "from_headers": [
-            {"name": name, "value_prefix": "Bearer "} for name in ("x-serverless-authorization", "authorization")
-        ],
+    """Return what checks the token in the one header that counts: the other is for the service, whatever is in it."""
+    special, usual = "x-serverless-authorization", "authorization"
+    providers = {
+        header: {
+            "issuer": ISSUER,
+            "audiences": list(front.audiences),
+            "local_jwks": {"inline_string": front.keys},
+            "forward": True,
+            "from_headers": [{"name": header, "value_prefix": "Bearer "}],
+        }
+        for header in (special, usual)
     }
-    rules = [{"match": {"prefix": "/"}, "requires": {"provider_name": "google"}}]
-    return _filter("jwt_authn", "JwtAuthentication", providers={"google": provider}, rules=rules)
+    is_special = {"prefix": "/", "headers": [{"name": special, "present_match": True}]}
+    rules = [
+        {"match": is_special, "requires": {"provider_name": special}},
+        {"match": {"prefix": "/"}, "requires": {"provider_name": usual}},
+    ]
+    return _filter("jwt_authn", "JwtAuthentication", providers=providers, rules=rules)
 
 
 def _script(name: str) -> dict[str, Any]:
@@ -127,8 +134,8 @@ def _listener(front: Front, folder: Path) -> dict[str, Any]:
         use_remote_address=True,  # everybody is from outside, and cannot choose x-request-id
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
         http_filters=[
-            *([] if front.is_public else [_tokens(front), _script("signature.lua")]),
-            _script("trace.lua"),
+            *([] if front.is_public else [_tokens(front), _script("remove_signature.lua")]),
+            _script("begin_trace.lua"),
             _filter("grpc_web", "GrpcWeb"),
             _transcoder(),
             _filter("router", "Router"),

@@ -197,17 +197,29 @@ def _calculate(cloud_run: CloudRun, *metadata: tuple[str, str]) -> None:
         stub.Calculate(pb.CalculateRequest(operation=pb.OPERATION_ADD), timeout=20, metadata=metadata)
 
 
+@pytest.mark.parametrize("value", ["", "Basic x", "Bearer opaque"])
+def test_of_two_headers_the_special_one_is_checked_alone(cloud_run: CloudRun, value: str) -> None:
+    good = f"Bearer {cloud_run.issuer.token(AUDIENCE)}"
+    _calculate(cloud_run, ("x-serverless-authorization", good), ("authorization", value))
+    with pytest.raises(grpc.RpcError) as refused:
+        _calculate(cloud_run, ("x-serverless-authorization", value), ("authorization", good))
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
 def test_every_request_is_part_of_a_trace_its_callers_or_its_own(cloud_run: CloudRun) -> None:
     theirs = "4bf92f3577b34da6a3ce929d0e0e4736"
     token = ("authorization", f"Bearer {cloud_run.issuer.token(AUDIENCE)}")
+    googles = "105445aa7843bc8bf206b12000100000"
     before = len(cloud_run.server.log)
     _calculate(cloud_run, token)
     _calculate(cloud_run, token, ("x-request-id", "not an id"))
+    _calculate(cloud_run, token, ("traceparent", "not a trace"))
     _calculate(cloud_run, token, ("traceparent", f"00-{theirs}-00f067aa0ba902b7-01"))
-    programs.eventually(lambda: len(cloud_run.server.log) >= before + 3)
+    _calculate(cloud_run, token, ("x-cloud-trace-context", f"{googles}/1;o=1"))
+    programs.eventually(lambda: len(cloud_run.server.log) >= before + 5)
     traces = {json.loads(line)["logging.googleapis.com/trace"] for line in cloud_run.server.log[before:]}
-    assert len(traces) == 3
-    assert theirs in traces
+    assert len(traces) == 5
+    assert traces > {theirs, googles}
     assert all(re.fullmatch("[0-9a-f]{32}", trace) for trace in traces)
 
 

@@ -4,6 +4,7 @@
 function envoy_on_request(handle)
   local headers = handle:headers()
   local name = headers:get("x-serverless-authorization") and "x-serverless-authorization" or "authorization"
-  local unsigned = headers:get(name):gsub("%.[^.]*$", ".SIGNATURE_REMOVED_BY_GOOGLE")
+  -- All after the second dot: the signature, and whatever else came in such a header.
+  local unsigned = headers:get(name):gsub("^([^.]*%.[^.]*).*$", "%1.SIGNATURE_REMOVED_BY_GOOGLE")
   headers:replace(name, unsigned)
 end

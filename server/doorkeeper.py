@@ -3,29 +3,22 @@
 https://developers.google.com/identity/openid-connect/openid-connect#validatinganidtoken
 """
 
-import logging
 import time
 from typing import Any
 
 import jwt
 
 from server.call import Call
-from server.config import EXEMPTIONS, Identity
+from server.config import EXEMPTIONS, IdentityRules
 from server.errors import KeysUnavailableError, NotAllowedError, NotIdentifiedError
+from server.keys import ALGORITHM, Keys, UnavailableError
 
-_LOGGER = logging.getLogger(__name__)
-
-_ALGORITHMS = ["RS256"]
 _CLAIMS = ["aud", "email", "exp", "iat", "iss"]
 _LEEWAY_SECONDS = 10  # between two clocks
 
 # To check a token takes as long as all else that the server does for a small call, and callers send it again and again.
 _KNOWN_SECONDS = 300
 _MOST_KNOWN = 1000
-
-_FETCH_SECONDS = 5
-_RETRY_SECONDS = 10
-_KEEP_SECONDS = 24 * 3600
 
 # What Cloud Run puts in the place of a signature, once it has checked the token by itself.
 # https://cloud.google.com/run/docs/authenticating/service-to-service
@@ -38,50 +31,18 @@ _FAULTS: tuple[tuple[type[Exception], str], ...] = (
     (jwt.InvalidIssuerError, "somebody else has issued it"),
     (jwt.MissingRequiredClaimError, f"it lacks one of {', '.join(_CLAIMS)}"),
     (jwt.InvalidSignatureError, "its signature is wrong"),
-    (jwt.PyJWKClientError, "its key is not one of the issuer's"),
     (jwt.DecodeError, "it is no JSON Web Token"),
 )
-
-
-class Keys(jwt.PyJWKClient):
-    """The keys that an issuer signs with; when they cannot be had, those that could be had before.
-
-    PyJWKClient itself keeps them for a while, has one caller fetch them for all, and asks anew for a key that it does
-    not know, but not for every such key. It would refuse everybody, in turn, while the issuer does not answer.
-    """
-
-    _kept: Any = None
-    _kept_until = 0.0
-    _retry_from = 0.0
-
-    def fetch_data(self) -> Any:  # noqa: ANN401 - PyJWT's
-        """Fetch the keys.
-
-        Raises:
-            PyJWKClientConnectionError: they cannot be had, and there are none of the last day.
-        """
-        now = time.monotonic()
-        if now < self._retry_from and not self._kept:
-            raise jwt.PyJWKClientConnectionError("they could not be had a moment ago")
-        try:
-            self._kept, self._kept_until = super().fetch_data(), now + _KEEP_SECONDS
-        except (jwt.PyJWKClientError, jwt.PyJWKSetError, ValueError, OSError) as error:
-            _LOGGER.warning("The keys at %s cannot be had: %s", self.uri, error)  # the URL is no secret
-            self._retry_from = now + _RETRY_SECONDS
-            if now > self._kept_until:
-                self._kept = None
-                raise jwt.PyJWKClientConnectionError(str(error)) from error
-        return self._kept
 
 
 class Doorkeeper:
     """Lets calls in that come with a good identity token of somebody who may call."""
 
-    def __init__(self, rules: Identity) -> None:
-        """Fetch nothing yet: whoever has to wait for the keys, it is not the start."""
+    def __init__(self, rules: IdentityRules) -> None:
+        """Begin to fetch the keys."""
         self._rules = rules
         self._exempt = tuple(EXEMPTIONS[name] for name in rules.exempt)
-        self._keys = Keys(rules.keys, timeout=_FETCH_SECONDS)
+        self._keys = Keys(rules.keys)
         self._known: dict[str, tuple[str, float]] = {}
 
     def admit(self, call: Call) -> None:
@@ -94,40 +55,37 @@ class Doorkeeper:
         """
         if call.method.startswith(self._exempt):
             return
-        call.caller = self._email(_token(call))
+        token = _token(call)
+        call.caller, until = self._known.get(token, ("", 0))
+        if time.time() < until:  # it was good a moment ago
+            return
+        claims = self._claims(token)
+        call.caller = _email(claims)
         if call.caller not in self._rules.callers:
             raise NotAllowedError(f"{call.caller} may not call this service")
-
-    def _email(self, token: str) -> str:
-        """Return whose a token is; one that was good a moment ago still is."""
-        email, until = self._known.get(token, ("", 0))
-        if time.time() >= until:
-            claims = self._claims(token)
-            email, until = str(claims["email"]), min(claims["exp"], time.time() + _KNOWN_SECONDS)
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[token] = email, until
-        return email
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[token] = call.caller, min(int(claims["exp"]), time.time() + _KNOWN_SECONDS)
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
-            key = self._keys.get_signing_key_from_jwt(token)
+            key = self._keys.find(jwt.get_unverified_header(token).get("kid", ""))
+            if not key:
+                raise _not_good("its key is not one of the issuer's")
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
-                algorithms=_ALGORITHMS,
+                algorithms=[ALGORITHM],
                 audience=self._rules.audiences,
-                issuer=self._rules.issuer,
+                issuer=self._rules.issuers,
                 leeway=_LEEWAY_SECONDS,
                 options={"require": _CLAIMS},
             )
-        except jwt.PyJWKClientConnectionError as error:
+        except UnavailableError as error:
             raise KeysUnavailableError("identity tokens cannot be checked at the moment; try again") from error
-        except (jwt.InvalidTokenError, jwt.PyJWKClientError) as error:
+        except jwt.InvalidTokenError as error:
             fault = next((text for kind, text in _FAULTS if isinstance(error, kind)), "it is not as it should be")
-            raise NotIdentifiedError(f"the identity token is not good: {fault}") from error
-        if claims.get("email_verified") is not True:
-            raise NotIdentifiedError("the identity token is not good: its e-mail address is not verified")
+            raise _not_good(fault) from error
         return claims
 
 
@@ -142,3 +100,14 @@ def _token(call: Call) -> str:
             " send it as `x-serverless-authorization` and as `authorization`"
         )
     return token
+
+
+def _email(claims: dict[str, Any]) -> str:
+    email = claims["email"]
+    if claims.get("email_verified") is not True or not isinstance(email, str) or not email.isprintable():
+        raise _not_good("it has no e-mail address that is verified")
+    return email
+
+
+def _not_good(fault: str) -> NotIdentifiedError:
+    return NotIdentifiedError(f"the identity token is not good: {fault}")
