@@ -31,7 +31,7 @@ class Access:
         ca_cert: a file of certificates in PEM, of whom the server's must come; without it, it is the system's roots.
             With it, TLS is spoken.
         auth: "identity-token" for a token on every call, reflection and health included; "none" for none; "auto" for
-            one if the server is Cloud Run's, or an audience or an account is named, and if there are credentials.
+            one by TLS if an audience or an account is named, or if the server is Cloud Run's and there are credentials.
         audience: whom tokens are for, if not `https://HOST`.
         impersonate: the service account whose tokens are sent, by its e-mail address.
         headers: what tokens are sent as, of HEADERS. Cloud Run reads `x-serverless-authorization` if it is there, and
@@ -46,15 +46,26 @@ class Access:
     headers: tuple[str, ...] = HEADERS[:1]
 
 
+def speaks_tls(address: Address, access: Access) -> bool:
+    """Return whether TLS is spoken with an address."""
+    return access.tls or access.ca_cert is not None or address.is_tls
+
+
+def audience(address: Address, access: Access) -> str:
+    """Return whom tokens are for, if every call to an address must have one, or fail; empty otherwise."""
+    is_named = bool(access.audience or access.impersonate)
+    is_required = access.auth == IDENTITY_TOKEN or (access.auth == AUTO and is_named and speaks_tls(address, access))
+    return (access.audience or address.audience) if is_required else ""
+
+
 def credentials(address: Address, access: Access) -> grpc.ChannelCredentials | None:
     """Return the credentials of a channel to an address; None for plaintext without a token.
 
     Raises:
         AccessError: a token would go out in plaintext, or there is none; or the certificates cannot be read.
     """
-    is_tls = access.tls or access.ca_cert is not None or address.is_tls
-    calls = _call_credentials(address, access, is_tls)
-    if is_tls:
+    calls = _call_credentials(address, access)
+    if speaks_tls(address, access):
         channel = grpc.ssl_channel_credentials(_certificates(access.ca_cert))
     elif calls:
         channel = grpc.local_channel_credentials()  # plaintext, and gRPC itself sees to it that it is this machine
@@ -64,30 +75,34 @@ def credentials(address: Address, access: Access) -> grpc.ChannelCredentials | N
 
 
 def _certificates(file: Path | None) -> bytes | None:
+    if not file:
+        return None
     try:
-        return file.read_bytes() if file else None
+        certificates = file.read_bytes()
     except OSError as error:
         raise AccessError(f"the certificates in {file} cannot be read: {error.strerror}") from error
+    if b"-----BEGIN CERTIFICATE-----" not in certificates:
+        raise AccessError(f"there is no certificate in {file}: accepted is PEM")
+    return certificates
 
 
-def _call_credentials(address: Address, access: Access, is_tls: bool) -> grpc.CallCredentials | None:  # noqa: FBT001
-    wanted = access.auth == IDENTITY_TOKEN or (
-        access.auth == AUTO and is_tls and bool(address.is_cloud_run or access.audience or access.impersonate)
-    )
-    if not wanted:
+def _call_credentials(address: Address, access: Access) -> grpc.CallCredentials | None:
+    is_tls, required = speaks_tls(address, access), audience(address, access)
+    is_optional = access.auth == AUTO and not required  # a service that is open to all wants no token
+    if access.auth == NONE or (is_optional and not (is_tls and address.is_cloud_run)):
         return None
     if not is_tls and not address.is_loopback:
         raise AccessError(f"{address.target}: an identity token is a secret, and is not sent in plaintext; use TLS")
-    audience = access.audience or address.audience
-    if not audience:
+    if not (required or address.audience):
         raise AccessError(f"{address.target}: it is not known whom an identity token should be for; name the audience")
     from client import identity  # noqa: PLC0415 - a fifth of a second, for who needs it
 
-    is_optional = access.auth == AUTO  # a service that is open to all wants no token
     try:
-        tokens = identity.Tokens(identity.find(audience, access.impersonate))
+        tokens = identity.Tokens(identity.find(required or address.audience, access.impersonate))
+        tokens.get()  # now, since a call would have to wait for it, and has a deadline
     except identity.NoTokenError as error:
-        if is_optional:
+        # On Google Cloud there are credentials: that they are not there now is no reason to go without.
+        if is_optional and not identity.is_on_google_cloud():
             return None
         raise AccessError(str(error)) from error
     return grpc.metadata_call_credentials(_Sender(tokens, access.headers, is_optional), "identity-token")

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 _TLS_PORT = 443
+_HIGHEST_PORT = 65535
 _HOST_AND_PORT = re.compile(r"(?P<scheme>https://)?(?P<host>[^/:\[\]]+|\[[0-9a-fA-F:.%]+\])(:(?P<port>[0-9]{1,5}))?/?")
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]+){3}|\[::1\]")
 _CLOUD_RUN = ".run.app"
@@ -45,9 +46,18 @@ def parse(text: str) -> Address:
     Args:
         text: HOST, which is port 443 with TLS, as is https://HOST; HOST:PORT, plaintext but for port 443; or any name
             that gRPC resolves (https://github.com/grpc/grpc/blob/master/doc/naming.md).
+
+    Raises:
+        ValueError: it is neither; the message says why.
     """
     found = _HOST_AND_PORT.fullmatch(text)
+    if not found and text.startswith(("http://", "https://")):
+        raise ValueError(
+            f"{text!r} is not accepted: HOST:PORT is, in plaintext, and https://HOST[:PORT], without a path"
+        )
     if not found or (found["host"] == "unix" and not found["scheme"]):
         return Address(text)
     port = int(found["port"] or _TLS_PORT)
+    if not 0 < port <= _HIGHEST_PORT:
+        raise ValueError(f"{text!r} is not accepted: ports are 1 to {_HIGHEST_PORT}")
     return Address(f"{found['host']}:{port}", found["host"], bool(found["scheme"]) or port == _TLS_PORT)

@@ -46,6 +46,12 @@ def test_only_this_machine_is_loopback(text: str, *, is_loopback: bool) -> None:
     assert parse(text).is_loopback is is_loopback
 
 
+@pytest.mark.parametrize("text", ["localhost:99999", "localhost:0", "http://localhost:80", "https://localhost/path"])
+def test_what_grpc_would_take_for_something_else_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=f"'{text}' is not accepted: "):
+        parse(text)
+
+
 def test_a_token_is_for_the_url_of_the_service_without_a_port() -> None:
     assert parse("https://calculator-abc.a.run.app:443/").audience == "https://calculator-abc.a.run.app"
     assert parse("unix:x").audience == ""

@@ -59,7 +59,7 @@ def connect(
     credentials: grpc.ChannelCredentials | None = None,
     access: Access = DEFAULT_ACCESS,
 ) -> grpc.Channel:
-    """Open a channel; nothing is sent before the first call.
+    """Open a channel; nothing is sent to the server before the first call, but a token is fetched if one is needed.
 
     `connect("my-service-….run.app")` is all that a service on Cloud Run needs: TLS, and on every call an identity token
     of whatever credentials there are.

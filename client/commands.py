@@ -14,8 +14,9 @@ import grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from client import failures
+from client import access, failures
 from client.access import Access, AccessError
+from client.address import parse
 from client.channel import connect
 
 T = TypeVar("T")
@@ -89,6 +90,10 @@ class Target(click.ParamType[str]):
         target = str(value)
         if not target or not target.isprintable() or " " in target:
             self.fail(f"{target!r} is no HOST:PORT, such as localhost:50051, and no HOST", param, ctx)
+        try:
+            parse(target)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
         return target
 
 
@@ -119,7 +124,12 @@ class Caller:
             try:
                 yield channel
             except grpc.RpcError as error:
-                raise click.ClickException(failures.describe(error, self.target, self.timeout)) from error
+                raise click.ClickException(self._failure(error)) from error
+
+    def _failure(self, error: grpc.RpcError) -> str:
+        address = parse(self.target)
+        audience, is_tls = access.audience(address, self.access), access.speaks_tls(address, self.access)
+        return failures.describe(error, self.target, self.timeout, audience, is_tls=is_tls)
 
     def show(self, message: Message, text: str) -> None:
         """Print a message as JSON if asked to, else the text that says the same to a person."""

@@ -134,7 +134,7 @@ def find(audience: str, impersonate: str = "") -> Source:
             return GoogleAuth(_impersonated(_default(request), impersonate, audience), request)
         if file := os.environ.get(environment_vars.CREDENTIALS):
             return GoogleAuth(_of_file(file, audience, request), request)
-        if _is_on_google_cloud():
+        if is_on_google_cloud():
             of_machine = compute_engine.IDTokenCredentials(request, audience, use_metadata_identity_endpoint=True)
             return GoogleAuth(of_machine, request)
         if shutil.which("gcloud"):
@@ -152,7 +152,8 @@ def _said(error: Exception) -> str:
     return " ".join(str(error.args[0] if isinstance(error, exceptions.GoogleAuthError) else error).split())
 
 
-def _is_on_google_cloud() -> bool:
+def is_on_google_cloud() -> bool:
+    """Return whether this is Google Cloud, as far as the environment says."""
     return bool(os.environ.get("K_SERVICE") or os.environ.get(environment_vars.GCE_METADATA_HOST))
 
 

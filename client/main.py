@@ -38,9 +38,9 @@ _LONGEST_TIMEOUT_SECONDS = 24 * 3600
 @click.option("--tls", is_flag=True, help="Speak TLS at other ports, too.")
 @click.option(
     "--ca-cert",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Speak TLS with a server whose certificate comes of one in this file, in PEM, not of the system's roots.",
+    help="Speak TLS with a server for which a certificate in this file vouches, in PEM, not the system's roots.",
 )
 @click.option(
     "--auth",
@@ -48,8 +48,15 @@ _LONGEST_TIMEOUT_SECONDS = 24 * 3600
     default=AUTO,
     help="Whether to send an identity token; auto does to Cloud Run, if there are credentials.",
 )
-@click.option("--audience", metavar="URL", default="", help="Whom tokens are for.  [default: https://HOST]")
-@click.option("--impersonate-service-account", "impersonate", metavar="EMAIL", default="", help="Whose tokens to send.")
+@click.option("--audience", metavar="URL", default="", show_default="https://HOST", help="Whom tokens are for.")
+@click.option(
+    "--impersonate-service-account",
+    "impersonate",
+    metavar="EMAIL",
+    default="",
+    show_default="your own",
+    help="Whose tokens to send.",
+)
 @click.option(
     "--token-header",
     "headers",

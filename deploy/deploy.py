@@ -6,6 +6,7 @@ bazel run //deploy -- --project PROJECT --region REGION [--dry-run]
 import argparse
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from bazel.oci.layout import Layout
 _PROJECT = re.compile(r"([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _REGION = re.compile(r"[a-z]+-[a-z]+[0-9]{1,2}")
 _SERVICE = re.compile(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?")
+_ACCOUNT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _EMAIL = re.compile(r"[a-z0-9.-]+@[a-z0-9.-]+")
 _MOST_INSTANCES = 1000
 
@@ -27,7 +29,7 @@ _MOST_INSTANCES = 1000
 def _matching(pattern: re.Pattern[str], accepted: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if not pattern.fullmatch(text):
-            raise argparse.ArgumentTypeError(f"{text!r} is not accepted: {accepted}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not one: {accepted}")
         return text
 
     return check
@@ -35,22 +37,22 @@ def _matching(pattern: re.Pattern[str], accepted: str) -> Callable[[str], str]:
 
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > _MOST_INSTANCES:
-        raise argparse.ArgumentTypeError(f"{text!r} is not accepted: 0 to {_MOST_INSTANCES} are")
+        raise argparse.ArgumentTypeError(f"{text!r} is not accepted: whole numbers to {_MOST_INSTANCES} are")
     return int(text)
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="deploy", description="Push the image, and put it on Cloud Run.")
-    project = _matching(_PROJECT, "6 to 30 small letters, digits and '-' are, such as my-project")
+    project = _matching(_PROJECT, "accepted are 6 to 30 small letters, digits and '-', such as my-project")
     parser.add_argument("--project", type=project, required=True, help="the Google Cloud project")
-    region = _matching(_REGION, "a region is, such as europe-west1")
+    region = _matching(_REGION, "accepted is a region, such as europe-west1")
     parser.add_argument("--region", type=region, required=True, help="the region, such as europe-west1")
-    name = _matching(_SERVICE, "up to 49 small letters, digits and '-' are")
+    name = _matching(_SERVICE, "accepted are up to 49 small letters, digits and '-'")
     parser.add_argument("--service", type=name, default="calculator", help="its name (default: calculator)")
     parser.add_argument(
         "--repository", type=name, default="calculator", help="of Artifact Registry (default: calculator)"
     )
-    account = _matching(_EMAIL, "the e-mail address of a service account is")
+    account = _matching(_EMAIL, "accepted is the e-mail address of a service account")
     parser.add_argument("--service-account", type=account, help="whom it runs as (default: SERVICE@PROJECT.iam…)")
     parser.add_argument("--min-instances", type=_count, default=0, help="that are always there (default: 0)")
     parser.add_argument("--max-instances", type=_count, default=3, help="that there may be (default: 3)")
@@ -58,6 +60,8 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     for hidden in ("crane", "image", "sbom", "template"):
         parser.add_argument(f"--{hidden}-path", type=Path, required=True, help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
+    if not arguments.service_account and not _ACCOUNT.fullmatch(arguments.service):
+        parser.error(f"--service is {arguments.service}: such an account cannot be; name one by --service-account")
     if arguments.max_instances < max(1, arguments.min_instances):
         parser.error(f"--max-instances is {arguments.max_instances}: accepted is 1, or --min-instances, or more")
     return arguments
@@ -89,9 +93,9 @@ def _commands(arguments: argparse.Namespace, file: str) -> tuple[list[str], list
     return replace, [*services, "describe", arguments.service, *where, "--format", "value(status.url)"]
 
 
-def _print(arguments: argparse.Namespace, repository: str, service: str) -> None:
+def _print(arguments: argparse.Namespace, image: str, service: str) -> None:
     """Print what `_deploy` would do."""
-    print(f"crane push IMAGE {repository}")
+    print(f"crane push IMAGE {image}, and a bill of materials beside it")
     for command in _commands(arguments, "service.yaml"):
         print(shlex.join(command))
     print(f"\nservice.yaml:\n{service}", end="")
@@ -118,11 +122,22 @@ def main(words: Sequence[str]) -> int:
     image = f"{repository}@{Layout(arguments.image_path).reference()['digest']}"
     service = render(arguments.template_path.read_text(encoding="utf-8"), arguments, image)
     if arguments.dry_run:
-        _print(arguments, repository, service)
+        _print(arguments, image, service)
         return 0
+    if not shutil.which("gcloud"):  # before anything is pushed
+        print(
+            "deploy: there is no gcloud on PATH; install it: https://cloud.google.com/sdk/docs/install", file=sys.stderr
+        )
+        return 1
     try:
         _deploy(arguments, repository, service)
-    except (push.ConfigError, subprocess.CalledProcessError, OSError) as error:
+    except subprocess.CalledProcessError as error:
+        program = Path(error.cmd[0]).name
+        print(
+            f"deploy: {program} failed, as it says above; are project and repository there, and yours?", file=sys.stderr
+        )
+        return 1
+    except (push.ConfigError, OSError) as error:
         print(f"deploy: {error}", file=sys.stderr)
         return 1
     return 0

@@ -55,21 +55,36 @@ def test_what_gcloud_refuses_is_not_called_deployed(tmp_path: Path) -> None:
     _script(tmp_path / "gcloud", "echo 'ERROR: no permission' >&2; exit 1")
     deployed = _deploy(crane, *WHERE, PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert (deployed.returncode, deployed.stdout) == (1, "")
-    assert "ERROR: no permission" in deployed.stderr
+    assert deployed.stderr.endswith(
+        "ERROR: no permission\ndeploy: gcloud failed, see above; are project and repository there, and yours?\n"
+    )
     assert "Traceback" not in deployed.stderr
+
+
+def test_without_gcloud_nothing_is_pushed(tmp_path: Path) -> None:
+    crane = _script(tmp_path / "crane", f"touch {tmp_path}/pushed")
+    (tmp_path / "bin").mkdir()
+    programs_there = {file.name: file for folder in os.environ["PATH"].split(":") for file in Path(folder).glob("*")}
+    for name in programs_there.keys() - {"gcloud"}:
+        (tmp_path / "bin" / name).symlink_to(programs_there[name])
+    deployed = _deploy(crane, *WHERE, PATH=f"{tmp_path}/bin")
+    assert (deployed.returncode, deployed.stdout) == (1, "")
+    assert "deploy: there is no gcloud on PATH: see https" in deployed.stderr
+    assert not (tmp_path / "pushed").exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         ([], "the following arguments are required: --project, --region"),
-        (["--project=x", "--region=europe-west1"], "'x' is not accepted: 6 to 30 small letters"),
-        (["--project=my-project", "--region=Europe"], "'Europe' is not accepted: a region is"),
-        ([*WHERE, "--service=a\nb"], "is not accepted: up to 49"),
-        ([*WHERE, "--service-account=me"], "'me' is not accepted: the e-mail address"),
+        (["--project=x", "--region=europe-west1"], "'x' is not one: accepted are 6 to 30 small letters"),
+        (["--project=my-project", "--region=Europe"], "'Europe' is not one: accepted is a region"),
+        ([*WHERE, "--service=a\nb"], "is not one: accepted are up to 49"),
+        ([*WHERE, "--service-account=me"], "'me' is not one: accepted is the e-mail address"),
+        ([*WHERE, "--service=calc"], "--service is calc: such an account cannot be; name one by --service-account"),
         ([*WHERE, "--max-instances=0"], "--max-instances is 0: accepted is 1"),
         ([*WHERE, "--min-instances=4"], "--max-instances is 3: accepted is 1, or --min-instances"),
-        ([*WHERE, "--max-instances=-1"], "'-1' is not accepted: 0 to 1000 are"),
+        ([*WHERE, "--max-instances=-1"], "'-1' is not accepted: whole numbers to 1000 are"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_can(arguments: list[str], complaint: str) -> None:

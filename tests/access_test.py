@@ -26,9 +26,11 @@ from deploy.emulator.metadata_server import MetadataServer
 from server.calculator import CalculatorServicer
 from tests import programs
 from tests.google_stand_in import OTHER_ACCOUNT, PERSON, ROBOT, WORKLOAD, Given, Google
+from tests.tunnel import Tunnel
 
 AUDIENCE = "https://localhost"
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
+SERVICE = "calculator-abc.a.run.app"
 # No credentials of whoever runs the tests.
 NOBODY = {"GOOGLE_APPLICATION_CREDENTIALS": "", "GCE_METADATA_HOST": "", "K_SERVICE": ""}
 
@@ -62,7 +64,7 @@ class Recorder(grpc.ServerInterceptor):
 
 @pytest.fixture(scope="module")
 def authority() -> Authority:
-    return Authority()
+    return Authority(("localhost", SERVICE))
 
 
 @pytest.fixture
@@ -76,6 +78,19 @@ def recorder(authority: Authority) -> Iterator[Recorder]:
     running.server.start()
     yield running
     running.server.stop(grace=None).wait()
+
+
+@pytest.fixture
+def cloud(recorder: Recorder, ca_cert: Path) -> Iterator[Callable[..., list[str]]]:
+    """Have the recorder be a service on Cloud Run; returns what calls it by its name."""
+    with Tunnel(recorder.tls_port) as tunnel:
+        way = {"grpc_proxy": f"http://{tunnel.host}", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(ca_cert)}
+
+        def call(*options: str, **environment: str) -> list[str]:
+            return _client("--target", SERVICE, *options, "calc", "2", "+", "3", **(way | environment))
+
+        yield call
+        assert set(tunnel.asked) <= {f"{SERVICE}:443"}
 
 
 @pytest.fixture
@@ -190,29 +205,42 @@ def test_auto_sends_tokens_to_cloud_run_or_for_an_audience_and_none_elsewhere(
     assert metadata.issued == ["https://x.a.run.app"]
 
 
-def test_without_credentials_auto_calls_without_a_token_and_identity_token_says_why_not(
-    recorder: Recorder, ca_cert: Path
+def test_the_name_of_a_service_on_cloud_run_is_all_it_takes(
+    recorder: Recorder, metadata: MetadataServer, cloud: Callable[..., list[str]]
 ) -> None:
-    options = [
-        "--target",
-        f"localhost:{recorder.tls_port}",
-        "--ca-cert",
-        str(ca_cert),
-        "--audience",
-        "https://x.a.run.app",
-    ]
+    assert cloud(GCE_METADATA_HOST=metadata.host) == ["5\n", ""]
+    assert _audience(*recorder.tokens()) == f"https://{SERVICE}"
+
+
+def test_without_credentials_auto_calls_without_a_token_and_what_asks_for_one_says_why_not(
+    recorder: Recorder, ca_cert: Path, cloud: Callable[..., list[str]]
+) -> None:
     nothing = {"GOOGLE_APPLICATION_CREDENTIALS": str(ca_cert.with_name("none.json"))}
-    assert _client(*options, "add", "2", "3", **nothing)[0] == ""  # the tutorial's service is not served here
+    assert cloud(**nothing) == ["5\n", ""]
     assert recorder.tokens() == [""]
-    output, error = _client(*options, "--auth", "identity-token", "calc", "2", "+", "3", **nothing)
+    for asks in ("--auth=identity-token", "--audience=https://x.a.run.app", "--impersonate-service-account=a@b"):
+        output, error = cloud(asks, **nothing)
+        assert output == ""
+        assert error.startswith("Error: no credentials for an identity token: ")
+        assert error.count("\n") == 1
+    assert len(recorder.seen) == 1
+
+
+def test_on_google_cloud_auto_does_not_go_without_a_token_that_is_late(
+    recorder: Recorder, cloud: Callable[..., list[str]]
+) -> None:
+    output, error = cloud(GCE_METADATA_HOST="127.0.0.1:1", GCE_METADATA_TIMEOUT="1")
     assert output == ""
     assert error.startswith("Error: no credentials for an identity token: ")
-    assert error.count("\n") == 1
+    assert recorder.seen == []
 
 
 def test_certificates_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
     _, error = _client("--ca-cert", str(tmp_path / "none.crt"), "add", "2", "3")
     assert error == f"Error: the certificates in {tmp_path}/none.crt cannot be read: No such file or directory\n"
+    (tmp_path / "other").write_text("no certificate", encoding="utf-8")
+    _, error = _client("--ca-cert", str(tmp_path / "other"), "add", "2", "3")
+    assert error == f"Error: there is no certificate in {tmp_path}/other: accepted is PEM\n"
 
 
 @pytest.fixture
@@ -363,14 +391,21 @@ def test_gcloud_gives_a_person_a_token_that_has_no_audience_of_its_own(
 
 
 def test_gcloud_that_nobody_is_logged_in_to_says_how(
-    recorder: Recorder, ca_cert: Path, gcloud: Callable[[str], str]
+    recorder: Recorder, cloud: Callable[..., list[str]], gcloud: Callable[[str], str]
 ) -> None:
     path = gcloud("echo 'ERROR: no active account' >&2; exit 1")
-    options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(ca_cert), "--timeout", "3"]
-    _, error = _client(*options, "--auth", "identity-token", "calc", "2", "+", "3", PATH=path)
+    _, error = cloud("--auth", "identity-token", PATH=path)
     assert "ERROR: no active account" in error
     assert "gcloud auth login" in error
     assert recorder.seen == []
-    # By auto, which an audience is enough for, a service that is open to all is called all the same.
-    assert _client(*options, "--audience", "https://x.a.run.app", "calc", "2", "+", "3", PATH=path) == ["5\n", ""]
+    # By auto, a service that is open to all is called all the same.
+    assert cloud(PATH=path) == ["5\n", ""]
     assert recorder.tokens() == [""]
+
+
+def test_a_gcloud_that_takes_longer_than_a_call_may_is_waited_for(
+    recorder: Recorder, cloud: Callable[..., list[str]], gcloud: Callable[[str], str]
+) -> None:
+    path = gcloud(f"sleep 2; echo {Issuer().token(SERVICE)}")
+    assert cloud("--timeout=1", PATH=path) == ["5\n", ""]
+    assert len(recorder.tokens()) == 1

@@ -42,6 +42,8 @@ BAD_TOKENS: dict[str, Callable[[Issuer, str], str | None]] = {
     "expired": lambda issuer, audience: issuer.token(audience, exp=int(time.time()) - 100),
     "not yet valid": lambda issuer, audience: issuer.token(audience, nbf=int(time.time()) + 1000),
     "of another audience": lambda issuer, _: issuer.token("https://other.a.run.app"),
+    "of the audience without its scheme": lambda issuer, audience: issuer.token(audience.removeprefix("https://")),
+    "of the audience with a slash": lambda issuer, audience: issuer.token(f"{audience}/"),
     "of the audience with a port": lambda issuer, audience: issuer.token(f"{audience}:443"),
     "of another issuer": lambda issuer, audience: issuer.token(audience, iss="https://accounts.example.com"),
     "of another key": lambda _, audience: Issuer().token(audience),

@@ -217,6 +217,14 @@ def test_http_1_to_the_instances_is_what_a_grpc_server_does_not_speak() -> None:
     assert "UNAVAILABLE" in error
 
 
+def test_a_port_that_is_taken_is_not_shared() -> None:
+    with _emulator("--binary") as emulator:
+        port = emulator.client[emulator.client.index("--target") + 1].rpartition(":")[2]
+        second = programs.run([PROGRAM, *PATHS, "--binary", f"--port={port}"])
+    assert second.returncode == 1
+    assert "local: the port is taken; choose another with --port\n" in second.stderr
+
+
 @pytest.mark.parametrize(
     ("flag", "complaint"),
     [("--instances=0", "--instances is 0: accepted are 1 to 100"), ("--timeout=4000", "accepted are 1 to 3600")],

@@ -65,6 +65,7 @@ def _tokens(front: Front) -> dict[str, Any]:
             "local_jwks": {"inline_string": front.keys},
             "forward": True,
             "from_headers": [{"name": header, "value_prefix": "Bearer "}],
+            "payload_in_metadata": "claims",
         }
         for header in (special, usual)
     }
@@ -74,6 +75,34 @@ def _tokens(front: Front) -> dict[str, Any]:
         {"match": {"prefix": "/"}, "requires": {"provider_name": usual}},
     ]
     return _filter("jwt_authn", "JwtAuthentication", providers=providers, rules=rules)
+
+
+def _exact_audience(front: Front) -> dict[str, Any]:
+    """Return what compares audiences to the letter: jwt_authn overlooks scheme and slash, Cloud Run does not."""
+    claim = {"filter": "envoy.filters.http.jwt_authn", "path": [{"key": "claims"}, {"key": "aud"}]}
+    texts = [{"string_match": {"exact": audience}} for audience in front.audiences]
+    values = [*texts, *({"list_match": {"one_of": text}} for text in texts)]
+    principals = [{"metadata": claim | {"value": value}} for value in values]
+    policy = {"permissions": [{"any": True}], "principals": principals}
+    return _filter("rbac", "RBAC", rules={"action": "ALLOW", "policies": {"audience": policy}})
+
+
+def _refusals() -> dict[str, Any]:
+    """Return the statuses that Cloud Run refuses with: 403 without a token, 401 with one that is not good.
+
+    https://cloud.google.com/run/docs/troubleshooting
+    """
+    expression = "response.code_details.contains('Jwt_is_missing')"
+    is_missing = {
+        "name": "envoy.access_loggers.extension_filters.cel",
+        "typed_config": _typed("access_loggers.filters.cel.v3.ExpressionFilter", expression=expression),
+    }
+    is_forbidden = {"comparison": {"op": "EQ", "value": {"default_value": 403, "runtime_key": "none"}}}
+    mappers = [
+        {"filter": {"extension_filter": is_missing}, "status_code": 403},
+        {"filter": {"status_code_filter": is_forbidden}, "status_code": 401},
+    ]
+    return {"mappers": mappers}
 
 
 def _script(name: str) -> dict[str, Any]:
@@ -131,10 +160,11 @@ def _listener(front: Front, folder: Path) -> dict[str, Any]:
     manager = _typed(
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=_LISTENER,
+        local_reply_config=_refusals(),
         use_remote_address=True,  # everybody is from outside, and cannot choose x-request-id
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
         http_filters=[
-            *([] if front.is_public else [_tokens(front), _script("remove_signature.lua")]),
+            *([] if front.is_public else [_tokens(front), _exact_audience(front), _script("remove_signature.lua")]),
             _script("begin_trace.lua"),
             _filter("grpc_web", "GrpcWeb"),
             _transcoder(),
@@ -144,6 +174,7 @@ def _listener(front: Front, folder: Path) -> dict[str, Any]:
     return {
         "name": _LISTENER,
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": front.port}},
+        "enable_reuse_port": False,  # or another front would share it, silently
         "filter_chains": [
             {
                 "transport_socket": _tls(folder),
@@ -207,7 +238,10 @@ def _port(admin: Path, process: subprocess.Popen[bytes], log: Path) -> int:
             address = listeners["listener_statuses"][0]["local_address"]["socket_address"]
             return int(address["port_value"])
         time.sleep(0.02)  # there is no event to wait for before Envoy's admin interface is there
-    raise FrontError(f"Envoy does not listen:\n{log.read_text(errors='replace')[-2000:]}")
+    said = log.read_text(errors="replace")
+    if "Address already in use" in said:
+        raise FrontError("the port is taken; choose another with --port")
+    raise FrontError(f"Envoy does not listen:\n{said[-2000:]}")
 
 
 @contextmanager

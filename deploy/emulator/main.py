@@ -31,8 +31,8 @@ Cloud Run on this machine: https://localhost:{port}. Ctrl+C stops it. In another
   TOKEN=$(curl -s -H 'Metadata-Flavor: Google' \\
     'http://{metadata}/computeMetadata/v1/instance/service-accounts/default/identity?audience={audience}')
   ./bazelw run //tools/grpcurl -- -cacert {ca_cert} -H "authorization: Bearer $TOKEN" localhost:{port} list
-  curl --http1.1 --cacert {ca_cert} -H "authorization: Bearer $TOKEN" -H "content-type: application/json" \
-    -d '{{"operation": "OPERATION_ADD", "first_operand": 2, "second_operand": 3}}' \
+  curl --http1.1 --cacert {ca_cert} -H "authorization: Bearer $TOKEN" -H "content-type: application/json" \\
+    -d '{{"operation": "OPERATION_ADD", "first_operand": 2, "second_operand": 3}}' \\
     https://localhost:{port}/calculator.v1.Calculator/Calculate
 """
 
