@@ -125,17 +125,13 @@ def main(words: Sequence[str]) -> int:
         _print(arguments, image, service)
         return 0
     if not shutil.which("gcloud"):  # before anything is pushed
-        print(
-            "deploy: there is no gcloud on PATH; install it: https://cloud.google.com/sdk/docs/install", file=sys.stderr
-        )
+        print("deploy: there is no gcloud on PATH: see https://cloud.google.com/sdk/docs/install", file=sys.stderr)
         return 1
     try:
         _deploy(arguments, repository, service)
     except subprocess.CalledProcessError as error:
         program = Path(error.cmd[0]).name
-        print(
-            f"deploy: {program} failed, as it says above; are project and repository there, and yours?", file=sys.stderr
-        )
+        print(f"deploy: {program} failed, see above; are project and repository there, and yours?", file=sys.stderr)
         return 1
     except (push.ConfigError, OSError) as error:
         print(f"deploy: {error}", file=sys.stderr)

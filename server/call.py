@@ -32,6 +32,7 @@ class Call:
         context: grpc's.
         trace: where in a trace it is, if in any.
         caller: whose identity token it came with, by e-mail address, if that was checked.
+        refusal: why it has no good identity token, if that was asked for.
         is_stopped: whether it was still going on when the server had to end.
     """
 
@@ -49,6 +50,7 @@ class Call:
         self.context = context
         self.trace = tracing.of_metadata(context.invocation_metadata())
         self.caller: str | None = None
+        self.refusal: str | None = None
         self.is_stopped = False
         self._handler = handler
         self._peer = context.peer()  # when the call is over it may be gone
@@ -164,5 +166,6 @@ class Call:
             "deadline_left_ms": None if left is None else round(left * 1000),
             "peer": self._peer,
             "caller": self.caller,
+            "refusal": self.refusal,
         }
         _ACCESS.info("%(method)s %(status)s", fields, extra={"fields": fields})

@@ -139,7 +139,7 @@ def _url(setting: str, value: str) -> str:
 
 
 def _email(setting: str, value: str) -> str:
-    if re.fullmatch(r"[^\s@]+@[^\s@]+", value):
+    if re.fullmatch(r"[^\s@:]+@[^\s@:]+", value):  # without IAM's "user:"
         return value
     raise ConfigError(f"{setting}={value!r} is not accepted: an e-mail address is")
 

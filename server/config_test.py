@@ -78,6 +78,7 @@ def test_identity_tokens_are_asked_for_with_all_that_is_allowed() -> None:
         (["--exempt=health"], "--exempt means nothing without --require-identity-token"),
         ([*IDENTITY, "--exempt=all"], "--exempt='all' is not accepted: health and reflection are"),
         ([*IDENTITY, "--allowed-audience= "], "--allowed-audience is empty"),
+        ([*IDENTITY, "--allowed-caller=user:a@example.com"], "is not accepted: an e-mail address is"),
         ([*IDENTITY, "--allowed-caller=me"], "--allowed-caller='me' is not accepted: an e-mail address is"),
         (
             [*IDENTITY, "--identity-keys=http://example.com/keys"],

@@ -55,6 +55,13 @@ class Doorkeeper:
         """
         if call.method.startswith(self._exempt):
             return
+        try:
+            self._admit(call)
+        except NotIdentifiedError as error:
+            call.refusal = str(error)  # one of few texts: nothing of it is a caller's
+            raise
+
+    def _admit(self, call: Call) -> None:
         token = _token(call)
         call.caller, until = self._known.get(token, ("", 0))
         if time.time() < until:  # it was good a moment ago

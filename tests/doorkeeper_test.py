@@ -167,6 +167,8 @@ def test_the_log_says_who_called_and_no_token(closed: Calculator) -> None:
     closed.refusal(ISSUER.token(AUDIENCE, email="stranger@example.com"))
     assert "/Calculator/Calculate OK" in closed.server.wait_for_log(f"caller={ACCOUNT}")
     assert "/Calculator/Calculate PERMISSION_DENIED" in closed.server.wait_for_log("caller=stranger@example.com")
+    closed.refusal(ISSUER.token("https://other"))
+    assert "UNAUTHENTICATED" in closed.server.wait_for_log("refusal=the identity token is not good: it is for another")
     assert not [line for line in closed.server.log if "eyJ" in line]
 
 
