@@ -8,6 +8,7 @@ from calculator.v1 import calculator_pb2_grpc
 
 from server.aggregation import Aggregation
 from server.arithmetic import Operation, calculate
+from server.engine import never_blocks
 from server.errors import CalculatorError, UnknownOperationError
 from server.expression import Step, evaluate
 
@@ -45,6 +46,7 @@ def _step(step: Step) -> pb.EvaluateResponse:
 class CalculatorServicer(calculator_pb2_grpc.CalculatorServicer):
     """`calculator.v1.Calculator`: one method of each kind."""
 
+    @never_blocks
     def Calculate(self, request: pb.CalculateRequest, context: grpc.ServicerContext) -> pb.CalculateResponse:
         """Answer with the result of one operation."""
         return pb.CalculateResponse(

@@ -33,6 +33,7 @@ class Call:
         trace: where in a trace it is, if in any.
         caller: whose identity token it came with, by e-mail address, if that was checked.
         refusal: why it has no good identity token, if that was asked for.
+        is_limited: whether it counts in a limit.
         is_stopped: whether it was still going on when the server had to end.
     """
 
@@ -51,6 +52,7 @@ class Call:
         self.trace = tracing.of_metadata(context.invocation_metadata())
         self.caller: str | None = None
         self.refusal: str | None = None
+        self.is_limited = False
         self.is_stopped = False
         self._handler = handler
         self._peer = context.peer()  # when the call is over it may be gone

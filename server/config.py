@@ -58,6 +58,7 @@ class Config:
         max_deadline: how long a call may take, in seconds.
         min_ping_interval: how often a client may ping to keep a connection alive, in seconds.
         channelz: whether the server tells of its own connections.
+        engine: "fast" to answer calls that never block on the thread that reads them, "stock" to have grpc do it all.
         identity: whose calls are answered; everybody's, if that is not for the server to check.
         service: the name of this service, in traces and metrics.
         project: the Google Cloud project that the traces in the log belong to; empty if unknown.
@@ -75,6 +76,7 @@ class Config:
     max_deadline: float = 3600  # as long as Cloud Run lets any request take
     min_ping_interval: float = 5
     channelz: bool = False
+    engine: str = "stock"
     identity: IdentityRules | None = None
     service: str = "calculator"
     project: str = ""
@@ -111,6 +113,15 @@ def _log_format(setting: str, value: str) -> str:
     raise ConfigError(f"{setting}={value!r} is not accepted: {_listed(logs.FORMATS)}")
 
 
+ENGINES = ("stock", "fast")
+
+
+def _engine(setting: str, value: str) -> str:
+    if value in ENGINES:
+        return value
+    raise ConfigError(f"{setting}={value!r} is not accepted: {_listed(ENGINES)}")
+
+
 _FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
     "port": (_port, "PORT", f"TCP port to listen on, 0 for any free one [default: $PORT, else {DEFAULT_PORT}]"),
     "log_format": (_log_format, "FORMAT", "text or json [default: json on Cloud Run, else text]"),
@@ -124,6 +135,7 @@ _FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
     ),
     "max_connection_age_grace": (_seconds, "SECONDS", "time that the calls of such a connection have to finish"),
     "max_deadline": (_seconds, "SECONDS", "how long a call may take, whatever deadline its client gave it"),
+    "engine": (_engine, "ENGINE", "stock or fast"),
     "min_ping_interval": (_seconds, "SECONDS", "time between two pings; a client that sends more is told to go away"),
 }
 

@@ -112,25 +112,34 @@ class CallInterceptor(grpc.ServerInterceptor):
         with self._in_flight(call), self._observe(call), logs.within(call.trace):  # to observe it may change its trace
             call.when_over(call.log)
             try:
-                with self._limit(call.method).applied(call.context.time_remaining(), call.expire):
+                with self.limit(call.method).applied(call.context.time_remaining(), call.expire):
                     self._admit(call)
                     yield call
             except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status
                 call.fail(error)
 
+    def enter(self, call: Call) -> None:
+        """Count a call as one in flight."""
+        with self._changed:
+            (self._watches if call.method == _WATCH else self._calls).add(call)
+
+    def leave(self, call: Call) -> None:
+        """Count it no more."""
+        with self._changed:
+            (self._watches if call.method == _WATCH else self._calls).discard(call)
+            if not self._calls:
+                self._changed.notify_all()
+
     @contextmanager
     def _in_flight(self, call: Call) -> Iterator[None]:
-        calls = self._watches if call.method == _WATCH else self._calls
-        with self._changed:
-            calls.add(call)
+        self.enter(call)
         try:
             yield
         finally:
-            with self._changed:
-                calls.discard(call)
-                self._changed.notify_all()
+            self.leave(call)
 
-    def _limit(self, method: str) -> Limit:
+    def limit(self, method: str) -> Limit:
+        """Return what limits the calls of a method."""
         if method == _WATCH:
             return self._watches_limit
         return self._checks_limit if method.startswith(_CHECKS) else self._calls_limit

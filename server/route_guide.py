@@ -10,6 +10,7 @@ from routeguide import route_guide_pb2 as pb
 from routeguide import route_guide_pb2_grpc
 
 from server import geography
+from server.engine import never_blocks
 from server.errors import ResultOverflowError, TooLongError
 from server.geography import Place
 
@@ -65,6 +66,7 @@ class RouteGuideServicer(route_guide_pb2_grpc.RouteGuideServicer):
         """Start with no notes."""
         self._notes = _Notes()
 
+    @never_blocks
     def GetFeature(self, request: pb.Point, context: grpc.ServicerContext) -> pb.Feature:
         """Answer with the feature at a point, without a name if there is none."""
         place = _place(request)

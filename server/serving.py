@@ -1,6 +1,7 @@
 """Builds the gRPC server out of its parts, and binds its port."""
 
 import errno
+import functools
 import logging
 import os
 import socket
@@ -21,6 +22,8 @@ from routeguide import route_guide_pb2, route_guide_pb2_grpc
 
 from server.calculator import CalculatorServicer
 from server.config import Config, ConfigError
+from server.engine import InlineServer
+from server.inline import InlineCalls
 from server.interceptor import MAX_OPERATORS, Admit, CallInterceptor, anybody, unobserved
 from server.route_guide import RouteGuideServicer
 from server.tutorial import TutorialServicer
@@ -139,12 +142,13 @@ def build(config: Config) -> Serving:
     observe = telemetry.observe if telemetry else unobserved
     calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, observe, _admit(config))
     limit = config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS
-    server = grpc.server(
-        futures.ThreadPoolExecutor(limit, thread_name_prefix="call"),
-        interceptors=[calls],
-        options=_options(config),
-        maximum_concurrent_rpcs=limit,
-    )
+    pool = futures.ThreadPoolExecutor(limit, thread_name_prefix="call")
+    # To send traces, or to wait for keys, may block.
+    if config.engine == "fast" and not telemetry and not config.identity:
+        inline = functools.partial(InlineCalls, calls)
+        server: grpc.Server = InlineServer(pool, inline, [calls], _options(config), limit)
+    else:
+        server = grpc.server(pool, interceptors=[calls], options=_options(config), maximum_concurrent_rpcs=limit)
     health_servicer = _add_services(server, config)
     try:
         port = server.add_insecure_port(f"{host}:{config.port}")

@@ -36,8 +36,13 @@ def of_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> Trace | None:
         metadata: what came with the call. Read are `traceparent` (https://www.w3.org/TR/trace-context/#traceparent-header),
             else `x-cloud-trace-context` (https://cloud.google.com/trace/docs/trace-context); Cloud Run sends both.
     """
-    headers = {key: value for key, value in metadata if isinstance(value, str)}
-    return _of_traceparent(headers.get("traceparent", "")) or _of_cloud(headers.get("x-cloud-trace-context", ""))
+    parent = cloud = ""
+    for key, value in metadata:
+        if key == "traceparent" and isinstance(value, str):
+            parent = value
+        elif key == "x-cloud-trace-context" and isinstance(value, str):
+            cloud = value
+    return (_of_traceparent(parent) if parent else None) or (_of_cloud(cloud) if cloud else None)
 
 
 def _of_traceparent(header: str) -> Trace | None:

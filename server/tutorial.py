@@ -5,6 +5,7 @@ import calculator_pb2_grpc
 import grpc
 
 from server.arithmetic import Operation, calculate
+from server.engine import never_blocks
 from server.errors import UnknownOperationError
 
 _OPERATIONS: dict[int, Operation] = {
@@ -16,6 +17,7 @@ _OPERATIONS: dict[int, Operation] = {
 class TutorialServicer(calculator_pb2_grpc.CalculatorServicer):
     """`Calculator` of proto/calculator.proto."""
 
+    @never_blocks
     def Calculate(
         self, request: calculator_pb2.BinaryOperation, context: grpc.ServicerContext
     ) -> calculator_pb2.CalculationResult:

@@ -157,5 +157,5 @@ def serving_by(
 
 
 def serving(*flags: str, **environment: str) -> AbstractContextManager[Server]:
-    """Start //server; see `serving_by`."""
-    return serving_by(SERVER, *flags, **environment)
+    """Start //server; see `serving_by`. A test's environment may have more flags for all its servers."""
+    return serving_by(SERVER, *os.environ.get("SERVER_FLAGS", "").split(), *flags, **environment)

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 import grpc
 from interop import empty_pb2, messages_pb2, test_pb2_grpc
 
+from server.engine import never_blocks
+
 _ECHO_INITIAL = "x-grpc-test-echo-initial"
 _ECHO_TRAILING = "x-grpc-test-echo-trailing-bin"
 
@@ -49,10 +51,12 @@ class TestServicer(test_pb2_grpc.TestServiceServicer):
     Whether a request came compressed, as `expect_compressed` asks, no servicer over grpcio is told.
     """
 
+    @never_blocks
     def EmptyCall(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
         """Answer nothing."""
         return empty_pb2.Empty()
 
+    @never_blocks
     def UnaryCall(
         self, request: messages_pb2.SimpleRequest, context: grpc.ServicerContext
     ) -> messages_pb2.SimpleResponse:
