@@ -1,9 +1,9 @@
 """How many calls a second one instance of the image answers with one core, and how long they take.
 
 bazel run //benchmarks:capacity [-- --rounds N] [--json]. The container has one core, h2load another, with as many calls
-in flight as Cloud Run sends an instance by default. In turn, N times each: the server as it runs on Cloud Run, and one
-that checks identity tokens itself, and knows the one that is sent. Every answer is looked at by its length: an error
-would have none.
+in flight as Cloud Run sends an instance by default. In turn, N times each: the server as it runs on Cloud Run, on its
+other engine, and one that checks identity tokens itself, and knows the one that is sent. Every answer is looked at by
+its length: an error would have none.
 """
 
 import argparse
@@ -124,6 +124,7 @@ def _subjects(container: Container, core: int, stack: ExitStack) -> Iterator[tup
     token = f"authorization: Bearer {issuer.token(_AUDIENCE)}"
     for name, flags, headers in (
         ("as on Cloud Run", (), ()),
+        ("with --engine=fast", ("--engine=fast",), ()),
         ("that knows its caller's token", ("--require-identity-token", *rules), (token,)),
     ):
         server = stack.enter_context(contained.serving(container, *flags, K_SERVICE="calculator"))
