@@ -135,7 +135,7 @@ _FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
     ),
     "max_connection_age_grace": (_seconds, "SECONDS", "time that the calls of such a connection have to finish"),
     "max_deadline": (_seconds, "SECONDS", "how long a call may take, whatever deadline its client gave it"),
-    "engine": (_engine, "ENGINE", "stock or fast"),
+    "engine": (_engine, "ENGINE", "stock, grpc's own, or fast, for calls that never block"),
     "min_ping_interval": (_seconds, "SECONDS", "time between two pings; a client that sends more is told to go away"),
 }
 

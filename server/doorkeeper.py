@@ -63,8 +63,9 @@ class Doorkeeper:
 
     def _admit(self, call: Call) -> None:
         token = _token(call)
-        call.caller, until = self._known.get(token, ("", 0))
-        if time.time() < until:  # it was good a moment ago
+        known = self._known.get(token)
+        if known and time.time() < known[1]:  # it was good a moment ago
+            call.caller = known[0]
             return
         claims = self._claims(token)
         call.caller = _email(claims)

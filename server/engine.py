@@ -6,6 +6,7 @@ operations; all others go grpc's own way, over the same connections. What grpc k
 is pinned, and a test says so when it changes.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +16,8 @@ from typing import Any, NoReturn, Protocol, TypeVar
 import grpc
 from grpc import _compression, _server  # type: ignore[attr-defined] # its published types leave it out
 from grpc._cython import cygrpc  # type: ignore[import-not-found]
+
+_LOGGER = logging.getLogger(__name__)
 
 _NO_FLAGS = 0
 _POLL_SECONDS = 1.0
@@ -164,6 +167,14 @@ class _Ends:
         self.inline = inline
 
 
+def _end_with(context: InlineContext, error: Exception) -> None:
+    """Give a call its status, as grpc's own server does, if its handler has not done so."""
+    if not isinstance(error, Ended):
+        _LOGGER.error("A call that is answered inline crashed", exc_info=error)
+        context.set_code(grpc.StatusCode.UNKNOWN)
+        context.set_details("the server failed at this call")
+
+
 _EMPTY_METADATA = cygrpc.SendInitialMetadataOperation((), _NO_FLAGS)
 _WELL = cygrpc.SendStatusFromServerOperation((), cygrpc.StatusCode.ok, b"", _NO_FLAGS)
 
@@ -253,7 +264,8 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
         context = InlineContext(event)
         try:
             tag.inline.begin(context)
-        except Ended:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the loop goes on
+            _end_with(context, error)
             self._send(tag.inline, context, None)
             return
         event.call.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), _Reads(context, tag.inline))
@@ -264,7 +276,8 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
         message: bytes | None
         try:
             message = tag.inline.answer(tag.context, event.batch_operations[0].message())
-        except Ended:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the loop goes on
+            _end_with(tag.context, error)
             message = None
         self._send(tag.inline, tag.context, message)
 

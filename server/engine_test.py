@@ -14,7 +14,7 @@ import grpc
 import pytest
 from grpc import _server  # type: ignore[attr-defined] # its published types leave it out
 
-from server.engine import InlineServer, never_blocks
+from server.engine import InlineContext, InlineServer, never_blocks
 from server.inline import InlineCalls
 from server.interceptor import CallInterceptor
 
@@ -68,6 +68,38 @@ def test_a_method_that_blocks_all_the_same_is_told_of(caplog: pytest.LogCaptureF
     with caplog.at_level(logging.WARNING), _serving(Slow=_slow) as channel:
         _call(channel, "Slow")
     assert "/S/Slow kept all other calls waiting for 0.2 s: it is not to be inline" in caplog.text
+
+
+class Crashing:
+    """Fails at every second call, where nothing should."""
+
+    calls = 0
+
+    def begin(self, _context: InlineContext) -> None:
+        self.calls += 1
+
+    def answer(self, _context: InlineContext, message: bytes | None) -> bytes:
+        if self.calls % 2:
+            raise ValueError
+        return message or b""
+
+    def over(self, _context: InlineContext) -> None:
+        pass
+
+
+def test_a_crash_ends_its_call_and_not_the_server() -> None:
+    crashing = Crashing()
+    server = InlineServer(futures.ThreadPoolExecutor(1), lambda _method, _handler: crashing, [], [], 10)
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {"Where": grpc.unary_unary_rpc_method_handler(_where)}
+    server.add_registered_method_handlers("S", handlers)
+    port = server.add_insecure_port("localhost:0")
+    server.start()
+    with grpc.insecure_channel(f"localhost:{port}") as channel:
+        with pytest.raises(grpc.RpcError) as failed:
+            _call(channel, "Where")
+        assert failed.value.code() is grpc.StatusCode.UNKNOWN
+        assert _call(channel, "Where") == b""
+    server.stop(grace=None).wait()
 
 
 def test_grpc_is_what_the_engine_was_made_for() -> None:

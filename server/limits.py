@@ -24,7 +24,7 @@ class Limit:
     def __init__(self, max_concurrent_calls: int, max_deadline: float) -> None:
         """Start with no calls."""
         self._max_concurrent_calls = self._free = max_concurrent_calls
-        self._lock = threading.Lock()  # a semaphore takes ten times as long
+        self._lock = threading.Lock()  # a semaphore takes more than twice as long
         self._deadlines = _Deadlines(max_deadline)
 
     @contextmanager
