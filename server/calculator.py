@@ -8,9 +8,9 @@ from calculator.v1 import calculator_pb2_grpc
 
 from server.aggregation import Aggregation
 from server.arithmetic import Operation, calculate
-from server.engine import never_blocks
 from server.errors import CalculatorError, UnknownOperationError
 from server.expression import Step, evaluate
+from server.never_blocks import never_blocks
 
 _BY_NUMBER: dict[int, Operation] = {
     pb.OPERATION_ADD: Operation.ADD,
@@ -53,11 +53,13 @@ class CalculatorServicer(calculator_pb2_grpc.CalculatorServicer):
             result=calculate(_operation(request.operation), request.first_operand, request.second_operand)
         )
 
+    @never_blocks
     def Evaluate(self, request: pb.EvaluateRequest, context: grpc.ServicerContext) -> Iterator[pb.EvaluateResponse]:
         """Answer with each step as it is taken, and the value last."""
         for progress in evaluate(request.expression):
             yield _step(progress) if isinstance(progress, Step) else pb.EvaluateResponse(result=progress)
 
+    @never_blocks
     def Aggregate(
         self, request_iterator: Iterator[pb.AggregateRequest], context: grpc.ServicerContext
     ) -> pb.AggregateResponse:
@@ -76,6 +78,7 @@ class CalculatorServicer(calculator_pb2_grpc.CalculatorServicer):
             maximum=aggregation.maximum,
         )
 
+    @never_blocks
     def Converse(
         self, request_iterator: Iterator[pb.ConverseRequest], context: grpc.ServicerContext
     ) -> Iterator[pb.ConverseResponse]:

@@ -1,6 +1,8 @@
-"""One call: its messages, its status, its line in the access log."""
+"""One call: its messages, its status, and what the access log says of it."""
 
+import functools
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -9,10 +11,9 @@ from typing import Any, NoReturn
 import grpc
 from google.protobuf.message import DecodeError
 
-from server import logs, statuses, tracing
+from server import statuses, tracing
 from server.errors import CalculatorError, MalformedMessageError, MissingMessageError, UnknownMethodError
 
-_ACCESS = logging.getLogger("access")
 _LOGGER = logging.getLogger(__name__)
 
 _EXPIRED = "the call took longer than this server lets any call take"
@@ -24,18 +25,27 @@ _LONGEST_UNKNOWN_METHOD = 100
 
 
 class Call:
-    """One call, from its metadata to its line in the access log.
+    """One call, from its metadata to its status.
 
     Attributes:
         method: its path, such as "/calculator.v1.Calculator/Calculate".
         is_known: whether the server has such a method; if not, its name is whatever a client made up.
         context: grpc's.
+        peer: where it came from, as grpc says it.
         trace: where in a trace it is, if in any.
         caller: whose identity token it came with, by e-mail address, if that was checked.
         refusal: why it has no good identity token, if that was asked for.
-        is_limited: whether it counts in a limit.
+        received_bytes: how long the messages were that came, so far.
+        sent_bytes: how long those were that went.
         is_stopped: whether it was still going on when the server had to end.
     """
+
+    caller: str | None = None
+    refusal: str | None = None
+    received_bytes = 0
+    sent_bytes = 0
+    is_stopped = False
+    _is_expired = False
 
     def __init__(
         self,
@@ -49,16 +59,10 @@ class Call:
         self.method = method if is_known else method[:_LONGEST_UNKNOWN_METHOD]
         self.is_known = is_known
         self.context = context
+        self.peer = context.peer()  # when the call is over it may be gone
         self.trace = tracing.of_metadata(context.invocation_metadata())
-        self.caller: str | None = None
-        self.refusal: str | None = None
-        self.is_limited = False
-        self.is_stopped = False
         self._handler = handler
-        self._peer = context.peer()  # when the call is over it may be gone
         self._began = time.perf_counter()
-        self._received = self._sent = 0
-        self._is_expired = False
 
     @property
     def duration(self) -> float:
@@ -73,8 +77,7 @@ class Call:
         if self._is_cancelled and self.is_stopped:
             return grpc.StatusCode.UNAVAILABLE  # as its client is told
         if self._is_cancelled:
-            left = self._deadline_left()
-            return grpc.StatusCode.CANCELLED if left is None or left > 0 else grpc.StatusCode.DEADLINE_EXCEEDED
+            return grpc.StatusCode.DEADLINE_EXCEEDED if self.deadline_left_ms == 0 else grpc.StatusCode.CANCELLED
         code: grpc.StatusCode | None = self.context.code()  # type: ignore[attr-defined]
         return code or grpc.StatusCode.OK
 
@@ -83,15 +86,18 @@ class Call:
         # The public is_active() is false of a call that has ended well, too.
         return bool(self.context._state.client == "cancelled")  # type: ignore[attr-defined] # noqa: SLF001
 
-    def when_over(self, callback: Callable[[], None]) -> None:
+    def when_over(self, callback: "Callable[[Call], None]") -> None:
         """Call back when it has ended and its status is certain: a servicer may well have ended before."""
-        if not self.context.add_callback(callback):
-            callback()
+        if not self.context.add_callback(functools.partial(callback, self)):
+            callback(self)
 
-    def _deadline_left(self) -> float | None:
-        # A call without a deadline has one in the far future.
+    @property
+    def deadline_left_ms(self) -> int | None:
+        """How many milliseconds there are to the deadline that its client set, if it did."""
         left = self.context.time_remaining()
-        return left if left is not None and left < _FAR_FUTURE_SECONDS else None
+        if left is None or left > _FAR_FUTURE_SECONDS:  # a call without a deadline has one that far away
+            return None
+        return math.ceil(left * 1000)
 
     def receive(self, requests: Iterator[bytes]) -> Any:  # noqa: ANN401
         """Return what the servicer is to get: an iterator of messages, or the first where there is to be one.
@@ -99,13 +105,11 @@ class Call:
         Raises:
             MissingMessageError: there is none.
         """
-        messages = map(self.parsed, requests)
         if self._handler.request_streaming:
-            return messages
-        message = next(messages, None)
-        if message is None:
-            raise MissingMessageError(f"{self.method} requires a request message")
-        return message
+            return map(self.parsed, requests)
+        for request in requests:
+            return self.parsed(request)
+        raise MissingMessageError(f"{self.method} requires a request message")
 
     def parsed(self, request: bytes) -> Any:  # noqa: ANN401
         """Return the message that some bytes are.
@@ -113,7 +117,7 @@ class Call:
         Raises:
             MalformedMessageError: they are none.
         """
-        self._received += len(request)
+        self.received_bytes += len(request)
         deserialize = self._handler.request_deserializer
         try:
             return deserialize(request) if deserialize else request
@@ -124,7 +128,7 @@ class Call:
         """Return the bytes of a message that the servicer gave."""
         serialize = self._handler.response_serializer
         message = serialize(response) if serialize else response
-        self._sent += len(message)
+        self.sent_bytes += len(message)
         return message
 
     def expire(self) -> None:
@@ -151,23 +155,3 @@ class Call:
         crash_id = os.urandom(8).hex()
         _LOGGER.error("%s crashed: %s", self.method, crash_id, exc_info=error)
         self.context.abort_with_status(statuses.of_crash(crash_id))
-
-    def log(self) -> None:
-        """Write its line in the access log."""
-        with logs.within(self.trace):
-            self._log()
-
-    def _log(self) -> None:
-        left = self._deadline_left()
-        fields = {
-            "method": self.method,
-            "status": self.status.name,
-            "duration_ms": round(self.duration * 1000, 3),
-            "received_bytes": self._received,
-            "sent_bytes": self._sent,
-            "deadline_left_ms": None if left is None else round(left * 1000),
-            "peer": self._peer,
-            "caller": self.caller,
-            "refusal": self.refusal,
-        }
-        _ACCESS.info("%(method)s %(status)s", fields, extra={"fields": fields})

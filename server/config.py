@@ -58,7 +58,8 @@ class Config:
         max_deadline: how long a call may take, in seconds.
         min_ping_interval: how often a client may ping to keep a connection alive, in seconds.
         channelz: whether the server tells of its own connections.
-        engine: "fast" to answer calls that never block on the thread that reads them, "stock" to have grpc do it all.
+        engine: "fast" to answer calls that never block on the thread that reads them, "stock" to have grpc do it all,
+            "auto" for the one that can do what is asked for.
         identity: whose calls are answered; everybody's, if that is not for the server to check.
         service: the name of this service, in traces and metrics.
         project: the Google Cloud project that the traces in the log belong to; empty if unknown.
@@ -76,7 +77,7 @@ class Config:
     max_deadline: float = 3600  # as long as Cloud Run lets any request take
     min_ping_interval: float = 5
     channelz: bool = False
-    engine: str = "stock"
+    engine: str = "auto"
     identity: IdentityRules | None = None
     service: str = "calculator"
     project: str = ""
@@ -113,7 +114,7 @@ def _log_format(setting: str, value: str) -> str:
     raise ConfigError(f"{setting}={value!r} is not accepted: {_listed(logs.FORMATS)}")
 
 
-ENGINES = ("stock", "fast")
+ENGINES = ("auto", "fast", "stock")
 
 
 def _engine(setting: str, value: str) -> str:
@@ -135,7 +136,7 @@ _FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
     ),
     "max_connection_age_grace": (_seconds, "SECONDS", "time that the calls of such a connection have to finish"),
     "max_deadline": (_seconds, "SECONDS", "how long a call may take, whatever deadline its client gave it"),
-    "engine": (_engine, "ENGINE", "stock, grpc's own, or fast, for calls that never block"),
+    "engine": (_engine, "ENGINE", "fast, for calls that never block; stock, grpc's own; auto, fast if it can be"),
     "min_ping_interval": (_seconds, "SECONDS", "time between two pings; a client that sends more is told to go away"),
 }
 
@@ -268,4 +269,6 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     for name, (parse, _, _) in _FLAGS.items():
         if flags[name] is not None:
             settings[name] = parse(f"--{name.replace('_', '-')}", flags[name])
+    if settings["identity"] and settings.get("engine") == "fast":
+        raise ConfigError("--engine=fast cannot wait for the keys that --require-identity-token needs; choose auto")
     return Config(**settings)  # type: ignore[arg-type] # each was parsed by its own function

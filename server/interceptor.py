@@ -1,9 +1,8 @@
 """What surrounds every call: limits, errors made statuses, its trace, a line in the access log."""
 
-import functools
-import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -29,11 +28,18 @@ _Details: TypeAlias = grpc.HandlerCallDetails
 
 Observe: TypeAlias = Callable[[Call], AbstractContextManager[None]]
 Admit: TypeAlias = Callable[[Call], None]
+Log: TypeAlias = Callable[[Call], None]
+
+_UNOBSERVED: AbstractContextManager[None] = nullcontext()
+
+
+def unlogged(_call: Call) -> None:
+    """Write nothing."""
 
 
 def unobserved(_call: Call) -> AbstractContextManager[None]:
     """Observe nothing."""
-    return nullcontext()
+    return _UNOBSERVED
 
 
 def anybody(_call: Call) -> None:
@@ -49,6 +55,7 @@ class CallInterceptor(grpc.ServerInterceptor):
     Args:
         max_concurrent_calls: how many calls may be in flight; one more is refused with RESOURCE_EXHAUSTED.
         max_deadline: how long a call may take, in seconds; then it ends with DEADLINE_EXCEEDED.
+        log: writes the line of a call that is over, and is certain of its status.
         observe: gives what surrounds a call besides, for traces and metrics.
         admit: raises an error of the domain for a call that is not to be answered.
     """
@@ -57,18 +64,17 @@ class CallInterceptor(grpc.ServerInterceptor):
         self,
         max_concurrent_calls: int,
         max_deadline: float,
+        log: Log = unlogged,
         observe: Observe = unobserved,
         admit: Admit = anybody,
     ) -> None:
         """Start with no calls."""
-        self._calls_limit = Limit(max_concurrent_calls, max_deadline)
-        self._watches_limit = Limit(_MAX_WATCHES, max_deadline)
-        self._checks_limit = Limit(_MAX_CHECKS, min(max_deadline, _CHECK_SECONDS))
+        self._calls = Limit(max_concurrent_calls, max_deadline)
+        self._watches = Limit(_MAX_WATCHES, max_deadline)
+        self._checks = Limit(_MAX_CHECKS, min(max_deadline, _CHECK_SECONDS))
+        self._log = log
         self._observe = observe
         self._admit = admit
-        self._calls: set[Call] = set()
-        self._watches: set[Call] = set()
-        self._changed = threading.Condition()
 
     def finish(self, grace: float) -> None:
         """Wait for the calls in flight, and say of those that still go on that the server has ended them.
@@ -76,13 +82,11 @@ class CallInterceptor(grpc.ServerInterceptor):
         Args:
             grace: how long to wait, in seconds. Who watches the health is not waited for, and is parted with.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: not self._calls, grace)
-            left = list(self._calls)
-            watches = list(self._watches)
-        for call in left:
-            call.is_stopped = True
-        for watch in watches:
+        ends = time.monotonic() + grace
+        for limit in (self._calls, self._checks):
+            for call in limit.left_after(max(0, ends - time.monotonic())):
+                call.is_stopped = True
+        for watch in self._watches.left_after(0):
             watch.context.cancel()
 
     def intercept_service(
@@ -92,57 +96,36 @@ class CallInterceptor(grpc.ServerInterceptor):
         found = continuation(handler_call_details)
         handler = found or _NO_HANDLER
         method = str(handler_call_details.method)
-        begin = functools.partial(Call, method, handler, is_known=found is not None)
+        limit = self._limit(method)
         behavior = _behavior(handler)
 
-        def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-            with self._served(begin(context)) as call:
-                return call.serialized(behavior(call.receive(requests), context))
-
         def stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-            with self._served(begin(context)) as call:
-                yield from map(call.serialized, behavior(call.receive(requests), context))
+            call = Call(method, handler, context, is_known=found is not None)
+            with self._observe(call), logs.within(call.trace):  # to observe it may change its trace
+                call.when_over(self._log)
+                try:
+                    limit.enter(call)
+                    try:
+                        self._admit(call)
+                        responses = behavior(call.receive(requests), context)
+                        yield from map(call.serialized, responses if handler.response_streaming else (responses,))
+                    finally:
+                        limit.leave(call)
+                except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status
+                    call.fail(error)
+
+        def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+            [response] = stream(requests, context)
+            return response
 
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(stream)
         return grpc.stream_unary_rpc_method_handler(answer)
 
-    @contextmanager
-    def _served(self, call: Call) -> Iterator[Call]:
-        with self._in_flight(call), self._observe(call), logs.within(call.trace):  # to observe it may change its trace
-            call.when_over(call.log)
-            try:
-                with self.limit(call.method).applied(call.context.time_remaining(), call.expire):
-                    self._admit(call)
-                    yield call
-            except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status
-                call.fail(error)
-
-    def enter(self, call: Call) -> None:
-        """Count a call as one in flight."""
-        with self._changed:
-            (self._watches if call.method == _WATCH else self._calls).add(call)
-
-    def leave(self, call: Call) -> None:
-        """Count it no more."""
-        with self._changed:
-            (self._watches if call.method == _WATCH else self._calls).discard(call)
-            if not self._calls:
-                self._changed.notify_all()
-
-    @contextmanager
-    def _in_flight(self, call: Call) -> Iterator[None]:
-        self.enter(call)
-        try:
-            yield
-        finally:
-            self.leave(call)
-
-    def limit(self, method: str) -> Limit:
-        """Return what limits the calls of a method."""
+    def _limit(self, method: str) -> Limit:
         if method == _WATCH:
-            return self._watches_limit
-        return self._checks_limit if method.startswith(_CHECKS) else self._calls_limit
+            return self._watches
+        return self._checks if method.startswith(_CHECKS) else self._calls
 
 
 def _behavior(handler: _Handler) -> Callable[..., Any]:

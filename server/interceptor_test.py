@@ -1,4 +1,4 @@
-"""What surrounds a call, around handlers of each kind that fail in ways no servicer of ours should."""
+"""What surrounds a call, on both engines, around handlers of each kind that fail in ways no servicer of ours should."""
 
 import logging
 import re
@@ -12,7 +12,11 @@ import pytest
 from google.protobuf import wrappers_pb2
 
 from server import logs
+from server.call import Call
+from server.engine import InlineServer
 from server.interceptor import CallInterceptor
+from server.never_blocks import never_blocks
+from server.tracing import Trace
 
 Message = wrappers_pb2.StringValue
 HANDLERS: dict[str, Callable[..., "grpc.RpcMethodHandler[Any, Any]"]] = {
@@ -23,19 +27,47 @@ HANDLERS: dict[str, Callable[..., "grpc.RpcMethodHandler[Any, Any]"]] = {
 }
 
 
-class Peer:
-    """A server whose method does what the test says, with a channel to it."""
+def stock(pool: futures.ThreadPoolExecutor, calls: CallInterceptor) -> grpc.Server:
+    return grpc.server(pool, interceptors=[calls])
 
-    def __init__(self, behavior: Callable[..., Any], max_deadline: float) -> None:
+
+def fast(pool: futures.ThreadPoolExecutor, calls: CallInterceptor) -> grpc.Server:
+    return InlineServer(pool, [calls], [], 10)
+
+
+class Peer:
+    """A server whose method does what the test says, with a channel to it.
+
+    Attributes:
+        log: of each call that is over its method and its status, and its trace.
+    """
+
+    def __init__(
+        self,
+        engine: Callable[[futures.ThreadPoolExecutor, CallInterceptor], grpc.Server],
+        behavior: Callable[..., Any],
+        max_deadline: float,
+    ) -> None:
+        self.log: list[tuple[str, Trace | None]] = []
         self._pool = futures.ThreadPoolExecutor()
-        self._server = grpc.server(self._pool, interceptors=[CallInterceptor(10, max_deadline)])
+        self._server = engine(self._pool, CallInterceptor(10, max_deadline, self._write))
         methods = {
-            kind: handler(behavior, Message.FromString, Message.SerializeToString) for kind, handler in HANDLERS.items()
+            kind: handler(never_blocks(behavior), Message.FromString, Message.SerializeToString)
+            for kind, handler in HANDLERS.items()
         }
         self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("Test", methods)])
+        self._server.add_registered_method_handlers("Test", methods)
         port = self._server.add_insecure_port("localhost:0")
         self._server.start()
         self.channel = grpc.insecure_channel(f"localhost:{port}")
+
+    def _write(self, call: Call) -> None:
+        self.log.append((f"{call.method} {call.status.name}", call.trace))
+
+    @property
+    def lines(self) -> list[str]:
+        """The log without the traces."""
+        return [line for line, _ in self.log]
 
     def call(self, kind: str, timeout: float = 10, **options: Any) -> Any:  # noqa: ANN401
         method = getattr(self.channel, kind)(f"/Test/{kind}", Message.SerializeToString, Message.FromString)
@@ -54,12 +86,12 @@ class Peer:
         self._pool.shutdown()  # waits for the handlers, and so for their lines in the log
 
 
-@pytest.fixture
-def serve() -> Iterator[Callable[[Callable[..., Any]], Peer]]:
+@pytest.fixture(params=[stock, fast])
+def serve(request: pytest.FixtureRequest) -> Iterator[Callable[[Callable[..., Any]], Peer]]:
     peers: list[Peer] = []
 
     def start(behavior: Callable[..., Any], max_deadline: float = 60) -> Peer:
-        peers.append(Peer(behavior, max_deadline))
+        peers.append(Peer(request.param, behavior, max_deadline))
         return peers[-1]
 
     yield start
@@ -116,8 +148,9 @@ def test_a_crash_is_logged_with_its_callers_trace(kind: str, serve: Serve, caplo
         with pytest.raises(grpc.RpcError):
             peer.call(kind, metadata=(("traceparent", f"00-{'a' * 32}-{'b' * 16}-01"),))
         peer.close()
-    assert len(lines) == 2  # the crash, and the call
-    assert all(f"trace={'a' * 32}" in line for line in lines)
+    [crashed] = lines
+    assert f"trace={'a' * 32}" in crashed
+    assert peer.log == [(f"/Test/{kind} INTERNAL", Trace("a" * 32, "b" * 16, sampled=True))]
 
 
 @pytest.mark.parametrize("kind", HANDLERS)
@@ -131,8 +164,8 @@ def test_a_status_that_a_handler_sets_itself_is_kept(kind: str, serve: Serve, ca
             peer.call(kind)
         peer.close()
     assert (refused.value.code(), refused.value.details()) == (grpc.StatusCode.DATA_LOSS, "gone")
-    assert f"/Test/{kind} DATA_LOSS" in caplog.messages
-    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert peer.lines == [f"/Test/{kind} DATA_LOSS"]
+    assert not caplog.records
 
 
 def test_a_method_that_a_servicer_leaves_out_is_unimplemented(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
@@ -148,7 +181,7 @@ def test_a_method_that_a_servicer_leaves_out_is_unimplemented(serve: Serve, capl
     assert caplog.messages == []
 
 
-def test_a_call_that_its_client_gave_up_is_logged_as_such(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_that_its_client_gave_up_is_logged_as_such() -> None:
     ended = threading.Event()
 
     def outlast(_request: Any, context: grpc.ServicerContext) -> Message:  # noqa: ANN401
@@ -156,13 +189,12 @@ def test_a_call_that_its_client_gave_up_is_logged_as_such(serve: Serve, caplog: 
         assert ended.wait(60)
         return Message()
 
-    peer = serve(outlast)
-    with caplog.at_level(logging.INFO), pytest.raises(grpc.RpcError) as given_up:
+    peer = Peer(stock, outlast, max_deadline=60)  # it blocks
+    with pytest.raises(grpc.RpcError) as given_up:
         peer.call("unary_unary", timeout=0.2)
     assert given_up.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    with caplog.at_level(logging.INFO):
-        peer.close()
-    assert caplog.messages in (["/Test/unary_unary DEADLINE_EXCEEDED"], ["/Test/unary_unary CANCELLED"])
+    peer.close()
+    assert peer.lines in (["/Test/unary_unary DEADLINE_EXCEEDED"], ["/Test/unary_unary CANCELLED"])
 
 
 def _echo(request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
@@ -196,9 +228,7 @@ def test_a_unary_request_without_its_message_is_unimplemented(kind: str, serve: 
 
 
 @pytest.mark.parametrize("kind", HANDLERS)
-def test_a_call_that_sends_nothing_ends_at_the_maximal_deadline(
-    kind: str, serve: Serve, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_call_that_sends_nothing_ends_at_the_maximal_deadline(kind: str, serve: Serve) -> None:
     over = threading.Event()
 
     def nothing() -> Iterator[bytes]:
@@ -206,15 +236,14 @@ def test_a_call_that_sends_nothing_ends_at_the_maximal_deadline(
         yield from ()
 
     peer = serve(ECHOES[kind], max_deadline=0.2)
-    with caplog.at_level(logging.INFO):
-        for _ in range(2):  # one after the other
-            with pytest.raises(grpc.RpcError) as refused:
-                next(peer.send(kind, nothing()))
-        over.set()
-        peer.close()
+    for _ in range(2):  # one after the other
+        with pytest.raises(grpc.RpcError) as refused:
+            next(peer.send(kind, nothing()))
+    over.set()
+    peer.close()
     assert refused.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert refused.value.details() == "the call took longer than this server lets any call take"
-    assert caplog.messages == [f"/Test/{kind} DEADLINE_EXCEEDED"] * 2
+    assert peer.lines == [f"/Test/{kind} DEADLINE_EXCEEDED"] * 2
 
 
 def test_a_call_whose_answer_nobody_reads_ends_at_the_maximal_deadline(serve: Serve) -> None:
@@ -251,14 +280,14 @@ def test_a_stream_that_its_client_cancels_is_no_crash(serve: Serve, caplog: pyte
         call.cancel()
         over.set()
         peer.close()
-    assert caplog.messages == ["/Test/stream_stream CANCELLED"]
+    assert peer.lines == ["/Test/stream_stream CANCELLED"]
+    assert not caplog.records
 
 
-def test_a_method_that_there_is_not_is_unimplemented_and_logged(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_method_that_there_is_not_is_unimplemented_and_logged(serve: Serve) -> None:
     peer = serve(_echo)
-    with caplog.at_level(logging.INFO):
-        with pytest.raises(grpc.RpcError) as refused:
-            next(peer.send("nothing", iter([b""])))
-        peer.close()
+    with pytest.raises(grpc.RpcError) as refused:
+        next(peer.send("nothing", iter([b""])))
+    peer.close()
     assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
-    assert caplog.messages == ["/Test/nothing UNIMPLEMENTED"]
+    assert peer.lines == ["/Test/nothing UNIMPLEMENTED"]

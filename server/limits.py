@@ -3,9 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
+from server.call import Call
 from server.errors import TooMuchError
 
 _LOGGER = logging.getLogger(__name__)
@@ -23,83 +22,56 @@ class Limit:
 
     def __init__(self, max_concurrent_calls: int, max_deadline: float) -> None:
         """Start with no calls."""
-        self._max_concurrent_calls = self._free = max_concurrent_calls
-        self._lock = threading.Lock()  # a semaphore takes more than twice as long
-        self._deadlines = _Deadlines(max_deadline)
+        self._max_concurrent_calls = max_concurrent_calls
+        self._max_deadline = max_deadline
+        self._ends: dict[Call, float] = {}  # when each has to end
+        self._lock = threading.Lock()  # entered by itself: a condition's own way into it takes several times as long
+        self._changed = threading.Condition(self._lock)
+        self._is_awaited = False
+        self._thread: threading.Thread | None = None
 
-    @contextmanager
-    def applied(self, time_remaining: float | None, expire: Callable[[], None]) -> Iterator[None]:
-        """Count a call for as long as the block runs, and call `expire` if that is too long.
-
-        Args:
-            time_remaining: seconds to the client's own deadline, if it set one; when that comes first, grpc sees to it.
-            expire: ends the call, from another thread.
+    def enter(self, call: Call) -> None:
+        """Count a call until it leaves.
 
         Raises:
             TooMuchError: there are as many as there may be; a client that tries again finds room, here or elsewhere.
         """
-        self.enter(time_remaining, expire)
-        try:
-            yield
-        finally:
-            self.leave(expire)
-
-    def enter(self, time_remaining: float | None, expire: Callable[[], None]) -> None:
-        """Count a call until it leaves; see `applied`."""
         with self._lock:
-            if not self._free:
+            if len(self._ends) >= self._max_concurrent_calls:
                 raise TooMuchError(f"{self._max_concurrent_calls} calls are in flight; try again")
-            self._free -= 1
-        self._deadlines.add(time_remaining, expire)
-
-    def leave(self, expire: Callable[[], None]) -> None:
-        """Count a call no more."""
-        self._deadlines.remove(expire)
-        with self._lock:
-            self._free += 1
-
-
-class _Deadlines:
-    """Ends calls that go on for too long."""
-
-    def __init__(self, max_deadline: float) -> None:
-        self._limit = max_deadline
-        # In the order in which they began, which is that in which they have to end.
-        self._ends: dict[Callable[[], None], float] = {}
-        self._changed = threading.Condition()
-        self._is_idle = True
-        self._thread: threading.Thread | None = None
-
-    def add(self, time_remaining: float | None, expire: Callable[[], None]) -> None:
-        if time_remaining is not None and time_remaining <= self._limit:
-            return
-        with self._changed:
-            self._ends[expire] = time.monotonic() + self._limit
+            self._ends[call] = time.monotonic() + self._max_deadline
             if not self._thread:
-                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
                 self._thread.start()
-            if self._is_idle:
-                self._changed.notify()
 
-    def remove(self, expire: Callable[[], None]) -> None:
+    def leave(self, call: Call) -> None:
+        """Count a call no more."""
+        with self._lock:
+            self._ends.pop(call, None)
+            if self._is_awaited and not self._ends:
+                self._changed.notify_all()
+
+    def left_after(self, timeout: float) -> list[Call]:
+        """Wait until there are no calls, for so many seconds at most; return those that there still are."""
         with self._changed:
-            self._ends.pop(expire, None)
+            self._is_awaited = True
+            self._changed.wait_for(lambda: not self._ends, timeout)
+            return list(self._ends)
 
-    def _run(self) -> None:
-        with self._changed:
-            while True:
-                now = time.monotonic()
-                while self._ends and next(iter(self._ends.values())) <= now:
-                    self._expire_first()
-                first = next(iter(self._ends.values()), None)
-                # Once it waits for the end of a call it wakes in time for all that begin later, and need not be told.
-                self._is_idle = first is None
-                self._changed.wait(None if first is None else first - now)
+    def _watch(self) -> None:
+        while True:
+            now = time.monotonic()
+            with self._lock:
+                for call in [call for call, end in self._ends.items() if end <= now]:
+                    _expire(call)
+                    self._ends[call] = now + self._max_deadline  # it counts until it has left
+                # What begins from now on ends later than whatever there is, or could be: there is no need to be told.
+                first = min(self._ends.values(), default=now + self._max_deadline)
+            time.sleep(first - now)
 
-    def _expire_first(self) -> None:
-        expire = next(iter(self._ends))
-        del self._ends[expire]
-        try:
-            expire()
-        except Exception:  # one that cannot be ended must not keep the others from it
-            _LOGGER.exception("A call that took too long could not be ended")
+
+def _expire(call: Call) -> None:
+    try:
+        call.expire()
+    except Exception:  # one that cannot be ended must not keep the others from it
+        _LOGGER.exception("A call that took too long could not be ended")

@@ -2,9 +2,8 @@
 
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar, Token
 from typing import Any
 
 from server.tracing import Trace
@@ -12,22 +11,50 @@ from server.tracing import Trace
 FORMATS = ("text", "json")
 
 _TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
+_NO_TRACE: AbstractContextManager[None] = nullcontext()
 
 
-@contextmanager
-def within(trace: Trace | None) -> Iterator[None]:
-    """Have every line that the block writes say which trace it belongs to."""
-    token = _TRACE.set(trace)
-    try:
-        yield
-    finally:
-        _TRACE.reset(token)
+class _Within:
+    __slots__ = ("_before", "_trace")
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._before: Token[Trace | None] | None = None
+
+    def __enter__(self) -> None:
+        self._before = _TRACE.set(self._trace)
+
+    def __exit__(self, *_: object) -> None:
+        if self._before:
+            _TRACE.reset(self._before)
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what a record says beside its message: the `fields` of its `extra`, without those that have no value."""
-    fields: dict[str, Any] = getattr(record, "fields", {})
-    return {name: value for name, value in fields.items() if value is not None}
+def within(trace: Trace | None) -> AbstractContextManager[None]:
+    """Have every line that the block writes say which trace it belongs to, if to any."""
+    return _Within(trace) if trace else _NO_TRACE
+
+
+def printable(line: str) -> str:
+    """Return a line without what would begin another, or move the cursor: clients make up the names of methods."""
+    if line.isprintable():
+        return line
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+
+
+def trace_fields(trace: Trace, project: str) -> dict[str, str | bool]:
+    """Return what of a JSON line tells Cloud Logging of a trace.
+
+    https://cloud.google.com/logging/docs/structured-logging#special-payload-fields
+
+    Args:
+        trace: it.
+        project: the Google Cloud project it belongs to; without one, it is named by its id alone.
+    """
+    fields: dict[str, str | bool] = {
+        "logging.googleapis.com/trace": f"projects/{project}/traces/{trace.trace_id}" if project else trace.trace_id,
+        "logging.googleapis.com/trace_sampled": trace.sampled,
+    }
+    return fields | {"logging.googleapis.com/spanId": trace.span_id} if trace.span_id else fields
 
 
 class _TextFormatter(logging.Formatter):
@@ -35,33 +62,24 @@ class _TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        unsaid = {name: value for name, value in _fields(record).items() if f"%({name})s" not in str(record.msg)}
-        trace = _TRACE.get()
-        if trace:
-            unsaid["trace"] = trace.trace_id
-        line = " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in unsaid.items())])
-        # Clients make up the names of methods: what would begin a line of their own, or move the cursor, is escaped.
-        return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+        line, trace = super().formatMessage(record), _TRACE.get()
+        return printable(f"{line} trace={trace.trace_id}" if trace else line)
 
 
 class _JsonFormatter(logging.Formatter):
-    """What Cloud Run's log agent reads: https://cloud.google.com/logging/docs/structured-logging#special-payload-fields."""
+    """What Cloud Run's log agent reads."""
 
     def __init__(self, project: str) -> None:
         super().__init__()
-        self._traces = f"projects/{project}/traces/" if project else ""
+        self._project = project
 
     def format(self, record: logging.LogRecord) -> str:
-        entry = {"severity": record.levelname, "message": record.getMessage()} | _fields(record)
-        trace = _TRACE.get()
-        if trace:
-            entry["logging.googleapis.com/trace"] = self._traces + trace.trace_id
-            entry["logging.googleapis.com/trace_sampled"] = trace.sampled
-            if trace.span_id:
-                entry["logging.googleapis.com/spanId"] = trace.span_id
+        entry: dict[str, Any] = {"severity": record.levelname, "message": record.getMessage()}
+        if trace := _TRACE.get():
+            entry |= trace_fields(trace, self._project)
         if record.exc_info:
             entry["message"] += "\n" + self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False, default=str)
+        return json.dumps(entry, ensure_ascii=False)
 
 
 def _without_metadata(record: logging.LogRecord) -> bool:

@@ -10,9 +10,9 @@ from routeguide import route_guide_pb2 as pb
 from routeguide import route_guide_pb2_grpc
 
 from server import geography
-from server.engine import never_blocks
 from server.errors import ResultOverflowError, TooLongError
 from server.geography import Place
+from server.never_blocks import never_blocks
 
 # What is kept of the notes: so many places, at each the newest so many, none longer than this, in bytes. A server that
 # forgot nothing would run out.
@@ -72,11 +72,13 @@ class RouteGuideServicer(route_guide_pb2_grpc.RouteGuideServicer):
         place = _place(request)
         return _feature(place, geography.features().get(place, ""))
 
+    @never_blocks
     def ListFeatures(self, request: pb.Rectangle, context: grpc.ServicerContext) -> Iterator[pb.Feature]:
         """Answer with the features of a rectangle."""
         for place, name in geography.within(_place(request.lo), _place(request.hi)):
             yield _feature(place, name)
 
+    @never_blocks
     def RecordRoute(self, request_iterator: Iterator[pb.Point], context: grpc.ServicerContext) -> pb.RouteSummary:
         """Answer with what is to be said of the route, once it has come to its end."""
         points = named = 0
@@ -96,6 +98,7 @@ class RouteGuideServicer(route_guide_pb2_grpc.RouteGuideServicer):
             point_count=points, feature_count=named, distance=int(distance), elapsed_time=int(elapsed)
         )
 
+    @never_blocks
     def RouteChat(
         self, request_iterator: Iterator[pb.RouteNote], context: grpc.ServicerContext
     ) -> Iterator[pb.RouteNote]:

@@ -1,7 +1,6 @@
 """Builds the gRPC server out of its parts, and binds its port."""
 
 import errno
-import functools
 import logging
 import os
 import socket
@@ -20,10 +19,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from routeguide import route_guide_pb2, route_guide_pb2_grpc
 
+from server import access_log
 from server.calculator import CalculatorServicer
 from server.config import Config, ConfigError
-from server.engine import InlineServer
-from server.inline import InlineCalls
 from server.interceptor import MAX_OPERATORS, Admit, CallInterceptor, anybody, unobserved
 from server.route_guide import RouteGuideServicer
 from server.tutorial import TutorialServicer
@@ -39,6 +37,9 @@ _MAX_METADATA_BYTES = 16384
 
 # Room for the calls that are to be refused.
 _SPARE_CALLS = 24
+
+ENGINE_IS_FOR = "1.85.1"
+"""The version of grpcio whose own parts the fast engine takes."""
 
 # Cloud Run gives a second beyond the default grace: to end the calls that are left, to send the last of their traces,
 # and to be gone.
@@ -140,21 +141,34 @@ def build(config: Config) -> Serving:
     host = _listening_host(config.port)
     telemetry = _telemetry(config)
     observe = telemetry.observe if telemetry else unobserved
-    calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, observe, _admit(config))
-    limit = config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS
-    pool = futures.ThreadPoolExecutor(limit, thread_name_prefix="call")
-    # To send traces, or to wait for keys, may block.
-    if config.engine == "fast" and not telemetry and not config.identity:
-        inline = functools.partial(InlineCalls, calls)
-        server: grpc.Server = InlineServer(pool, inline, [calls], _options(config), limit)
-    else:
-        server = grpc.server(pool, interceptors=[calls], options=_options(config), maximum_concurrent_rpcs=limit)
+    log = access_log.writer(config.log_format, config.project)
+    calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, log, observe, _admit(config))
+    server = _server(config, calls)
     health_servicer = _add_services(server, config)
     try:
         port = server.add_insecure_port(f"{host}:{config.port}")
     except RuntimeError as error:
         raise ListenError(f"cannot listen on port {config.port}: {error}") from error
     return Serving(server, f"{host}:{port}", health_servicer, calls, telemetry)
+
+
+def _server(config: Config, calls: CallInterceptor) -> grpc.Server:
+    limit = config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS
+    pool = futures.ThreadPoolExecutor(limit, thread_name_prefix="call")
+    if config.engine == "stock" or (config.engine == "auto" and (config.identity or not _engine_fits())):
+        return grpc.server(pool, interceptors=[calls], options=_options(config), maximum_concurrent_rpcs=limit)
+    from server.engine import InlineServer  # noqa: PLC0415 - of grpc's own parts, which another version may not have
+
+    return InlineServer(pool, [calls], _options(config), limit)
+
+
+def _engine_fits() -> bool:
+    if grpc.__version__ == ENGINE_IS_FOR:
+        return True
+    _LOGGER.warning(
+        "The fast engine is for grpcio %s, and this is %s: taking grpc's own", ENGINE_IS_FOR, grpc.__version__
+    )
+    return False
 
 
 def _admit(config: Config) -> Admit:

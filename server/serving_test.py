@@ -1,4 +1,4 @@
-"""A server on a machine that has no IPv6, which only a socket of our own can play."""
+"""A server on a machine that has no IPv6, or another grpcio, which only parts of our own can play."""
 
 import errno
 import logging
@@ -11,7 +11,8 @@ import grpc
 import pytest
 
 from server import serving
-from server.config import Config
+from server.config import Config, IdentityRules
+from server.engine import InlineServer
 
 
 class _SocketWithoutIpv6(socket.socket):
@@ -37,3 +38,18 @@ def test_without_ipv6_it_serves_on_ipv4_and_says_so(
         stub = calculator_pb2_grpc.CalculatorStub(channel)
         assert stub.Calculate(calculator_pb2.BinaryOperation(first_operand=2), timeout=10).result == 2
     running.drain(grace=0)
+
+
+def test_with_another_grpcio_than_its_own_the_engine_is_not_taken_by_itself(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert isinstance(serving.build(Config(port=0)).server, InlineServer)
+    assert not caplog.records
+    monkeypatch.setattr(grpc, "__version__", "1.86.0")
+    assert not isinstance(serving.build(Config(port=0)).server, InlineServer)
+    assert f"The fast engine is for grpcio {serving.ENGINE_IS_FOR}, and this is 1.86.0" in caplog.text
+
+
+def test_where_identity_tokens_are_checked_the_engine_is_not_taken_by_itself() -> None:
+    rules = IdentityRules(audiences=("https://a",), callers=("a@example.com",), keys="http://localhost:1/")
+    assert not isinstance(serving.build(Config(port=0, identity=rules)).server, InlineServer)

@@ -82,11 +82,11 @@ class Telemetry:
             call.trace = Trace(
                 trace.format_trace_id(own.trace_id), trace.format_span_id(own.span_id), own.trace_flags.sampled
             )
-        call.when_over(functools.partial(self._finish, call, span, attributes))
+        call.when_over(functools.partial(self._finish, span, attributes))
         with trace.use_span(span, record_exception=False, set_status_on_exception=False):
             yield
 
-    def _finish(self, call: Call, span: trace.Span, attributes: _Attributes) -> None:
+    def _finish(self, span: trace.Span, attributes: _Attributes, call: Call) -> None:
         status = call.status
         outcome = _outcome(status)
         self._durations.record(call.duration, attributes | outcome)

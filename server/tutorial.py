@@ -5,8 +5,8 @@ import calculator_pb2_grpc
 import grpc
 
 from server.arithmetic import Operation, calculate
-from server.engine import never_blocks
 from server.errors import UnknownOperationError
+from server.never_blocks import never_blocks
 
 _OPERATIONS: dict[int, Operation] = {
     calculator_pb2.ADD: Operation.ADD,

@@ -6,17 +6,13 @@ def engines_test(name, env = {}, **kwargs):
     """Tests //server as it is started by tests.programs, once on each engine.
 
     Args:
-      name: name of the target for grpc's own engine; with `_fast`, for ours.
+      name: name of the target for our engine; with `_stock`, for grpc's own.
       env: the environment of both.
       **kwargs: everything else that py_test takes.
     """
-    py_test(
-        name = name,
-        env = env,
-        **kwargs
-    )
-    py_test(
-        name = name + "_fast",
-        env = env | {"SERVER_FLAGS": "--engine=fast"},
-        **kwargs
-    )
+    for suffix, engine in {"": "fast", "_stock": "stock"}.items():
+        py_test(
+            name = name + suffix,
+            env = env | {"SERVER_FLAGS": "--engine=" + engine},
+            **kwargs
+        )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import grpc
 from interop import empty_pb2, messages_pb2, test_pb2_grpc
 
-from server.engine import never_blocks
+from server.never_blocks import never_blocks
 
 _ECHO_INITIAL = "x-grpc-test-echo-initial"
 _ECHO_TRAILING = "x-grpc-test-echo-trailing-bin"
@@ -69,6 +69,7 @@ class TestServicer(test_pb2_grpc.TestServiceServicer):
 
     CacheableUnaryCall = UnaryCall
 
+    @never_blocks
     def StreamingInputCall(
         self, request_iterator: Iterator[messages_pb2.StreamingInputCallRequest], context: grpc.ServicerContext
     ) -> messages_pb2.StreamingInputCallResponse:
@@ -76,6 +77,7 @@ class TestServicer(test_pb2_grpc.TestServiceServicer):
         size = sum(len(request.payload.body) for request in request_iterator)
         return messages_pb2.StreamingInputCallResponse(aggregated_payload_size=size)
 
+    @never_blocks
     def StreamingOutputCall(
         self, request: messages_pb2.StreamingOutputCallRequest, context: grpc.ServicerContext
     ) -> Iterator[messages_pb2.StreamingOutputCallResponse]:
@@ -84,6 +86,7 @@ class TestServicer(test_pb2_grpc.TestServiceServicer):
             context.set_compression(grpc.Compression.Gzip)
         return _responses([request], context)
 
+    @never_blocks
     def FullDuplexCall(
         self, request_iterator: Iterator[messages_pb2.StreamingOutputCallRequest], context: grpc.ServicerContext
     ) -> Iterator[messages_pb2.StreamingOutputCallResponse]:
@@ -91,6 +94,7 @@ class TestServicer(test_pb2_grpc.TestServiceServicer):
         _echo_metadata(context)
         return _responses(request_iterator, context)
 
+    @never_blocks
     def HalfDuplexCall(
         self, request_iterator: Iterator[messages_pb2.StreamingOutputCallRequest], context: grpc.ServicerContext
     ) -> Iterator[messages_pb2.StreamingOutputCallResponse]:
