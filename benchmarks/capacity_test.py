@@ -2,8 +2,10 @@
 
 import pytest
 
-from benchmarks.capacity import LoadError, Sample, read, table
+from benchmarks.capacity import table
+from benchmarks.load import LoadError, Sample, Work, read
 
+WORK = Work("unary", "/S/M", [b"x"], [bytes(9)], calls=200)
 SAID = """\
 finished in 2.00s, 100.00 req/s, 9.10KB/s
 requests: 200 total, 200 started, 200 done, 200 succeeded, 0 failed, 0 errored, 0 timeout
@@ -14,7 +16,7 @@ TIMES = "".join(f"1795289577000000\t200\t{microseconds}\n" for microseconds in r
 
 
 def test_speed_and_times_are_read_in_calls_a_second_and_milliseconds() -> None:
-    sample = read(SAID, TIMES, 200)
+    sample = read(SAID, TIMES, WORK)
     assert sample.calls_a_second == 100
     assert sample.median == pytest.approx(100.5)
     assert sample.percentile_99 == pytest.approx(199, abs=0.5)
@@ -26,7 +28,7 @@ def test_speed_and_times_are_read_in_calls_a_second_and_milliseconds() -> None:
 )
 def test_a_call_that_failed_or_has_no_answer_is_not_counted_as_one(said: str, instead: str) -> None:
     with pytest.raises(LoadError, match="not every call was answered"):
-        read(SAID.replace(said, instead), TIMES, 200)
+        read(SAID.replace(said, instead), TIMES, WORK)
 
 
 def test_the_table_has_the_medians_of_the_rounds() -> None:

@@ -57,6 +57,7 @@ class Config:
         max_connection_age_grace: seconds that the calls of such a connection have to finish.
         max_deadline: how long a call may take, in seconds.
         min_ping_interval: how often a client may ping to keep a connection alive, in seconds.
+        access_log: whether each call is a line in the log.
         channelz: whether the server tells of its own connections.
         engine: "fast" to answer calls that never block on the thread that reads them, "stock" to have grpc do it all,
             "auto" for the one that can do what is asked for.
@@ -76,6 +77,7 @@ class Config:
     max_connection_age_grace: float = 3600
     max_deadline: float = 3600  # as long as Cloud Run lets any request take
     min_ping_interval: float = 5
+    access_log: bool = True
     channelz: bool = False
     engine: str = "auto"
     identity: IdentityRules | None = None
@@ -238,6 +240,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, (flag, _, metavar, text) in _IDENTITY_FLAGS.items():
         parser.add_argument(flag, dest=name, action="append", metavar=metavar, help=text)
     parser.add_argument("--require-identity-token", action="store_true", help="answer only who is allowed to call")
+    parser.add_argument(
+        "--no-access-log", dest="access_log", action="store_false", help="write no line for each call: the platform may"
+    )
     parser.add_argument("--channelz", action="store_true", help="tell of the server's own connections, by channelz")
     return parser
 
@@ -256,6 +261,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     """
     flags = vars(_parser().parse_args(arguments))
     settings: dict[str, object] = {
+        "access_log": flags["access_log"],
         "channelz": flags["channelz"],
         "identity": _identity(flags),
         "project": environment.get("GOOGLE_CLOUD_PROJECT", ""),

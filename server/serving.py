@@ -22,7 +22,7 @@ from routeguide import route_guide_pb2, route_guide_pb2_grpc
 from server import access_log
 from server.calculator import CalculatorServicer
 from server.config import Config, ConfigError
-from server.interceptor import MAX_OPERATORS, Admit, CallInterceptor, anybody, unobserved
+from server.interceptor import MAX_OPERATORS, Admit, CallInterceptor, anybody, unlogged, unobserved
 from server.route_guide import RouteGuideServicer
 from server.tutorial import TutorialServicer
 
@@ -141,7 +141,7 @@ def build(config: Config) -> Serving:
     host = _listening_host(config.port)
     telemetry = _telemetry(config)
     observe = telemetry.observe if telemetry else unobserved
-    log = access_log.writer(config.log_format, config.project)
+    log = access_log.writer(config.log_format, config.project) if config.access_log else unlogged
     calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, log, observe, _admit(config))
     server = _server(config, calls)
     health_servicer = _add_services(server, config)

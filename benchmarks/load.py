@@ -1,0 +1,142 @@
+"""Load, by h2load: calls of one kind, to a server of whatever make, each answer looked at."""
+
+import os
+import re
+import statistics
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+CONNECTIONS, STREAMS = 8, 10  # 80 calls in flight: https://cloud.google.com/run/docs/about-concurrency
+_PREFIX = 5  # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: what a message is preceded by
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is asked of a server.
+
+    Attributes:
+        kind: what kind of call it is, for people.
+        path: the method.
+        requests: the messages of a call, as bytes.
+        responses: those of its answer.
+        calls: how many calls are one round.
+    """
+
+    kind: str
+    path: str
+    requests: Sequence[bytes]
+    responses: Sequence[bytes]
+    calls: int
+
+    @property
+    def messages(self) -> int:
+        """How many messages a call has, in the direction in which it has more."""
+        return max(len(self.requests), len(self.responses))
+
+    @property
+    def body(self) -> bytes:
+        """What a call sends."""
+        return b"".join(bytes(1) + len(message).to_bytes(4) + message for message in self.requests)
+
+    @property
+    def answered_bytes(self) -> int:
+        """How much all answers of a round are."""
+        return self.calls * sum(_PREFIX + len(message) for message in self.responses)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was measured in one round.
+
+    Attributes:
+        calls_a_second: how many were answered.
+        median: how long a call took, in milliseconds.
+        percentile_99: how long 99 of 100 took at most, in milliseconds.
+    """
+
+    calls_a_second: float
+    median: float
+    percentile_99: float
+
+
+class LoadError(Exception):
+    """The load was not answered as it should be; the message has what h2load said."""
+
+
+def read(output: str, times: str, work: Work) -> Sample:
+    """Return what h2load measured.
+
+    Args:
+        output: what it printed.
+        times: its log: a line "when TAB status TAB microseconds" for each call.
+        work: what it asked for.
+
+    Raises:
+        LoadError: there were other calls than those, or other answers: an error has none, and so no length.
+    """
+    answered = re.search(rf"{work.calls} succeeded, 0 failed", output)
+    data = re.search(r"\((\d+)\) data", output)
+    speed = re.search(r", ([0-9.]+) req/s", output)
+    if not (answered and data and speed and int(data[1]) == work.answered_bytes):
+        raise LoadError(f"not every call of {work.path} was answered:\n{output}")
+    taken = statistics.quantiles((int(line.split("\t")[2]) / 1000 for line in times.splitlines()), n=100)
+    return Sample(float(speed[1]), taken[49], taken[98])
+
+
+class Load:
+    """h2load.
+
+    Args:
+        program: it.
+        folder: where to put what it reads and writes.
+    """
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        """Send nothing yet."""
+        self._program = program
+        self._body, self._times = folder / "body", folder / "times"
+
+    def send(self, work: Work, port: int, headers: Sequence[str] = (), streams: int = STREAMS) -> Sample:
+        """Send a round of calls to a server on this machine, and return what they took.
+
+        Args:
+            work: the calls.
+            port: the server's.
+            headers: what each has besides, as "name: value".
+            streams: how many are in flight on each of the connections, from 1.
+        """
+        self._body.write_bytes(work.body)
+        self._times.unlink(missing_ok=True)
+        headers = ("content-type: application/grpc", "te: trailers", *headers)
+        finished = subprocess.run(
+            [
+                *(self._program, f"--requests={work.calls}", f"--clients={CONNECTIONS}"),
+                *(f"--max-concurrent-streams={streams}", f"--data={self._body}", f"--log-file={self._times}"),
+                *(f"--header={header}" for header in headers),
+                f"http://127.0.0.1:{port}{work.path}",
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return read(finished.stdout, self._times.read_text("ascii"), work)
+
+
+def cores() -> list[int]:
+    """Return the cores that this process may run on.
+
+    Raises:
+        LoadError: there is only one; the server takes one, and the load another.
+    """
+    found = sorted(os.sched_getaffinity(0))
+    if len(found) < 2:  # noqa: PLR2004
+        raise LoadError("it takes two cores: one for the server, one for the load")
+    return found
+
+
+def pin(process: int, core: int) -> None:
+    """Have a process run on one core; the threads that it will have inherit it."""
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})

@@ -1,0 +1,1 @@
+"""The servers of others, with our handlers."""
