@@ -18,12 +18,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import grpc
-import pygal
-from pygal.style import CleanStyle
+import pygal  # type: ignore[import-untyped]
+from pygal.style import CleanStyle  # type: ignore[import-untyped]
 
 from benchmarks import subjects
 from benchmarks.load import CONNECTIONS, STREAMS, Load, LoadError, Sample, Work, cores
 from benchmarks.works import works
+
+
+def _median(samples: Sequence[Sample], figure: str) -> float:
+    return float(statistics.median(getattr(sample, figure) for sample in samples))
 
 
 @dataclass
@@ -42,7 +46,7 @@ class Measured:
 
     def speed(self, kind: str) -> float:
         """Return the median of calls a second."""
-        return statistics.median(sample.calls_a_second for sample in self.rounds[kind])
+        return _median(self.rounds[kind], "calls_a_second")
 
 
 def measure(
@@ -65,20 +69,25 @@ def measure(
     return measured
 
 
-def _median(samples: Sequence[Sample], figure: str) -> float:
-    return statistics.median(getattr(sample, figure) for sample in samples)
-
-
 def unary_table(measured: dict[str, Measured], kind: str) -> Iterator[str]:
     """Yield the lines of what came of the unary calls, in Markdown."""
-    yield "| server | calls a second | least to most | × the tutorial's | median | 99 of 100 | at half the load | memory |"
-    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    figures = (
+        "calls a second",
+        "least to most",
+        "to the tutorial's",
+        "median",
+        "99 of 100",
+        "at half the load",
+        "memory",
+    )
+    yield f"| server | {' | '.join(figures)} |"
+    yield "| --- |" + " ---: |" * len(figures)
     tutorial = measured[subjects.TUTORIAL.name].speed(kind)
     for name, of_server in measured.items():
         samples = of_server.rounds[kind]
-        speeds = [sample.calls_a_second for sample in samples]
+        speeds_of = [sample.calls_a_second for sample in samples]
         yield (
-            f"| {name} | {of_server.speed(kind):.0f} | {min(speeds):.0f} to {max(speeds):.0f}"
+            f"| {name} | {of_server.speed(kind):.0f} | {min(speeds_of):.0f} to {max(speeds_of):.0f}"
             f" | {of_server.speed(kind) / tutorial:.2f} | {_median(samples, 'median'):.1f} ms"
             f" | {_median(samples, 'percentile_99'):.1f} ms | {_median(of_server.half, 'percentile_99'):.1f} ms"
             f" | {of_server.memory / 1000:.0f} MB |"
@@ -87,7 +96,7 @@ def unary_table(measured: dict[str, Measured], kind: str) -> Iterator[str]:
 
 def stream_table(measured: dict[str, Measured], streams: Sequence[Work]) -> Iterator[str]:
     """Yield the lines of what came of the streams, in messages a second, in Markdown."""
-    yield f"| server | {' | '.join(f'{work.kind} | × grpc.server' for work in streams)} |"
+    yield f"| server | {' | '.join(f'{work.kind} | to stock' for work in streams)} |"
     yield "| --- |" + " ---: |" * 2 * len(streams)
     stock = measured[subjects.STOCK.name]
     for name, of_server in measured.items():

@@ -63,8 +63,8 @@ class Running:
 
 
 TUTORIAL = Subject("the tutorial's: grpc.server", [_PEERS / "tutorial"])
-STOCK = Subject("ours, --engine=stock", [programs.SERVER, "--engine=stock"])
-OURS = Subject("ours", [programs.SERVER])
+STOCK = Subject("ours, --engine=stock", [programs.SERVER, "--engine=stock", "--log-format=json"])
+OURS = Subject("ours", [programs.SERVER, "--log-format=json"])
 UNLOGGED = Subject("ours, --no-access-log", [programs.SERVER, "--no-access-log"])
 PYTHON = [
     TUTORIAL,
@@ -84,20 +84,24 @@ def in_cpp(folder: Path) -> Subject | None:
     Args:
         folder: where.
     """
-    plugin, compiler = shutil.which("grpc_cpp_plugin"), shutil.which("g++")
-    try:
-        flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "grpc++", "protobuf"], text=True).split()
-    except (OSError, subprocess.CalledProcessError):
+    programs_needed = ("g++", "grpc_cpp_plugin", "pkg-config", "protoc")
+    [compiler, plugin, pkg_config, protoc] = [shutil.which(name) for name in programs_needed]
+    if not (compiler and plugin and pkg_config and protoc):
         return None
-    if not (plugin and compiler):
+    found = subprocess.run(
+        [pkg_config, "--cflags", "--libs", "grpc++", "protobuf"], capture_output=True, text=True, check=False
+    )
+    if found.returncode:
         return None
     outputs = [f"--cpp_out={folder}", f"--grpc_out={folder}", f"--plugin=protoc-gen-grpc={plugin}"]
     # Proto3's optional fields were an experiment when Debian's protoc was made.
-    protoc = ["protoc", "--experimental_allow_proto3_optional", f"-I{_PROTO}", *outputs, "calculator.proto"]
-    subprocess.run(protoc, check=True)
+    stubs = [protoc, "--experimental_allow_proto3_optional", f"-I{_PROTO}", *outputs, "calculator.proto"]
+    subprocess.run(stubs, check=True)
     program = folder / "callback_server"
     sources = [_PEERS / "callback_server.cc", *(folder / stub for stub in _STUBS)]
-    subprocess.run([compiler, "-O2", "-std=c++17", f"-I{folder}", *sources, "-o", program, *flags], check=True)
+    subprocess.run(
+        [compiler, "-O2", "-std=c++17", f"-I{folder}", *sources, "-o", program, *found.stdout.split()], check=True
+    )
     return Subject("gRPC in C++, callbacks", [program], kinds=1)
 
 
@@ -109,7 +113,7 @@ def running(subject: Subject, core: int) -> Iterator[Running]:
         LoadError: it does not listen.
     """
     # A pipe would need somebody to read it, on the core that the load has.
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile("a+b") as log:
         process = subprocess.Popen(subject.command, stderr=os.dup(log.fileno()), env=os.environ | {"PORT": "0"})
         try:
             port = _port(subject, process, log)

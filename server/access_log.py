@@ -6,9 +6,10 @@ Without Python's logging, which would take a third of what a small call takes in
 import contextlib
 import functools
 import os
+import select
 import sys
+import threading
 import time
-from collections.abc import Callable
 from json import dumps
 from json.encoder import encode_basestring as quoted
 from typing import Any
@@ -72,19 +73,46 @@ def _rare_fields(call: Call) -> dict[str, Any]:
     return fields
 
 
-def writer(log_format: str, project: str = "") -> Callable[[Call], None]:
-    """Return what writes the line of a call.
+class AccessLog:
+    """Writes a line on stderr for each call that it is given, at once unless in a batch.
 
     Args:
         log_format: one of logs.FORMATS.
         project: see `json`.
     """
-    line = functools.partial(json, project=project) if log_format == "json" else text
-    stderr = sys.stderr.fileno()
 
-    def write(call: Call) -> None:
+    def __init__(self, log_format: str, project: str = "") -> None:
+        """Write nothing yet."""
+        self._line = functools.partial(json, project=project) if log_format == "json" else text
+        self._stderr = sys.stderr.fileno()
+        self._batching_thread = 0
+        self._size = 0
+        self.batch: list[bytes] = []
+        """The lines of a batch that are not written yet."""
+
+    def begin_batch(self) -> None:
+        """Have the lines of this thread wait until they are many, or `write_batch`."""
+        self._batching_thread = threading.get_ident()
+
+    def __call__(self, call: Call) -> None:
+        """Write the line of a call."""
+        line = self._line(call).encode(errors="backslashreplace")
+        if threading.get_ident() != self._batching_thread:
+            self._write(line)
+            return
+        # What is written to a pipe in one piece of that size no other line gets into.
+        if self._size + len(line) > select.PIPE_BUF:
+            self.write_batch()
+        self.batch.append(line)
+        self._size += len(line)
+
+    def write_batch(self) -> None:
+        """Write what there is of this thread's batch."""
+        self._write(b"".join(self.batch))
+        self.batch.clear()
+        self._size = 0
+
+    def _write(self, lines: bytes) -> None:
         # As with logging: whoever reads the log may have gone, and there is nobody else to tell.
         with contextlib.suppress(OSError):
-            os.write(stderr, line(call).encode(errors="backslashreplace"))
-
-    return write
+            os.write(self._stderr, lines)

@@ -91,7 +91,7 @@ def test_its_time_is_that_of_the_other_lines() -> None:
 
 @pytest.mark.parametrize("log_format", logs.FORMATS)
 def test_it_goes_to_stderr_whatever_characters_it_has(log_format: str, capfd: pytest.CaptureFixture[str]) -> None:
-    access_log.writer(log_format)(_call(code=grpc.StatusCode.ABORTED))
+    access_log.AccessLog(log_format)(_call(code=grpc.StatusCode.ABORTED))
     [line] = capfd.readouterr().err.splitlines()
     assert "ABORTED" in line
     assert "deadline_left_ms" in line
@@ -103,4 +103,4 @@ def test_a_log_that_nobody_reads_any_more_ends_no_call(monkeypatch: pytest.Monke
     os.close(read)
     with os.fdopen(write, "w") as pipe:
         monkeypatch.setattr("sys.stderr", pipe)
-        access_log.writer("text")(_call())
+        access_log.AccessLog("text")(_call())

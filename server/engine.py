@@ -20,14 +20,18 @@ import grpc
 from grpc import _server  # type: ignore[attr-defined] # its published types leave it out
 from grpc._cython import cygrpc  # type: ignore[import-not-found]
 
+from server.access_log import AccessLog
 from server.inline import Fiber, InlineContext
 
 _LOGGER = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
+_AT_ONCE = 0.0  # a time long ago
 _LONGEST_SECONDS = 0.1
 # How many calls of a method may begin before the loop comes round to ask for more.
 _AHEAD = 16
+# How many messages of a stream go together.
+_TOGETHER = 16
 _WORK = "calls that are answered here"
 _STARTED = _server._ServerStage.STARTED  # noqa: SLF001
 
@@ -45,29 +49,31 @@ class _Details:
 class _Method:
     """A method that is answered inline: the tag of its calls that are yet to come."""
 
-    def __init__(self, path: str, streams: bool, handler: "_Handler[Any, Any]") -> None:  # noqa: FBT001
+    def __init__(self, path: str, handler: "_Handler[Any, Any]", intercepted: "_Handler[Any, Any]") -> None:
         self.path = path
-        self.streams = streams
-        self._answer = handler.stream_unary
-        self._stream = handler.stream_stream
+        self.streams = handler.request_streaming or handler.response_streaming
+        # A handler that has its only request waits for nothing between its answers.
+        self._together = 1 if handler.request_streaming else _TOGETHER
+        self._answer = intercepted.stream_unary
+        self._stream = intercepted.stream_stream
 
     def serve(self, context: InlineContext) -> None:
         """Answer a call, in a fiber."""
         message = None
         try:
             if self._answer:
-                message = self._answer(context.messages(), context)
+                message = self._answer(context, context)
             elif self._stream:
-                _send_all(self._stream(context.messages(), context), context)
+                _send_all(self._stream(context, context), context, self._together)
         except Exception as error:
             if context.crash(error):
                 _LOGGER.exception("%s crashed where it should not", self.path)
         context.end(message)
 
 
-def _send_all(messages: Iterator[bytes], context: InlineContext) -> None:
-    for message in messages:
-        if not context.send(message):
+def _send_all(messages: Iterator[bytes], context: InlineContext, together: int) -> None:
+    for number, message in enumerate(messages):
+        if not context.send(message, waits=number % together != 0):
             return
 
 
@@ -80,6 +86,7 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
             call than its method.
         options: as for grpc.server.
         maximum_concurrent_rpcs: of all other methods.
+        log: writes what is to be written when there is nothing else to do.
     """
 
     def __init__(
@@ -88,10 +95,12 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
         interceptors: Sequence[grpc.ServerInterceptor],
         options: Sequence[tuple[str, Any]],
         maximum_concurrent_rpcs: int,
+        log: AccessLog | None = None,
     ) -> None:
         """Take no port, and start nothing."""
         super().__init__(thread_pool, (), interceptors, options, maximum_concurrent_rpcs, None, xds=False)
         self._interceptors = interceptors
+        self._log = log
         self._methods: list[_Method] = []
         # What belongs to the loop alone: calls that are asked for or under way, and fibers that have nothing to do.
         self._pending = 0
@@ -105,8 +114,7 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
         for name, handler in method_handlers.items():
             if getattr(_behavior(handler), "never_blocks", False):
                 path = f"/{service_name}/{name}"
-                streams = handler.request_streaming or handler.response_streaming
-                self._methods.append(_Method(path, streams, _intercepted(self._interceptors, path, handler)))
+                self._methods.append(_Method(path, handler, _intercepted(self._interceptors, path, handler)))
 
     def start(self) -> None:
         """Start to serve."""
@@ -123,14 +131,22 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
         threading.Thread(target=self._serve, name="engine", daemon=True).start()
 
     def _serve(self) -> None:
-        poll = self._state.completion_queue.poll
         self._wait = greenlet.getcurrent().switch
         for method in self._methods:
             for _ in range(_AHEAD):
                 self._ask(method)
+        if not self._log:
+            self._loop(())
+            return
+        self._log.begin_batch()
+        self._loop(self._log.batch)
+        self._log.write_batch()
+
+    def _loop(self, unwritten: Sequence[bytes]) -> None:
+        poll = self._state.completion_queue.poll
         ended = time.time()
         while True:
-            event = poll(ended + _POLL_SECONDS)
+            event = poll(_AT_ONCE if unwritten else ended + _POLL_SECONDS)
             began = time.time()
             tag = event.tag
             kind = tag.__class__
@@ -156,6 +172,8 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
         if event.completion_type != cygrpc.CompletionType.queue_timeout:
             goes_on: bool = _server._process_event_and_continue(state, event)  # noqa: SLF001
             return goes_on
+        if self._log:
+            self._log.write_batch()
         if state.server_deallocated:
             _server._begin_shutdown_once(state)  # noqa: SLF001
         return True

@@ -58,7 +58,7 @@ class InlineContext(grpc.ServicerContext):
         self._streams = streams
         self._callbacks: list[Callable[[], None]] | None = []
         if streams:
-            self._start((_closing(),), self)
+            self._start((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), self)
 
     # What its handler may ask and say: as with grpc's own.
 
@@ -182,37 +182,48 @@ class InlineContext(grpc.ServicerContext):
         self._code, self._details = grpc.StatusCode.UNKNOWN, b"the server failed at this call"
         return True
 
-    def messages(self) -> Iterator[bytes]:
-        """Return its messages as they come.
+    def __iter__(self) -> Iterator[bytes]:
+        """Return its messages as they come."""
+        return self
+
+    def __next__(self) -> bytes:
+        """Wait for the next message.
 
         Raises:
             grpc.RpcError: its client has left, or it was ended.
+            StopIteration: there will be none.
         """
-        while True:
-            self._start((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), self._fiber)
-            message: bytes | None = self._wait().batch_operations[0].message()
-            if message is not None:
-                yield message
-            elif self.client == "cancelled":
-                raise grpc.RpcError
-            else:
-                return
+        self._start((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), self._fiber)
+        message: bytes | None = self._wait().batch_operations[0].message()
+        if message is not None:
+            return message
+        raise grpc.RpcError if self.client == "cancelled" else StopIteration
 
-    def send(self, message: bytes) -> bool:
-        """Send one of several messages; return whether anybody is there to read it."""
-        self._start((*self._beginning(), cygrpc.SendMessageOperation(message, self._flags)), self._fiber)
+    def send(self, message: bytes, *, waits: bool) -> bool:
+        """Send one of several messages; return whether anybody is there to read it.
+
+        Args:
+            message: it.
+            waits: whether it may wait for the next, to go with it: otherwise each is a packet of its own.
+        """
+        flags = self._flags | cygrpc.WriteFlag.buffer_hint if waits else self._flags
+        self._start((*self._beginning(), cygrpc.SendMessageOperation(message, flags)), self._fiber)
         self._flags = _NO_FLAGS
         return bool(self._wait().success)
 
     def end(self, message: bytes | None) -> None:
         """Send a last message, if there is one, and the status; what comes of it is for `heard`."""
-        operations = self._beginning()
-        if message is not None:
-            operations += (cygrpc.SendMessageOperation(message, self._flags),)
-        if not self._streams:
-            operations = (_closing(), *operations)
         self._has_ended = True
-        self._start((*operations, self._status()), self)
+        operations = [] if self._streams else [cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS)]
+        operations += self._beginning()
+        if message is not None:
+            operations.append(cygrpc.SendMessageOperation(message, self._flags))
+        if self._code is None and not self._trailing:
+            operations.append(_WELL)
+        else:
+            [number, _] = (self._code or grpc.StatusCode.OK).value
+            operations.append(cygrpc.SendStatusFromServerOperation(self._trailing, number, self._details, _NO_FLAGS))
+        self._start(operations, self)
 
     def heard(self, event: Any) -> None:  # noqa: ANN401
         """Take note that it is closed, and how; or of a stream that its status has been sent, which closes it."""
@@ -230,13 +241,3 @@ class InlineContext(grpc.ServicerContext):
             return ()
         self._has_begun = True
         return (cygrpc.SendInitialMetadataOperation(self._initial, _NO_FLAGS) if self._initial else _EMPTY_METADATA,)
-
-    def _status(self) -> Any:  # noqa: ANN401
-        if self._code is None and not self._trailing:
-            return _WELL
-        [number, _] = (self._code or grpc.StatusCode.OK).value
-        return cygrpc.SendStatusFromServerOperation(self._trailing, number, self._details, _NO_FLAGS)
-
-
-def _closing() -> Any:  # noqa: ANN401
-    return cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS)

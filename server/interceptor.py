@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -30,20 +30,9 @@ Observe: TypeAlias = Callable[[Call], AbstractContextManager[None]]
 Admit: TypeAlias = Callable[[Call], None]
 Log: TypeAlias = Callable[[Call], None]
 
-_UNOBSERVED: AbstractContextManager[None] = nullcontext()
-
 
 def unlogged(_call: Call) -> None:
     """Write nothing."""
-
-
-def unobserved(_call: Call) -> AbstractContextManager[None]:
-    """Observe nothing."""
-    return _UNOBSERVED
-
-
-def anybody(_call: Call) -> None:
-    """Let everybody in."""
 
 
 class CallInterceptor(grpc.ServerInterceptor):
@@ -65,16 +54,16 @@ class CallInterceptor(grpc.ServerInterceptor):
         max_concurrent_calls: int,
         max_deadline: float,
         log: Log = unlogged,
-        observe: Observe = unobserved,
-        admit: Admit = anybody,
+        observe: Observe | None = None,
+        admit: Admit | None = None,
     ) -> None:
         """Start with no calls."""
         self._calls = Limit(max_concurrent_calls, max_deadline)
         self._watches = Limit(_MAX_WATCHES, max_deadline)
         self._checks = Limit(_MAX_CHECKS, min(max_deadline, _CHECK_SECONDS))
-        self._log = log
-        self._observe = observe
-        self._admit = admit
+        self.log = log
+        self.observe = observe
+        self.admit = admit
 
     def finish(self, grace: float) -> None:
         """Wait for the calls in flight, and say of those that still go on that the server has ended them.
@@ -99,24 +88,15 @@ class CallInterceptor(grpc.ServerInterceptor):
         limit = self._limit(method)
         behavior = _behavior(handler)
 
+        def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+            call = Call(method, handler, context, is_known=found is not None)
+            with _Surroundings(self, limit, call):
+                return call.serialized(behavior(call.receive(requests), context))
+
         def stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
             call = Call(method, handler, context, is_known=found is not None)
-            with self._observe(call), logs.within(call.trace):  # to observe it may change its trace
-                call.when_over(self._log)
-                try:
-                    limit.enter(call)
-                    try:
-                        self._admit(call)
-                        responses = behavior(call.receive(requests), context)
-                        yield from map(call.serialized, responses if handler.response_streaming else (responses,))
-                    finally:
-                        limit.leave(call)
-                except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status
-                    call.fail(error)
-
-        def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-            [response] = stream(requests, context)
-            return response
+            with _Surroundings(self, limit, call):
+                yield from map(call.serialized, behavior(call.receive(requests), context))
 
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(stream)
@@ -126,6 +106,48 @@ class CallInterceptor(grpc.ServerInterceptor):
         if method == _WATCH:
             return self._watches
         return self._checks if method.startswith(_CHECKS) else self._calls
+
+
+class _Surroundings:
+    """What surrounds a call; a class, since a generator in its place would take several times as long."""
+
+    __slots__ = ("_call", "_calls", "_limit", "_outer")
+
+    def __init__(self, calls: CallInterceptor, limit: Limit, call: Call) -> None:
+        self._calls = calls
+        self._limit = limit
+        self._call = call
+        self._outer: ExitStack | None = None
+
+    def __enter__(self) -> None:
+        calls, call = self._calls, self._call
+        if calls.observe or call.trace:
+            self._observe()
+        call.when_over(calls.log)
+        try:
+            self._limit.enter(call)
+            if calls.admit:
+                calls.admit(call)
+        except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status
+            self._end(error)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error or self._outer:
+            self._end(error)
+        else:
+            self._limit.leave(self._call)
+
+    def _observe(self) -> None:
+        self._outer = ExitStack()
+        if self._calls.observe:
+            self._outer.enter_context(self._calls.observe(self._call))
+        self._outer.enter_context(logs.within(self._call.trace))  # to observe it may have changed its trace
+
+    def _end(self, error: BaseException | None) -> None:
+        self._limit.leave(self._call)
+        with self._outer or nullcontext():
+            if isinstance(error, Exception):
+                self._call.fail(error)
 
 
 def _behavior(handler: _Handler) -> Callable[..., Any]:

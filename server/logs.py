@@ -2,8 +2,9 @@
 
 import json
 import logging
-from contextlib import AbstractContextManager, nullcontext
-from contextvars import ContextVar, Token
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from server.tracing import Trace
@@ -11,27 +12,16 @@ from server.tracing import Trace
 FORMATS = ("text", "json")
 
 _TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
-_NO_TRACE: AbstractContextManager[None] = nullcontext()
 
 
-class _Within:
-    __slots__ = ("_before", "_trace")
-
-    def __init__(self, trace: Trace) -> None:
-        self._trace = trace
-        self._before: Token[Trace | None] | None = None
-
-    def __enter__(self) -> None:
-        self._before = _TRACE.set(self._trace)
-
-    def __exit__(self, *_: object) -> None:
-        if self._before:
-            _TRACE.reset(self._before)
-
-
-def within(trace: Trace | None) -> AbstractContextManager[None]:
+@contextmanager
+def within(trace: Trace | None) -> Iterator[None]:
     """Have every line that the block writes say which trace it belongs to, if to any."""
-    return _Within(trace) if trace else _NO_TRACE
+    token = _TRACE.set(trace)
+    try:
+        yield
+    finally:
+        _TRACE.reset(token)
 
 
 def printable(line: str) -> str:

@@ -19,10 +19,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from routeguide import route_guide_pb2, route_guide_pb2_grpc
 
-from server import access_log
+from server.access_log import AccessLog
 from server.calculator import CalculatorServicer
 from server.config import Config, ConfigError
-from server.interceptor import MAX_OPERATORS, Admit, CallInterceptor, anybody, unlogged, unobserved
+from server.interceptor import MAX_OPERATORS, Admit, CallInterceptor, unlogged
 from server.route_guide import RouteGuideServicer
 from server.tutorial import TutorialServicer
 
@@ -140,10 +140,10 @@ def build(config: Config) -> Serving:
     """
     host = _listening_host(config.port)
     telemetry = _telemetry(config)
-    observe = telemetry.observe if telemetry else unobserved
-    log = access_log.writer(config.log_format, config.project) if config.access_log else unlogged
-    calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, log, observe, _admit(config))
-    server = _server(config, calls)
+    observe = telemetry.observe if telemetry else None
+    log = AccessLog(config.log_format, config.project) if config.access_log else None
+    calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, log or unlogged, observe, _admit(config))
+    server = _server(config, calls, log)
     health_servicer = _add_services(server, config)
     try:
         port = server.add_insecure_port(f"{host}:{config.port}")
@@ -152,14 +152,14 @@ def build(config: Config) -> Serving:
     return Serving(server, f"{host}:{port}", health_servicer, calls, telemetry)
 
 
-def _server(config: Config, calls: CallInterceptor) -> grpc.Server:
+def _server(config: Config, calls: CallInterceptor, log: AccessLog | None) -> grpc.Server:
     limit = config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS
     pool = futures.ThreadPoolExecutor(limit, thread_name_prefix="call")
     if config.engine == "stock" or (config.engine == "auto" and (config.identity or not _engine_fits())):
         return grpc.server(pool, interceptors=[calls], options=_options(config), maximum_concurrent_rpcs=limit)
     from server.engine import InlineServer  # noqa: PLC0415 - of grpc's own parts, which another version may not have
 
-    return InlineServer(pool, [calls], _options(config), limit)
+    return InlineServer(pool, [calls], _options(config), limit, log)
 
 
 def _engine_fits() -> bool:
@@ -171,9 +171,9 @@ def _engine_fits() -> bool:
     return False
 
 
-def _admit(config: Config) -> Admit:
+def _admit(config: Config) -> Admit | None:
     if not config.identity:
-        return anybody
+        return None
     from server.doorkeeper import Doorkeeper  # noqa: PLC0415 - a tenth of a second, for who asked for it alone
 
     return Doorkeeper(config.identity).admit

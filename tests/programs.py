@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -28,17 +29,27 @@ def grpcurl() -> Path:
 def run(
     command: Sequence[str | Path], folder: str | Path = ".", standard_input: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, with the environment of the test and more; return status, stdout and stderr."""
-    return subprocess.run(
+    """Run a program to its end, with the environment of the test and more; return status, stdout and stderr.
+
+    Raises:
+        AssertionError: it did not end before anyone's patience did; it says where it was, if it is in Python.
+    """
+    with subprocess.Popen(
         command,
         cwd=folder,
-        input=standard_input,
-        env=os.environ | environment,
-        capture_output=True,
+        env=os.environ | {"PYTHONFAULTHANDLER": "1"} | environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    ) as process:
+        try:
+            output, error = process.communicate(standard_input, timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            output, error = process.communicate()
+            raise AssertionError(f"{command} does not end, after {output!r}, but is in:\n{error}") from None
+    return subprocess.CompletedProcess(command, process.returncode, output, error)
 
 
 def figure(process: int, kind: str) -> int:

@@ -11,8 +11,12 @@ from routeguide import route_guide_pb2_grpc
 
 from benchmarks.peers import asynchronous
 
+# What is generated has types for servers with threads alone.
+_CalculatorServicer: Any = calculator_pb2_grpc.CalculatorServicer
+_RouteGuideServicer: Any = route_guide_pb2_grpc.RouteGuideServicer
 
-class _Calculator(calculator_pb2_grpc.CalculatorServicer):
+
+class _Calculator(_CalculatorServicer):  # type: ignore[misc]
     async def Calculate(self, request: Any, context: Any) -> Any:  # noqa: ANN401
         return asynchronous.calculate(request)
 
@@ -25,14 +29,14 @@ class _Calculator(calculator_pb2_grpc.CalculatorServicer):
             yield answer(request)
 
 
-class _Guide(route_guide_pb2_grpc.RouteGuideServicer):
+class _Guide(_RouteGuideServicer):  # type: ignore[misc]
     async def ListFeatures(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401
         for feature in asynchronous.list_features(request):
             yield feature
 
 
 async def _serve() -> None:
-    server = grpc.aio.server()
+    server: Any = grpc.aio.server()
     calculator_pb2_grpc.add_CalculatorServicer_to_server(_Calculator(), server)
     route_guide_pb2_grpc.add_RouteGuideServicer_to_server(_Guide(), server)
     port = server.add_insecure_port("[::]:0")
