@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from server import logs
+from server import cpus, logs
 
 DEFAULT_PORT = 50051
 _HIGHEST_PORT = 65535
+_MOST_WORKERS = 256
 _HIGHEST_COUNT = 2**31 - 1
 _SHORTEST_SECONDS = 0.001
 _LONGEST_SECONDS = 24 * 3600
@@ -61,6 +62,7 @@ class Config:
         channelz: whether the server tells of its own connections.
         engine: "fast" to answer calls that never block on the thread that reads them, "stock" to have grpc do it all,
             "auto" for the one that can do what is asked for.
+        workers: how many processes serve, 1 to 256.
         identity: whose calls are answered; everybody's, if that is not for the server to check.
         service: the name of this service, in traces and metrics.
         project: the Google Cloud project that the traces in the log belong to; empty if unknown.
@@ -80,6 +82,7 @@ class Config:
     access_log: bool = True
     channelz: bool = False
     engine: str = "auto"
+    workers: int = 1
     identity: IdentityRules | None = None
     service: str = "calculator"
     project: str = ""
@@ -119,6 +122,14 @@ def _log_format(setting: str, value: str) -> str:
 ENGINES = ("auto", "fast", "stock")
 
 
+def _workers(setting: str, value: str) -> int:
+    if value == "auto":
+        return min(cpus.allowed(), _MOST_WORKERS)
+    if re.fullmatch("[0-9]{1,3}", value) and 1 <= int(value) <= _MOST_WORKERS:
+        return int(value)
+    raise ConfigError(f"{setting}={value!r} is not accepted: 1 to {_MOST_WORKERS} are, and auto")
+
+
 def _engine(setting: str, value: str) -> str:
     if value in ENGINES:
         return value
@@ -139,6 +150,7 @@ _FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
     "max_connection_age_grace": (_seconds, "SECONDS", "time that the calls of such a connection have to finish"),
     "max_deadline": (_seconds, "SECONDS", "how long a call may take, whatever deadline its client gave it"),
     "engine": (_engine, "ENGINE", "fast, for calls that never block; stock, grpc's own; auto, fast if it can be"),
+    "workers": (_workers, "COUNT", "processes that share the port; auto: as many as there are CPUs for this container"),
     "min_ping_interval": (_seconds, "SECONDS", "time between two pings; a client that sends more is told to go away"),
 }
 

@@ -135,12 +135,13 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
         for method in self._methods:
             for _ in range(_AHEAD):
                 self._ask(method)
-        if not self._log:
-            self._loop(())
-            return
-        self._log.begin_batch()
-        self._loop(self._log.batch)
-        self._log.write_batch()
+        if self._log:
+            self._log.begin_batch()
+        self._loop(self._log.batch if self._log else ())
+        if self._log:
+            self._log.write_batch()
+        for fiber in self._idle:  # which no other thread could end
+            fiber.throw()
 
     def _loop(self, unwritten: Sequence[bytes]) -> None:
         poll = self._state.completion_queue.poll

@@ -9,7 +9,7 @@ from tests import programs
 # Imports what the server does, and then says whether asyncio was loaded, and does something with it.
 BEGIN = """
 import sys
-from server import main
+from server import worker
 print("asyncio" in sys.modules, "grpc.aio" in sys.modules)
 """
 

@@ -5,11 +5,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-# Blocked before anything is imported and before grpc starts its threads, the signals wait for sigwait below: no handler
-# runs at an awkward moment, and Ctrl+C during the start ends it like any other.
+# Blocked before anything is imported and before grpc starts its threads, the signals wait for who asks for them: no
+# handler runs at an awkward moment, and Ctrl+C during the start ends it like any other.
 signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
 
 # The core's own lines are in a format of its own, and some say what a client made up. Before it is imported.
@@ -19,44 +20,55 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 # is done to each call is done at one go: some 5 % more calls.
 os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener,fuse_filters")
 
-from server import lazy  # noqa: E402
+from server import config, listening, logs  # noqa: E402
 
-with lazy.asyncio_put_off():
+if TYPE_CHECKING:
     import grpc
-
-    from server import config, logs, serving
 
 _LOGGER = logging.getLogger("server")
 
 
-def main(add_services: Callable[[grpc.Server], None] = lambda _: None) -> int:
+def main(add_services: "Callable[[grpc.Server], None]" = lambda _: None) -> int:
     """Run the server.
 
     Args:
         add_services: adds services to it, beside its own.
 
     Returns:
-        The exit status: 0 stopped, 1 cannot listen, 2 invalid configuration.
+        The exit status: 0 stopped, 1 cannot listen, or its workers cannot, 2 invalid configuration.
     """
     try:
         settings = config.read(sys.argv[1:], os.environ)
         logs.configure(settings.log_format, settings.project)
-        running = serving.build(settings)
-    except (config.ConfigError, serving.ListenError) as error:
-        print(f"server: {error}", file=sys.stderr)
-        return 2 if isinstance(error, config.ConfigError) else 1
-    add_services(running.server)
-    running.server.start()
-    _LOGGER.info("Listening on %s", running.address)
+        if settings.workers == 1:
+            return _serve(settings, add_services)
+        shared = listening.SharedPort(settings.port)
+    except (config.ConfigError, listening.ListenError) as error:
+        return _complain(error)
+    from server.supervisor import Supervisor  # noqa: PLC0415 - for who asked for it alone
 
-    received = signal.Signals(signal.sigwait(_STOP_SIGNALS))
-    _LOGGER.info("Stopping on %s: calls in flight have %g s to finish", received.name, settings.shutdown_grace)
-    for number in _STOP_SIGNALS:  # a second signal ends it at once
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
-    running.drain(settings.shutdown_grace)
-    _LOGGER.info("Stopped")
+    def announce() -> None:
+        _LOGGER.info("Listening on %s:%d, with %d workers", shared.host, shared.port, settings.workers)
+
+    def work(say_ready: Callable[[], None]) -> int:
+        return _serve(settings, add_services, shared, lambda _address: say_ready())
+
+    return Supervisor(settings.workers, work, announce).run()
+
+
+def _serve(settings: config.Config, *arguments: Any) -> int:  # noqa: ANN401 - those of worker.serve
+    from server import worker  # noqa: PLC0415 - grpc, before which much is to be done
+
+    try:
+        worker.serve(settings, *arguments)
+    except (config.ConfigError, listening.ListenError) as error:
+        return _complain(error)
     return 0
+
+
+def _complain(error: Exception) -> int:
+    print(f"server: {error}", file=sys.stderr)
+    return 2 if isinstance(error, config.ConfigError) else 1
 
 
 if __name__ == "__main__":

@@ -1,9 +1,6 @@
 """Builds the gRPC server out of its parts, and binds its port."""
 
-import errno
 import logging
-import os
-import socket
 from collections.abc import Callable
 from concurrent import futures
 from dataclasses import dataclass
@@ -19,10 +16,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from routeguide import route_guide_pb2, route_guide_pb2_grpc
 
+from server import listening
 from server.access_log import AccessLog
 from server.calculator import CalculatorServicer
 from server.config import Config, ConfigError
 from server.interceptor import MAX_OPERATORS, Admit, CallInterceptor, unlogged
+from server.listening import ListenError, SharedPort
 from server.route_guide import RouteGuideServicer
 from server.tutorial import TutorialServicer
 
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from server.telemetry import Telemetry
 
 _LOGGER = logging.getLogger(__name__)
-
-_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 _MAX_METADATA_BYTES = 16384
 
@@ -52,10 +49,6 @@ _SERVICES: tuple[tuple[FileDescriptor, Callable[[Any, grpc.Server], None], type]
     (v1_pb2.DESCRIPTOR, v1_pb2_grpc.add_CalculatorServicer_to_server, CalculatorServicer),
     (route_guide_pb2.DESCRIPTOR, route_guide_pb2_grpc.add_RouteGuideServicer_to_server, RouteGuideServicer),
 )
-
-
-class ListenError(OSError):
-    """The port cannot be had; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +79,10 @@ class Serving:
             self.telemetry.close(_SENDING_SECONDS)
 
 
-def _options(config: Config) -> list[tuple[str, int]]:
+def _options(config: Config, *, is_shared: bool) -> list[tuple[str, int]]:
     return [
         # Otherwise a port that another server of the same user holds would be shared with it, silently.
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(is_shared)),
         ("grpc.max_receive_message_length", config.max_message_bytes),
         # Both, or calls between the two are refused at random.
         ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
@@ -102,64 +95,41 @@ def _options(config: Config) -> list[tuple[str, int]]:
     ]
 
 
-def _try_to_bind(family: socket.AddressFamily, host: str, port: int) -> None:
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-
-
-def _listening_host(port: int) -> str:
-    """Return the host part of an address that can be bound: every interface, by IPv6 and IPv4 if there is IPv6.
-
-    grpc's own error for a port that cannot be had is several lines and gives no reason; binding it by hand first does.
-    """
-    try:
-        try:
-            _try_to_bind(socket.AF_INET6, "::", port)
-        except OSError as error:
-            if error.errno not in _NO_IPV6:
-                raise
-            _LOGGER.info("No IPv6 on this machine: listening on IPv4 alone")
-            _try_to_bind(socket.AF_INET, "0.0.0.0", port)  # noqa: S104 - a server in a container listens everywhere
-            return "0.0.0.0"  # noqa: S104
-    except OSError as error:
-        hint = {
-            errno.EADDRINUSE: "; another program has it: choose another with --port",
-            errno.EACCES: "; ports below 1024 are for root: choose another with --port",
-        }.get(error.errno or 0, "")
-        raise ListenError(f"cannot listen on port {port}: {os.strerror(error.errno or 0)}{hint}") from error
-    return "[::]"
-
-
-def build(config: Config) -> Serving:
+def build(config: Config, shared: SharedPort | None = None) -> Serving:
     """Build a server that has its port but does not answer yet.
+
+    Args:
+        config: what it is told.
+        shared: the port, if other processes have it too.
 
     Raises:
         ConfigError: a variable of OpenTelemetry has a value that its SDK does not accept.
         ListenError: the port is taken, or not for this user.
     """
-    host = _listening_host(config.port)
+    host, port = (shared.host, shared.port) if shared else (listening.host(config.port), config.port)
     telemetry = _telemetry(config)
     observe = telemetry.observe if telemetry else None
     log = AccessLog(config.log_format, config.project) if config.access_log else None
     calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, log or unlogged, observe, _admit(config))
-    server = _server(config, calls, log)
+    server = _server(config, _options(config, is_shared=bool(shared)), calls, log)
     health_servicer = _add_services(server, config)
     try:
-        port = server.add_insecure_port(f"{host}:{config.port}")
+        port = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
-        raise ListenError(f"cannot listen on port {config.port}: {error}") from error
+        raise ListenError(f"cannot listen on port {port}: {error}") from error
     return Serving(server, f"{host}:{port}", health_servicer, calls, telemetry)
 
 
-def _server(config: Config, calls: CallInterceptor, log: AccessLog | None) -> grpc.Server:
+def _server(
+    config: Config, options: list[tuple[str, int]], calls: CallInterceptor, log: AccessLog | None
+) -> grpc.Server:
     limit = config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS
     pool = futures.ThreadPoolExecutor(limit, thread_name_prefix="call")
     if config.engine == "stock" or (config.engine == "auto" and (config.identity or not _engine_fits())):
-        return grpc.server(pool, interceptors=[calls], options=_options(config), maximum_concurrent_rpcs=limit)
+        return grpc.server(pool, interceptors=[calls], options=options, maximum_concurrent_rpcs=limit)
     from server.engine import InlineServer  # noqa: PLC0415 - of grpc's own parts, which another version may not have
 
-    return InlineServer(pool, [calls], _options(config), limit, log)
+    return InlineServer(pool, [calls], options, limit, log)
 
 
 def _engine_fits() -> bool:

@@ -166,6 +166,27 @@ def test_durations_are_counted_by_method_and_status_under_the_name_of_the_servic
     assert collector.traces.empty()
 
 
+def test_each_worker_is_an_instance_of_its_own_to_who_adds_up_its_metrics(collector: Collector) -> None:
+    with programs.serving("--workers=2", OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=collector.endpoint) as server:
+        for _ in range(40):  # each by a connection of its own, so that both workers get some
+            with grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+                calculator_pb2_grpc.CalculatorStub(channel).Calculate(
+                    pb.CalculateRequest(operation=pb.OPERATION_ADD), timeout=10
+                )
+        server.process.terminate()
+        requests = [collector.metrics.get(timeout=programs.PATIENCE_SECONDS) for _ in range(2)]
+        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+    resources = [resource for request in requests for resource in request.resource_metrics]
+    assert len({_attributes(resource.resource.attributes)["service.instance.id"] for resource in resources}) == 2
+    points = [
+        point
+        for resource in resources
+        for metric in resource.scope_metrics[0].metrics
+        for point in metric.histogram.data_points
+    ]
+    assert sum(point.count for point in points) == 40
+
+
 def test_a_collector_that_does_not_answer_neither_stops_calls_nor_the_end() -> None:
     with (
         socket.create_server(("localhost", 0)) as mute,

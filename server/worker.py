@@ -1,0 +1,51 @@
+"""One process that serves, until it is told to stop."""
+
+import logging
+import signal
+from collections.abc import Callable
+
+from server import lazy
+
+with lazy.asyncio_put_off():
+    import grpc
+
+    from server import serving
+    from server.config import Config
+    from server.listening import SharedPort
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_LOGGER = logging.getLogger("server")
+
+
+def serve(
+    settings: Config,
+    add_services: Callable[[grpc.Server], None],
+    shared: SharedPort | None = None,
+    started: Callable[[str], None] = lambda address: _LOGGER.info("Listening on %s", address),
+) -> None:
+    """Serve until a signal, then drain; a second signal ends the process at once.
+
+    Args:
+        settings: the server's.
+        add_services: adds services to it, beside its own.
+        shared: the port, where other processes listen on it too.
+        started: is told the address, once the server answers.
+
+    Raises:
+        ConfigError: OpenTelemetry does not accept one of its variables.
+        ListenError: the port cannot be had.
+    """
+    running = serving.build(settings, shared)
+    add_services(running.server)
+    running.server.start()
+    started(running.address)
+    received = signal.Signals(signal.sigwait(STOP_SIGNALS))
+    if not shared:
+        _LOGGER.info("Stopping on %s: calls in flight have %g s to finish", received.name, settings.shutdown_grace)
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    running.drain(settings.shutdown_grace)
+    if not shared:
+        _LOGGER.info("Stopped")
