@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONNECTIONS, STREAMS = 8, 10  # 80 calls in flight: https://cloud.google.com/run/docs/about-concurrency
+_SECONDS = 4
 _PREFIX = 5  # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: what a message is preceded by
 
 
@@ -107,21 +108,43 @@ class Load:
             headers: what each has besides, as "name: value".
             streams: how many are in flight on each of the connections, from 1.
         """
-        self._body.write_bytes(work.body)
         self._times.unlink(missing_ok=True)
+        finished = self._run(
+            work,
+            port,
+            headers,
+            *(f"--requests={work.calls}", f"--clients={CONNECTIONS}", f"--max-concurrent-streams={streams}"),
+            f"--log-file={self._times}",
+        )
+        return read(finished, self._times.read_text("ascii"), work)
+
+    def keep_up(self, work: Work, port: int, connections: int) -> float:
+        """Send calls to a server for some seconds, one after the other on each connection; return how many a second.
+
+        Raises:
+            LoadError: some were not answered as they should be.
+        """
+        times = ("--warm-up-time=1", f"--duration={_SECONDS}")
+        finished = self._run(work, port, (), f"--clients={connections}", "--max-concurrent-streams=1", *times)
+        answered = re.search(r"(\d+) succeeded, 0 failed", finished)
+        data = re.search(r"\((\d+)\) data", finished)
+        speed = re.search(r", ([0-9.]+) req/s", finished)
+        size = work.answered_bytes // work.calls
+        # The bytes are those of the time for warming up, too.
+        if not (answered and data and speed) or int(data[1]) % size or int(data[1]) < int(answered[1]) * size:
+            raise LoadError(f"not every call of {work.path} was answered:\n{finished}")
+        return float(speed[1])
+
+    def _run(self, work: Work, port: int, headers: Sequence[str], *options: str) -> str:
+        self._body.write_bytes(work.body)
         headers = ("content-type: application/grpc", "te: trailers", *headers)
-        finished = subprocess.run(
-            [
-                *(self._program, f"--requests={work.calls}", f"--clients={CONNECTIONS}"),
-                *(f"--max-concurrent-streams={streams}", f"--data={self._body}", f"--log-file={self._times}"),
-                *(f"--header={header}" for header in headers),
-                f"http://127.0.0.1:{port}{work.path}",
-            ],
+        url = f"http://127.0.0.1:{port}{work.path}"
+        return subprocess.run(
+            [self._program, *options, f"--data={self._body}", *(f"--header={header}" for header in headers), url],
             capture_output=True,
             text=True,
             check=True,
-        )
-        return read(finished.stdout, self._times.read_text("ascii"), work)
+        ).stdout
 
 
 def cores() -> list[int]:

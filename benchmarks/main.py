@@ -21,7 +21,7 @@ import grpc
 import pygal  # type: ignore[import-untyped]
 from pygal.style import CleanStyle  # type: ignore[import-untyped]
 
-from benchmarks import subjects
+from benchmarks import subjects, workers
 from benchmarks.load import CONNECTIONS, STREAMS, Load, LoadError, Sample, Work, cores
 from benchmarks.works import works
 
@@ -144,6 +144,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _of_workers(arguments: argparse.Namespace, work: Work) -> dict[int, float]:
+    """Return what one and two workers do, or nothing where that cannot be measured."""
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            return workers.measure(Load(arguments.h2load, Path(name)), work, arguments.rounds)
+    except OSError as error:
+        print(f"benchmarks: workers are not measured: {error}", file=sys.stderr)
+        return {}
+
+
 def _measured(arguments: argparse.Namespace, all_works: Sequence[Work]) -> dict[str, Measured]:
     [server_core, load_core, *_] = cores()
     os.sched_setaffinity(0, {load_core})
@@ -164,6 +174,7 @@ def main() -> int:
     [unary, *streams] = all_works
     try:
         measured = _measured(arguments, all_works)
+        of_workers = _of_workers(arguments, unary)
     except LoadError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
@@ -172,12 +183,17 @@ def main() -> int:
         (folder / arguments.plot).write_bytes(plot(measured, unary.kind))
     if arguments.json:
         figures = {name: asdict(of_server) for name, of_server in measured.items()}
-        print(json.dumps({"machine": _machine(), "servers": figures}))
+        print(json.dumps({"machine": _machine(), "servers": figures, "workers": of_workers}))
         return 0
     print(f"{_machine()}\n{arguments.rounds} rounds, {CONNECTIONS * STREAMS} calls in flight, one core\n")
     print("\n".join(unary_table(measured, unary.kind)))
     print(f"\nMessages a second, {', '.join(f'{work.messages} a {work.kind}' for work in streams)}:\n")
     print("\n".join(stream_table(measured, streams)))
+    if of_workers:
+        [one, two] = of_workers.values()
+        print(
+            f"\nEach on half a core, one worker answers {one:.0f} calls a second, two {two:.0f}: {two / one:.2f} times."
+        )
     return 0
 
 

@@ -106,8 +106,8 @@ def in_cpp(folder: Path) -> Subject | None:
 
 
 @contextmanager
-def running(subject: Subject, core: int) -> Iterator[Running]:
-    """Start a server on a core, and kill it at last.
+def running(subject: Subject, core: int | None = None) -> Iterator[Running]:
+    """Start a server, on one core if one is given, and kill it at last.
 
     Raises:
         LoadError: it does not listen.
@@ -117,7 +117,8 @@ def running(subject: Subject, core: int) -> Iterator[Running]:
         process = subprocess.Popen(subject.command, stderr=os.dup(log.fileno()), env=os.environ | {"PORT": "0"})
         try:
             port = _port(subject, process, log)
-            load.pin(process.pid, core)
+            if core is not None:
+                load.pin(process.pid, core)
             yield Running(subject, process, port, log)
         finally:
             process.kill()
@@ -131,7 +132,7 @@ def _port(subject: Subject, process: subprocess.Popen[bytes], log: IO[bytes]) ->
         has_ended = process.poll() is not None
         log.seek(0)
         said = log.read().decode(errors="replace")
-        if announced := re.search(r"Listening on \S*:([0-9]+)\s", said):
+        if announced := re.search(r"Listening on \S*:([0-9]+)\D", said):
             return int(announced[1])
         time.sleep(0.05)
     raise load.LoadError(f"{subject.name} does not listen, but says:\n{said}")
