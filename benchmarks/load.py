@@ -1,4 +1,4 @@
-"""Load, by h2load: calls of one kind, to a server of whatever make, each answer looked at."""
+"""Load, by h2load: calls of one kind, to a server of whatever make; what is answered in all has to have its length."""
 
 import os
 import re

@@ -1,8 +1,8 @@
 """bazel run //benchmarks: how many calls and messages a second a core answers, ours and others' servers compared.
 
-Every server has the same handlers, one core to itself, and in turn the same load from h2load on another core, with as
-many calls in flight as Cloud Run sends an instance by default; N rounds, after one that is not counted. All answers are
-looked at by their length. --json prints every figure, --plot FILE draws the medians as SVG.
+Every server has the same handlers, and in turn a core, and the same load from h2load on another, with as many calls in
+flight as Cloud Run sends an instance by default; N rounds, after one that is not counted. The answers must be as long
+as they should. --json prints every figure, --plot FILE draws the medians as SVG.
 """
 
 import argparse

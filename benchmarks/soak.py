@@ -1,7 +1,7 @@
 """bazel run //benchmarks:soak: full load for as long as one likes, and whether memory grows, or an answer is wrong.
 
-h2load sends every kind of call to one server, its answers looked at by their length; beside it a client calculates with
-random numbers, and looks at each result. --seconds N says for how long (default: 600).
+h2load sends every kind of call in turn, and the answers have to have their length; beside it a client makes unary calls
+with random numbers, and looks at each result. --seconds N says for how long (default: 600).
 """
 
 import argparse

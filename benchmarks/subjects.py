@@ -1,4 +1,4 @@
-"""The servers that are measured, each a process on a core of its own."""
+"""The servers that are measured, each a process."""
 
 import os
 import re

@@ -1,6 +1,6 @@
 """The access log: a line on stderr for each call that is over, in either of the formats of logs.py.
 
-Without Python's logging, which would take a third of what a small call takes in all.
+Without Python's logging, whose line takes eleven times as long.
 """
 
 import contextlib

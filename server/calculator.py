@@ -10,7 +10,7 @@ from server.aggregation import Aggregation
 from server.arithmetic import Operation, calculate
 from server.errors import CalculatorError, UnknownOperationError
 from server.expression import Step, evaluate
-from server.never_blocks import never_blocks
+from server.handlers import never_blocks
 
 _BY_NUMBER: dict[int, Operation] = {
     pb.OPERATION_ADD: Operation.ADD,

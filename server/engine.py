@@ -21,6 +21,7 @@ from grpc import _server  # type: ignore[attr-defined] # its published types lea
 from grpc._cython import cygrpc  # type: ignore[import-not-found]
 
 from server.access_log import AccessLog
+from server.handlers import behavior
 from server.inline import Fiber, InlineContext
 
 _LOGGER = logging.getLogger(__name__)
@@ -68,7 +69,11 @@ class _Method:
         except Exception as error:
             if context.crash(error):
                 _LOGGER.exception("%s crashed where it should not", self.path)
-        context.end(message)
+        try:
+            context.end(message)
+        except Exception:  # such as metadata that is none
+            _LOGGER.exception("What %s answers cannot be sent", self.path)
+            context.end_plainly()
 
 
 def _send_all(messages: Iterator[bytes], context: InlineContext, together: int) -> None:
@@ -112,7 +117,7 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
         """Add a service, as its generated code does."""
         super().add_registered_method_handlers(service_name, method_handlers)
         for name, handler in method_handlers.items():
-            if getattr(_behavior(handler), "never_blocks", False):
+            if getattr(behavior(handler), "never_blocks", False):
                 path = f"/{service_name}/{name}"
                 self._methods.append(_Method(path, handler, _intercepted(self._interceptors, path, handler)))
 
@@ -224,11 +229,6 @@ def _warn(tag: Any, seconds: float) -> None:  # noqa: ANN401
         _LOGGER.warning(
             "%s kept all other calls waiting for %.1f s: it is not to be marked @never_blocks", method.path, seconds
         )
-
-
-def _behavior(handler: "_Handler[Any, Any]") -> Callable[..., Any]:
-    behaviors = (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
-    return next(behavior for behavior in behaviors if behavior)
 
 
 def _intercepted(

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from typing import Any
@@ -17,8 +17,8 @@ import pytest
 from grpc import _server  # type: ignore[attr-defined] # its published types leave it out
 
 from server.engine import InlineServer
+from server.handlers import never_blocks
 from server.interceptor import CallInterceptor
-from server.never_blocks import never_blocks
 from server.serving import ENGINE_IS_FOR
 
 
@@ -38,13 +38,37 @@ def _slow(_request: bytes, _context: grpc.ServicerContext) -> bytes:
     return b""
 
 
+@never_blocks
+def _unsendable(_request: bytes, context: grpc.ServicerContext) -> bytes:
+    context.set_trailing_metadata((("x", 5),))  # type: ignore[arg-type] # what metadata must not be
+    return b""
+
+
+@never_blocks
+def _unsendable_stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+    context.set_trailing_metadata((("x", 5),))  # type: ignore[arg-type]
+    yield from requests
+
+
+@never_blocks
+def _badly_called_back(_request: bytes, context: grpc.ServicerContext) -> bytes:
+    def fail() -> None:
+        raise ValueError("not to be missed")
+
+    context.add_callback(fail)
+    return b"well"
+
+
 @contextmanager
 def _serving(**methods: Any) -> Iterator[grpc.Channel]:  # noqa: ANN401
     """Serve methods of the service S."""
     pool = futures.ThreadPoolExecutor(4, thread_name_prefix="pool")
     server = InlineServer(pool, [CallInterceptor(10, 60)], [], 10)
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
-        name: grpc.unary_unary_rpc_method_handler(method) for name, method in methods.items()
+        name: grpc.stream_stream_rpc_method_handler(method)
+        if inspect.isgeneratorfunction(method)
+        else grpc.unary_unary_rpc_method_handler(method)
+        for name, method in methods.items()
     }
     server.add_registered_method_handlers("S", handlers)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("S", handlers),))
@@ -70,6 +94,25 @@ def test_a_method_that_blocks_all_the_same_is_told_of(caplog: pytest.LogCaptureF
     with caplog.at_level(logging.WARNING), _serving(Slow=_slow) as channel:
         _call(channel, "Slow")
     assert "/S/Slow kept all other calls waiting for 0.2 s: it is not to be marked @never_blocks" in caplog.text
+
+
+@pytest.mark.parametrize("method", [_unsendable, _unsendable_stream])
+def test_what_cannot_be_sent_ends_its_call_and_not_the_server(
+    method: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with _serving(Unsendable=method, Where=_where) as channel:
+        with pytest.raises(grpc.RpcError) as failed:
+            _call(channel, "Unsendable")
+        assert failed.value.code() is grpc.StatusCode.UNKNOWN
+        assert "What /S/Unsendable answers cannot be sent" in caplog.text
+        assert _call(channel, "Where") == b"engine"
+
+
+def test_a_callback_that_fails_is_logged_and_ends_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    with _serving(Bad=_badly_called_back, Where=_where) as channel:
+        assert _call(channel, "Bad") == b"well"
+        assert _call(channel, "Where") == b"engine"
+    assert "not to be missed" in caplog.text
 
 
 class Crashing(grpc.ServerInterceptor):

@@ -1,5 +1,6 @@
 """A call that is answered inline, as its handler sees it: while it waits, the thread goes on with other calls."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn, TypeAlias
@@ -9,10 +10,13 @@ import grpc
 from grpc import _common, _compression  # type: ignore[attr-defined] # its published types leave it out
 from grpc._cython import cygrpc  # type: ignore[import-not-found]
 
+_LOGGER = logging.getLogger(__name__)
+
 _Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 _NO_FLAGS = 0
 _EMPTY_METADATA = cygrpc.SendInitialMetadataOperation((), _NO_FLAGS)
+_FAILED = b"the server failed at this call"
 _WELL = cygrpc.SendStatusFromServerOperation((), cygrpc.StatusCode.ok, b"", _NO_FLAGS)
 
 
@@ -142,6 +146,7 @@ class InlineContext(grpc.ServicerContext):
         self._initial = (*self._initial, *initial_metadata)
         if self._streams:
             self._start(self._beginning(), self._fiber)
+            self._has_begun = True
             self._wait()
 
     def set_trailing_metadata(self, trailing_metadata: _Metadata) -> None:
@@ -179,7 +184,7 @@ class InlineContext(grpc.ServicerContext):
         """Give it the status of a handler that failed; return whether it is none that was meant, or has no client."""
         if self._is_aborted or (isinstance(error, grpc.RpcError) and self.client == "cancelled"):
             return False
-        self._code, self._details = grpc.StatusCode.UNKNOWN, b"the server failed at this call"
+        self._code, self._details = grpc.StatusCode.UNKNOWN, _FAILED
         return True
 
     def __iter__(self) -> Iterator[bytes]:
@@ -208,12 +213,12 @@ class InlineContext(grpc.ServicerContext):
         """
         flags = self._flags | cygrpc.WriteFlag.buffer_hint if waits else self._flags
         self._start((*self._beginning(), cygrpc.SendMessageOperation(message, flags)), self._fiber)
+        self._has_begun = True
         self._flags = _NO_FLAGS
         return bool(self._wait().success)
 
     def end(self, message: bytes | None) -> None:
         """Send a last message, if there is one, and the status; what comes of it is for `heard`."""
-        self._has_ended = True
         operations = [] if self._streams else [cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS)]
         operations += self._beginning()
         if message is not None:
@@ -224,9 +229,10 @@ class InlineContext(grpc.ServicerContext):
             [number, _] = (self._code or grpc.StatusCode.OK).value
             operations.append(cygrpc.SendStatusFromServerOperation(self._trailing, number, self._details, _NO_FLAGS))
         self._start(operations, self)
+        self._has_ended = True
 
     def heard(self, event: Any) -> None:  # noqa: ANN401
-        """Take note that it is closed, and how; or of a stream that its status has been sent, which closes it."""
+        """Take note of how it was closed; that a stream's status has been sent says nothing of that."""
         operation = event.batch_operations[0]
         if not isinstance(operation, cygrpc.ReceiveCloseOnServerOperation):
             return
@@ -234,10 +240,18 @@ class InlineContext(grpc.ServicerContext):
             self.client = "cancelled"
         callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
-            callback()
+            try:
+                callback()
+            except Exception:  # the others are to be called, too
+                _LOGGER.exception("What was to be done at the end of a call failed")
+
+    def end_plainly(self) -> None:
+        """Send a status alone, where what the handler wanted sent cannot be."""
+        self._initial, self._trailing = (), ()
+        self._code, self._details = grpc.StatusCode.UNKNOWN, _FAILED
+        self.end(None)
 
     def _beginning(self) -> tuple[Any, ...]:
         if self._has_begun:
             return ()
-        self._has_begun = True
         return (cygrpc.SendInitialMetadataOperation(self._initial, _NO_FLAGS) if self._initial else _EMPTY_METADATA,)

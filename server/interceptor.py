@@ -10,6 +10,7 @@ import grpc
 from server import logs
 from server.call import Call
 from server.errors import UnknownMethodError
+from server.handlers import behavior
 from server.limits import Limit
 
 # Who asks after the server's health, or its connections, wants to know most when it is busy: they have room of their
@@ -86,17 +87,17 @@ class CallInterceptor(grpc.ServerInterceptor):
         handler = found or _NO_HANDLER
         method = str(handler_call_details.method)
         limit = self._limit(method)
-        behavior = _behavior(handler)
+        call_servicer = behavior(handler)
 
         def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
             call = Call(method, handler, context, is_known=found is not None)
             with _Surroundings(self, limit, call):
-                return call.serialized(behavior(call.receive(requests), context))
+                return call.serialized(call_servicer(call.receive(requests), context))
 
         def stream(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
             call = Call(method, handler, context, is_known=found is not None)
             with _Surroundings(self, limit, call):
-                yield from map(call.serialized, behavior(call.receive(requests), context))
+                yield from map(call.serialized, call_servicer(call.receive(requests), context))
 
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(stream)
@@ -148,11 +149,6 @@ class _Surroundings:
         with self._outer or nullcontext():
             if isinstance(error, Exception):
                 self._call.fail(error)
-
-
-def _behavior(handler: _Handler) -> Callable[..., Any]:
-    behaviors = (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
-    return next(behavior for behavior in behaviors if behavior)
 
 
 def _not_served(_requests: Iterator[bytes], _context: grpc.ServicerContext) -> NoReturn:

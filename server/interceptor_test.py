@@ -14,8 +14,8 @@ from google.protobuf import wrappers_pb2
 from server import logs
 from server.call import Call
 from server.engine import InlineServer
+from server.handlers import never_blocks
 from server.interceptor import CallInterceptor
-from server.never_blocks import never_blocks
 from server.tracing import Trace
 
 Message = wrappers_pb2.StringValue

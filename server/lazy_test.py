@@ -1,4 +1,4 @@
-"""What is put off for asyncio is there for who asks for it, once, and from any thread."""
+"""What is put off is there for who asks for it, once, and from any thread."""
 
 import sys
 
@@ -10,7 +10,7 @@ from tests import programs
 BEGIN = """
 import sys
 from server import worker
-print("asyncio" in sys.modules, "grpc.aio" in sys.modules)
+print([name for name in ("asyncio", "grpc.aio", "google.protobuf.internal.python_message") if name in sys.modules])
 """
 
 # A coroutine is cancelled; the exception's own module is imported first, which must not make it another class.
@@ -45,6 +45,13 @@ async def serve():
 asyncio.run(serve())
 """
 
+# What protobuf has in Python, asked for where it was put off and anew.
+PROTOBUF = """
+from google.protobuf import descriptor_pool
+from google.protobuf.internal import python_message
+print(descriptor_pool.python_message.GeneratedProtocolMessageType is python_message.GeneratedProtocolMessageType)
+"""
+
 # Two threads import a package and a module of it as close to each other as can be.
 RACE = """
 import importlib, threading
@@ -62,7 +69,7 @@ print(asyncio.events is sys.modules["asyncio.events"])
 """
 
 
-@pytest.mark.parametrize(("use", "says"), [(CANCEL, "caught"), (SERVE, "1 True"), (RACE, "True")])
-def test_asyncio_is_loaded_when_it_is_used_and_works(use: str, says: str) -> None:
+@pytest.mark.parametrize(("use", "says"), [(CANCEL, "caught"), (SERVE, "1 True"), (PROTOBUF, "True"), (RACE, "True")])
+def test_it_is_loaded_when_it_is_used_and_works(use: str, says: str) -> None:
     finished = programs.run([sys.executable, "-c", BEGIN + use], PYTHONPATH=":".join(sys.path))
-    assert finished.stdout.splitlines() == ["False False", says], finished.stderr
+    assert finished.stdout.splitlines() == ["[]", says], finished.stderr

@@ -13,7 +13,8 @@ _LOGGER = logging.getLogger(__name__)
 class Limit:
     """Lets so many calls in at once and refuses one more, and ends those that go on for too long.
 
-    A queue without end would help nobody; and each call holds a thread, and its client need not set a deadline.
+    A queue without end would help nobody; each call holds memory, if not a thread, and its client need not set a
+    deadline.
 
     Args:
         max_concurrent_calls: how many may be in flight.

@@ -12,7 +12,7 @@ from routeguide import route_guide_pb2_grpc
 from server import geography
 from server.errors import ResultOverflowError, TooLongError
 from server.geography import Place
-from server.never_blocks import never_blocks
+from server.handlers import never_blocks
 
 # What is kept of the notes: so many places, at each the newest so many, none longer than this, in bytes. A server that
 # forgot nothing would run out.

@@ -6,7 +6,7 @@ import grpc
 
 from server.arithmetic import Operation, calculate
 from server.errors import UnknownOperationError
-from server.never_blocks import never_blocks
+from server.handlers import never_blocks
 
 _OPERATIONS: dict[int, Operation] = {
     calculator_pb2.ADD: Operation.ADD,

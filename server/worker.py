@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from server import lazy
 
-with lazy.asyncio_put_off():
+with lazy.unused_put_off():
     import grpc
 
     from server import serving
