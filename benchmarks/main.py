@@ -118,7 +118,6 @@ def plot(measured: dict[str, Measured], kind: str) -> bytes:
         formatter=lambda speed: f"{speed:,.0f}",
         height=60 + 40 * len(measured),
         style=CleanStyle,
-        disable_xml_declaration=True,
         js=[],
     )
     names = list(reversed(measured))
@@ -171,20 +170,31 @@ def main() -> int:
     if arguments.rounds < 1 or arguments.calls < 100:  # noqa: PLR2004
         parser.error("accepted are 1 round or more, of 100 calls or more")
     all_works = works(arguments.calls)
-    [unary, *streams] = all_works
+    [unary, *_] = all_works
     try:
         measured = _measured(arguments, all_works)
         of_workers = _of_workers(arguments, unary)
     except LoadError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
+    _report(arguments, measured, of_workers, all_works)
     if arguments.plot:
         folder = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."))  # where "bazel run" was typed
         (folder / arguments.plot).write_bytes(plot(measured, unary.kind))
+    return 0
+
+
+def _report(
+    arguments: argparse.Namespace,
+    measured: dict[str, Measured],
+    of_workers: dict[int, float],
+    all_works: Sequence[Work],
+) -> None:
+    [unary, *streams] = all_works
     if arguments.json:
         figures = {name: asdict(of_server) for name, of_server in measured.items()}
         print(json.dumps({"machine": _machine(), "servers": figures, "workers": of_workers}))
-        return 0
+        return
     print(f"{_machine()}\n{arguments.rounds} rounds, {CONNECTIONS * STREAMS} calls in flight, one core\n")
     print("\n".join(unary_table(measured, unary.kind)))
     print(f"\nMessages a second, {', '.join(f'{work.messages} a {work.kind}' for work in streams)}:\n")
@@ -194,7 +204,6 @@ def main() -> int:
         print(
             f"\nEach on half a core, one worker answers {one:.0f} calls a second, two {two:.0f}: {two / one:.2f} times."
         )
-    return 0
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from calculator.v1 import calculator_pb2_grpc
 
 from server.aggregation import Aggregation
 from server.arithmetic import Operation, calculate
-from server.errors import CalculatorError, UnknownOperationError
+from server.errors import CalculatorError, TooLongError, UnknownOperationError
 from server.expression import Step, evaluate
 from server.handlers import never_blocks
 
@@ -20,6 +20,9 @@ _BY_NUMBER: dict[int, Operation] = {
     pb.OPERATION_POWER: Operation.POWER,
     pb.OPERATION_REMAINDER: Operation.REMAINDER,
 }
+# To add one up takes some microseconds, during which no other call is answered.
+_MOST_NUMBERS = 10_000
+
 _NAMES = {operation: pb.Operation.Name(number) for number, operation in _BY_NUMBER.items()}
 
 
@@ -66,6 +69,9 @@ class CalculatorServicer(calculator_pb2_grpc.CalculatorServicer):
         """Answer with what is to be said of all the numbers, once they have all come."""
         aggregation = Aggregation()
         for request in request_iterator:
+            if len(request.numbers) > _MOST_NUMBERS:
+                text = f"a message has {len(request.numbers)} numbers; accepted: {_MOST_NUMBERS} in each message"
+                raise TooLongError(text, field="numbers")
             aggregation.add(request.numbers)
         if not aggregation.count:
             return pb.AggregateResponse()

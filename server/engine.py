@@ -109,6 +109,7 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
         self._methods: list[_Method] = []
         # What belongs to the loop alone: calls that are asked for or under way, and fibers that have nothing to do.
         self._pending = 0
+        self._over = threading.Event()
         self._idle: list[Fiber] = []
 
     def add_registered_method_handlers(
@@ -135,6 +136,11 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
             state.due.add(_WORK)
         threading.Thread(target=self._serve, name="engine", daemon=True).start()
 
+    def stop(self, grace: float | None) -> threading.Event:
+        """Stop as grpc's own does; the event is set once the last line of the log is written, too."""
+        stopped: threading.Event = super().stop(grace)
+        return stopped if stopped.is_set() and not self._idle else self._over
+
     def _serve(self) -> None:
         self._wait = greenlet.getcurrent().switch
         for method in self._methods:
@@ -147,6 +153,7 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
             self._log.write_batch()
         for fiber in self._idle:  # which no other thread could end
             fiber.throw()
+        self._over.set()
 
     def _loop(self, unwritten: Sequence[bytes]) -> None:
         poll = self._state.completion_queue.poll

@@ -136,7 +136,7 @@ class _Surroundings:
         if error or self._outer:
             self._end(error)
         else:
-            self._limit.leave(self._call)
+            self._call.when_over(self._limit.leave)
 
     def _observe(self) -> None:
         self._outer = ExitStack()
@@ -145,7 +145,8 @@ class _Surroundings:
         self._outer.enter_context(logs.within(self._call.trace))  # to observe it may have changed its trace
 
     def _end(self, error: BaseException | None) -> None:
-        self._limit.leave(self._call)
+        # It counts until its answer has gone: a client that reads none must not have any number of them.
+        self._call.when_over(self._limit.leave)
         with self._outer or nullcontext():
             if isinstance(error, Exception):
                 self._call.fail(error)

@@ -84,3 +84,7 @@ class SharedPort:
         # What is bound, and does not listen, gets no connections.
         self.host, self._bound = _bind(port, socket.SO_REUSEPORT)
         self.port: int = self._bound.getsockname()[1]
+
+    def release(self) -> None:
+        """Keep it no more: this process listens on it, or is to leave it to the others."""
+        self._bound.close()

@@ -84,6 +84,8 @@ def _options(config: Config, *, is_shared: bool) -> list[tuple[str, int]]:
         # Otherwise a port that another server of the same user holds would be shared with it, silently.
         ("grpc.so_reuseport", int(is_shared)),
         ("grpc.max_receive_message_length", config.max_message_bytes),
+        # Of a connection. Those that are refused count in no limit, and would be kept for a client that reads nothing.
+        ("grpc.max_concurrent_streams", config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS),
         # Both, or calls between the two are refused at random.
         ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),

@@ -77,6 +77,7 @@ class Supervisor:
         Returns:
             0; 1 if one did not end well; the exit status of one that cannot be started, at first or again and again.
         """
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started this may have ignored it
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         while True:
             for worker in self._workers:
@@ -88,6 +89,7 @@ class Supervisor:
                 _LOGGER.info("Stopping on %s", signal.Signals(number).name)
                 return 0 if self._stop() else 1
             for worker, code in self._ended():
+                self._note_ready()
                 worker.false_starts += not worker.is_ready
                 if worker.false_starts >= (_MAX_FALSE_STARTS if self._has_begun else 1):
                     _LOGGER.error("Worker %d ended %s, and cannot be started", worker.number, _how(code))
@@ -106,7 +108,12 @@ class Supervisor:
 
     def _start(self, worker: _Worker) -> None:
         worker.starts, worker.is_ready = time.monotonic(), False
-        worker.process = os.fork()
+        try:
+            worker.process = os.fork()
+        except OSError as error:
+            _LOGGER.error("Worker %d cannot be started: %s", worker.number, error)  # noqa: TRY400 - it says all
+            worker.starts += _LONGEST_WAIT_SECONDS
+            return
         if not worker.process:
             os._exit(self._serve(worker.number))
 

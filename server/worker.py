@@ -37,15 +37,17 @@ def serve(
         ListenError: the port cannot be had.
     """
     running = serving.build(settings, shared)
+    if shared:
+        shared.release()
     add_services(running.server)
     running.server.start()
     started(running.address)
     received = signal.Signals(signal.sigwait(STOP_SIGNALS))
-    if not shared:
+    if not shared:  # of several, a signal may come from more than one side: when to end at once is for who keeps them
         _LOGGER.info("Stopping on %s: calls in flight have %g s to finish", received.name, settings.shutdown_grace)
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     running.drain(settings.shutdown_grace)
     if not shared:
         _LOGGER.info("Stopped")

@@ -115,6 +115,16 @@ def test_aggregate_of_nothing_has_a_count_and_a_sum_and_nothing_else(stub: calcu
         assert not response.HasField(field)
 
 
+def test_aggregate_takes_ten_thousand_numbers_a_message_and_no_more(stub: calculator_pb2_grpc.CalculatorStub) -> None:
+    most = pb.AggregateRequest(numbers=[1] * 10_000)
+    assert stub.Aggregate(iter([most, most]), timeout=10).count == 20_000
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.Aggregate(iter([pb.AggregateRequest(numbers=[1] * 10_001)]), timeout=10)
+    info, bad_request = _details(refused.value)
+    assert info.reason == "TOO_LONG"
+    assert [violation.field for violation in bad_request.field_violations] == ["numbers"]
+
+
 def test_aggregate_refuses_what_is_not_finite_with_its_place(stub: calculator_pb2_grpc.CalculatorStub) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         stub.Aggregate(iter([pb.AggregateRequest(numbers=[1, math.nan])]), timeout=10)

@@ -310,6 +310,24 @@ def test_who_leaves_no_room_for_answers_stops_nobody_else(server: programs.Serve
         _assert_others_are_served(server)
 
 
+def test_answers_that_nobody_takes_count_as_calls_until_their_deadline() -> None:
+    with (
+        programs.serving("--max-concurrent-calls=5", "--max-deadline=1") as server,
+        connected(server.port, {SettingsFrame.INITIAL_WINDOW_SIZE: 0}) as peer,
+    ):
+        streams = [peer.begin(CALCULATE) for _ in range(6)]
+        for stream in streams:
+            peer.send_data(stream, prefixed(ADD))
+        assert peer.read(streams[-1]).status == RESOURCE_EXHAUSTED
+        server.wait_for_log("Calculate DEADLINE_EXCEEDED")
+
+
+def test_a_connection_has_no_more_streams_than_the_server_has_room_for(server: programs.Server) -> None:
+    with connected(server.port) as peer:
+        said = next(frame for frame in peer.frames() if isinstance(frame, SettingsFrame))
+        assert said.settings[SettingsFrame.MAX_CONCURRENT_STREAMS] == MAX_CALLS + 64
+
+
 def test_who_leaves_no_room_for_answers_does_not_keep_the_server_from_ending() -> None:
     with (
         programs.serving("--shutdown-grace=0.5") as server,

@@ -17,8 +17,8 @@ README = Path("README.md").read_text(encoding="utf-8")
 FILES = [path for folder in (Path(), Path("docs")) for path in sorted(folder.glob("*.md"))]
 DOCUMENTS = "\n".join(path.read_text(encoding="utf-8") for path in FILES)
 # What docs/image.md shows is for deploy/document_test.py, what docs/cloud-run.md for deploy/emulator/emulator_test.py,
-# what docs/scaling.md for benchmarks/scaling_test.py.
-ELSEWHERE = ("cloud-run.md", "image.md", "scaling.md")
+# what docs/performance.md and docs/scaling.md for benchmarks/.
+ELSEWHERE = ("cloud-run.md", "image.md", "performance.md", "scaling.md")
 SHOWN = Document("\n".join(path.read_text(encoding="utf-8") for path in FILES if path.name not in ELSEWHERE))
 
 
