@@ -110,33 +110,36 @@ class CallInterceptor(grpc.ServerInterceptor):
 
 
 class _Surroundings:
-    """What surrounds a call; a class, since a generator in its place would take several times as long."""
+    """What surrounds a call; a class, since a generator in its place would take several times as long.
 
-    __slots__ = ("_call", "_calls", "_limit", "_outer")
+    A call counts until its handler has returned and its answer has gone: a thread is not free before, and a client that
+    reads nothing must not be kept any number of answers.
+    """
+
+    __slots__ = ("_call", "_calls", "_has_returned", "_is_over", "_limit", "_outer")
 
     def __init__(self, calls: CallInterceptor, limit: Limit, call: Call) -> None:
         self._calls = calls
         self._limit = limit
         self._call = call
         self._outer: ExitStack | None = None
+        self._has_returned = self._is_over = False
 
     def __enter__(self) -> None:
         calls, call = self._calls, self._call
         if calls.observe or call.trace:
             self._observe()
-        call.when_over(calls.log)
+        if not call.context.add_callback(self._over):
+            self._over()
         try:
             self._limit.enter(call)
             if calls.admit:
                 calls.admit(call)
         except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status
-            self._end(error)
+            self._return(error)
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if error or self._outer:
-            self._end(error)
-        else:
-            self._call.when_over(self._limit.leave)
+        self._return(error)
 
     def _observe(self) -> None:
         self._outer = ExitStack()
@@ -144,12 +147,20 @@ class _Surroundings:
             self._outer.enter_context(self._calls.observe(self._call))
         self._outer.enter_context(logs.within(self._call.trace))  # to observe it may have changed its trace
 
-    def _end(self, error: BaseException | None) -> None:
-        # It counts until its answer has gone: a client that reads none must not have any number of them.
-        self._call.when_over(self._limit.leave)
-        with self._outer or nullcontext():
-            if isinstance(error, Exception):
-                self._call.fail(error)
+    def _return(self, error: BaseException | None) -> None:
+        self._has_returned = True
+        if self._is_over:  # and perhaps has left the limit already
+            self._limit.leave(self._call)
+        if error or self._outer:
+            with self._outer or nullcontext():
+                if isinstance(error, Exception):
+                    self._call.fail(error)
+
+    def _over(self) -> None:
+        self._is_over = True
+        if self._has_returned:
+            self._limit.leave(self._call)
+        self._calls.log(self._call)
 
 
 def _not_served(_requests: Iterator[bytes], _context: grpc.ServicerContext) -> NoReturn:
