@@ -112,8 +112,8 @@ def running(subject: Subject, core: int | None = None) -> Iterator[Running]:
     Raises:
         LoadError: it does not listen.
     """
-    # A pipe would need somebody to read it, on the core that the load has.
-    with tempfile.TemporaryFile("a+b") as log:
+    # A pipe would need somebody to read it, on the core that the load has, and a disk is in its own time.
+    with tempfile.TemporaryFile("a+b", dir="/dev/shm") as log:
         process = subprocess.Popen(subject.command, stderr=os.dup(log.fileno()), env=os.environ | {"PORT": "0"})
         try:
             port = _port(subject, process, log)

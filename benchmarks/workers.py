@@ -7,11 +7,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks import subjects
-from benchmarks.load import Load, Work
+from benchmarks.load import Load, Work, pin
 from tests import programs
 
 _CONNECTIONS = 80  # the kernel gives each to one worker or the other: with few, one may have most
-_PERIOD_MICROSECONDS = 10_000
+_PERIOD_MICROSECONDS = 100_000
 _HALF = 0.5
 _VERSION_1 = Path("/sys/fs/cgroup/cpu")
 _VERSION_2 = Path("/sys/fs/cgroup")
@@ -55,7 +55,8 @@ def measure(load: Load, work: Work, rounds: int) -> dict[int, float]:
             command: list[str | Path] = [programs.SERVER, f"--workers={count}", "--log-format=json"]
             servers[count] = stack.enter_context(subjects.running(subjects.Subject(f"{count} workers", command)))
             first = servers[count].process.pid
-            for process in _workers(first) or [first]:
+            for core, process in enumerate(_workers(first) or [first]):
+                pin(process, core)
                 stack.enter_context(_limited(process, _HALF))
         for counts in [False] + [True] * rounds:
             for count, server in servers.items():
