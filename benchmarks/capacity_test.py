@@ -27,7 +27,7 @@ def test_speed_and_times_are_read_in_calls_a_second_and_milliseconds() -> None:
     [("200 succeeded, 0 failed", "199 succeeded, 1 failed"), ("(2800) data", "(2786) data"), ("req/s", "")],
 )
 def test_a_call_that_failed_or_has_no_answer_is_not_counted_as_one(said: str, instead: str) -> None:
-    with pytest.raises(LoadError, match="not every call was answered"):
+    with pytest.raises(LoadError, match="not every call of /S/M was answered"):
         read(SAID.replace(said, instead), TIMES, WORK)
 
 
