@@ -1,1 +1,1 @@
-"""What is measured, by hand: bazel run //benchmarks:NAME."""
+"""What is measured, by hand: bazel run //benchmarks, and //benchmarks:NAME."""

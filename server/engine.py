@@ -109,8 +109,9 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
         self._methods: list[_Method] = []
         # What belongs to the loop alone: calls that are asked for or under way, and fibers that have nothing to do.
         self._pending = 0
-        self._over = threading.Event()
         self._idle: list[Fiber] = []
+        self._thread: threading.Thread | None = None
+        self._over = threading.Event()
 
     def add_registered_method_handlers(
         self, service_name: str, method_handlers: "dict[str, _Handler[Any, Any]]"
@@ -134,12 +135,13 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
                 _server._request_registered_call(state, method)  # noqa: SLF001
             _server._request_call(state)  # noqa: SLF001
             state.due.add(_WORK)
-        threading.Thread(target=self._serve, name="engine", daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
+        self._thread.start()
 
     def stop(self, grace: float | None) -> threading.Event:
         """Stop as grpc's own does; the event is set once the last line of the log is written, too."""
         stopped: threading.Event = super().stop(grace)
-        return stopped if stopped.is_set() and not self._idle else self._over
+        return self._over if self._thread else stopped
 
     def _serve(self) -> None:
         self._wait = greenlet.getcurrent().switch
@@ -148,12 +150,14 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
                 self._ask(method)
         if self._log:
             self._log.begin_batch()
-        self._loop(self._log.batch if self._log else ())
-        if self._log:
-            self._log.write_batch()
-        for fiber in self._idle:  # which no other thread could end
-            fiber.throw()
-        self._over.set()
+        try:
+            self._loop(self._log.batch if self._log else ())
+        finally:
+            if self._log:
+                self._log.write_batch()
+            for fiber in self._idle:  # which no other thread could end
+                fiber.throw()
+            self._over.set()
 
     def _loop(self, unwritten: Sequence[bytes]) -> None:
         poll = self._state.completion_queue.poll

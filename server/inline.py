@@ -45,9 +45,9 @@ class InlineContext(grpc.ServicerContext):
 
     client = "open"
     _code: grpc.StatusCode | None = None
-    _details = b""
+    _details: bytes | None = None
     _initial: _Metadata = ()
-    _trailing: _Metadata = ()
+    _trailing: _Metadata | None = None
     _flags = _NO_FLAGS
     _has_begun = False
     _has_ended = False
@@ -113,18 +113,19 @@ class InlineContext(grpc.ServicerContext):
 
     def auth_context(self) -> Mapping[str, Any]:
         """Return all those properties."""
-        return {_common.decode(key): value for key, value in cygrpc.auth_context(self._rpc_event.call).items()}
+        properties = cygrpc.auth_context(self._rpc_event.call) or {}
+        return {_common.decode(key): value for key, value in properties.items()}
 
     def code(self) -> grpc.StatusCode | None:
         """Return its status, if it has one."""
         return self._code
 
-    def details(self) -> bytes:
-        """Return the text of its status."""
+    def details(self) -> bytes | None:
+        """Return the text of its status, if it has one."""
         return self._details
 
-    def trailing_metadata(self) -> _Metadata:
-        """Return what is to be sent after the answer."""
+    def trailing_metadata(self) -> _Metadata | None:  # type: ignore[override] # as grpc's own
+        """Return what is to be sent after the answer, if anything was said of it."""
         return self._trailing
 
     def set_compression(self, compression: grpc.Compression) -> None:
@@ -223,11 +224,12 @@ class InlineContext(grpc.ServicerContext):
         operations += self._beginning()
         if message is not None:
             operations.append(cygrpc.SendMessageOperation(message, self._flags))
-        if self._code is None and not self._trailing:
+        if self._code is None and not self._trailing and not self._details:
             operations.append(_WELL)
         else:
             [number, _] = (self._code or grpc.StatusCode.OK).value
-            operations.append(cygrpc.SendStatusFromServerOperation(self._trailing, number, self._details, _NO_FLAGS))
+            status = (self._trailing or (), number, self._details or b"", _NO_FLAGS)
+            operations.append(cygrpc.SendStatusFromServerOperation(*status))
         self._start(operations, self)
         self._has_ended = True
 

@@ -1,4 +1,4 @@
-"""Puts off what grpc, its companions and protobuf import, and this server does not use: a quarter of a start.
+"""Puts off what grpc, its companions and protobuf import, and this server does not use: a quarter of all imports.
 
 That is what is for asyncio, and protobuf in Python, where there is protobuf in C.
 

@@ -16,8 +16,8 @@ signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
 # The core's own lines are in a format of its own, and some say what a client made up. Before it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-# The thread that waits for what comes reads it too, and is not told by another: for engine.py, all the difference. What
-# is done to each call is done at one go: some 5 % more calls.
+# The thread that waits for what comes reads it too, and is not told by another: without that, engine.py answers a
+# quarter fewer calls. What the core does to each call it does at one go: some 6 % more.
 os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener,fuse_filters")
 
 from server import config, listening, logs  # noqa: E402

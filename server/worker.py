@@ -13,7 +13,7 @@ with lazy.unused_put_off():
     from server.config import Config
     from server.listening import SharedPort
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _LOGGER = logging.getLogger("server")
 
@@ -42,12 +42,12 @@ def serve(
     add_services(running.server)
     running.server.start()
     started(running.address)
-    received = signal.Signals(signal.sigwait(STOP_SIGNALS))
+    received = signal.Signals(signal.sigwait(_STOP_SIGNALS))
     if not shared:  # of several, a signal may come from more than one side: when to end at once is for who keeps them
         _LOGGER.info("Stopping on %s: calls in flight have %g s to finish", received.name, settings.shutdown_grace)
-        for number in STOP_SIGNALS:
+        for number in _STOP_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
     running.drain(settings.shutdown_grace)
     if not shared:
         _LOGGER.info("Stopped")
