@@ -2,6 +2,7 @@
 
 import json
 import random
+from pathlib import Path
 
 import grpc
 
@@ -12,46 +13,25 @@ from client.address import parse
 DEFAULT_TARGET = "localhost:50051"
 DEFAULT_ACCESS = Access()
 
-ATTEMPTS = 5
-_BACKOFF_SECONDS, _BACKOFF_FACTOR, _LONGEST_BACKOFF_SECONDS = 0.1, 2.0, 2
-# CANCELLED is what a server's core answers calls that reach it while it stops:
-# https://github.com/grpc/grpc/issues/41785
-PASSING = ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED")
-
 # What may be asked twice without harm is asked again, for as long as the call's deadline allows: while an instance
 # starts, stops or is busy. A stream that the client sends cannot be sent again by gRPC; see conversation.py.
+# CANCELLED is what a server's core answers calls that reach it while it stops:
+# https://github.com/grpc/grpc/issues/41785
 # https://github.com/grpc/proposal/blob/master/A6-client-retries.md
-_SAFE_TO_RETRY = [
-    {"service": "Calculator", "method": "Calculate"},
-    {"service": "calculator.v1.Calculator", "method": "Calculate"},
-    {"service": "calculator.v1.Calculator", "method": "Evaluate"},
-    {"service": "routeguide.RouteGuide", "method": "GetFeature"},
-    {"service": "routeguide.RouteGuide", "method": "ListFeatures"},
-    {"service": "grpc.health.v1.Health", "method": "Check"},
-]
+_SERVICE_CONFIG = Path(__file__).with_name("service_config.json").read_text(encoding="utf-8")
+_RETRY_POLICY = json.loads(_SERVICE_CONFIG)["methodConfig"][0]["retryPolicy"]
 
-_SERVICE_CONFIG = {
-    "methodConfig": [
-        {
-            "name": _SAFE_TO_RETRY,
-            "retryPolicy": {
-                "maxAttempts": ATTEMPTS,
-                "initialBackoff": f"{_BACKOFF_SECONDS}s",
-                "maxBackoff": f"{_LONGEST_BACKOFF_SECONDS}s",
-                "backoffMultiplier": _BACKOFF_FACTOR,
-                "retryableStatusCodes": PASSING,
-            },
-        }
-    ]
-}
+ATTEMPTS: int = _RETRY_POLICY["maxAttempts"]
+PASSING: list[str] = _RETRY_POLICY["retryableStatusCodes"]
 
 
 def backoff_seconds(attempts: int) -> float:
     """Return how long to wait after so many attempts in vain: as long as gRPC does, which is never the same."""
     if not attempts:
         return 0
-    longest = min(_BACKOFF_SECONDS * _BACKOFF_FACTOR ** (attempts - 1), _LONGEST_BACKOFF_SECONDS)
-    return longest * random.uniform(0.8, 1.2)  # noqa: S311 - it is no secret
+    first, longest = (float(_RETRY_POLICY[name].removesuffix("s")) for name in ("initialBackoff", "maxBackoff"))
+    usual: float = min(first * _RETRY_POLICY["backoffMultiplier"] ** (attempts - 1), longest)
+    return usual * random.uniform(0.8, 1.2)  # noqa: S311 - it is no secret
 
 
 def connect(
@@ -78,7 +58,7 @@ def connect(
         AccessError: a token would go out in plaintext, or there is none; or the certificates cannot be read.
     """
     address = parse(target)
-    options: list[tuple[str, str | int]] = [("grpc.service_config", json.dumps(_SERVICE_CONFIG))]
+    options: list[tuple[str, str | int]] = [("grpc.service_config", _SERVICE_CONFIG)]
     if address.is_loopback:
         options.append(("grpc.enable_http_proxy", 0))  # no proxy of the environment reaches this very machine
     credentials = credentials or credentials_for(address, access)

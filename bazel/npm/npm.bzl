@@ -1,7 +1,7 @@
 """npm_packages: what a package-lock.json pins, from the npm registry that the machine is configured with."""
 
-def _execute(rctx, command, wrong):
-    done = rctx.execute(command)
+def _execute(rctx, command, wrong, **environment):
+    done = rctx.execute(command, environment = environment)
     if done.return_code:
         fail("{}:\n{}{}".format(wrong, done.stdout, done.stderr))
 
@@ -24,7 +24,7 @@ def _npm_packages_impl(rctx):
     )
     rctx.delete("cache")
     for command in rctx.attr.patch_cmds:
-        _execute(rctx, ["bash", "-euc", command], "{} failed".format(command))
+        _execute(rctx, ["bash", "-euc", command], "{} failed".format(command), NODE = str(node))
     rctx.file("BUILD.bazel", rctx.read(rctx.attr.build_file))
 
 npm_packages = repository_rule(
@@ -49,7 +49,7 @@ npm itself comes from the locked Python packages, the registry from the machine'
             allow_single_file = True,
         ),
         "patch_cmds": attr.string_list(
-            doc = "Bash commands that change the files.",
+            doc = "Bash commands that change the files; $NODE is Node.",
         ),
     },
 )

@@ -1,11 +1,13 @@
-"""py_proto_library and py_grpc_library: Python stubs, with types, of a proto_library.
+"""py_proto_library, py_grpc_library, ts_proto_library: stubs, with types, of a proto_library.
 
-They are made by rules_proto_grpc's plugin mechanism out of the locked grpcio-tools, whose version is the runtime's.
+They are made by rules_proto_grpc's plugin mechanism: for Python out of the locked grpcio-tools, whose version is the runtime's,
+for TypeScript by protoc-gen-es, which is of one release with its runtime, too.
 """
 
 load("@pypi//:requirements.bzl", "requirement")
 load("@rules_proto_grpc//:defs.bzl", "ProtoPluginInfo", "proto_compile_attrs", "proto_compile_impl", "proto_compile_toolchains")
 load("@rules_python//python:defs.bzl", "py_library")
+load("//bazel/ts:defs.bzl", "ts_library")
 
 def _compile_rule(plugins, doc):
     # rules_proto_grpc's fixer and merger are Rust programs, for plugins that write folders. Ours write files, so neither
@@ -38,6 +40,8 @@ _py_grpc_compile = _compile_rule(
     _MESSAGES + ["grpc_python", "grpc_pyi"],
     "Generates x_pb2.py, x_pb2_grpc.py and their .pyi for every x.proto.",
 )
+
+_ts_proto_compile = _compile_rule(["es"], "Generates x_pb.js and x_pb.d.ts for every x.proto.")
 
 def _stub_library(name, compile, protos, requirements, deps, **kwargs):
     generated = name + "_stubs"
@@ -81,3 +85,31 @@ def py_grpc_library(name, protos, deps = [], **kwargs):
       **kwargs: visibility, tags and whatever else py_library takes.
     """
     _stub_library(name, _py_grpc_compile, protos, ["grpcio", "protobuf"], deps, **kwargs)
+
+def ts_proto_library(name, protos, deps = [], **kwargs):
+    """The messages and services of proto_library targets, as a ts_library.
+
+    A module is imported by its path below proto/: `@proto/calculator/v1/calculator_pb.js` for
+    proto/calculator/v1/calculator.proto.
+
+    Args:
+      name: name of the target.
+      protos: proto_library targets. Only their own files are compiled, not what those import.
+      deps: the stubs of what those import, but for google/protobuf/.
+      **kwargs: visibility, tags and whatever else ts_library takes.
+    """
+    generated = name + "_stubs"
+    _ts_proto_compile(
+        name = generated,
+        protos = protos,
+        tags = kwargs.get("tags"),
+        testonly = kwargs.get("testonly"),
+        visibility = ["//visibility:private"],
+    )
+    ts_library(
+        name = name,
+        srcs = [generated],
+        imports = [generated],
+        deps = deps,
+        **kwargs
+    )

@@ -4,7 +4,7 @@ set -euo pipefail
 node=$PWD/$1
 npm=${node%/bin/node}/lib/node_modules/npm/bin/npm-cli.js
 root=${BUILD_WORKSPACE_DIRECTORY:?run me by bazel run}
-for folder in third_party/npm third_party/npm/terraform; do
+for folder in third_party/npm third_party/npm/chromium third_party/npm/terraform; do
   cd "$root/$folder"
   # Without the addresses: which registry serves the packages is for each machine's own configuration to say.
   "$node" --use-system-ca "$npm" install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved \

@@ -1,0 +1,146 @@
+// //client/ts: calls the calculator from the command line, as //client does, in TypeScript.
+
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { type Access, AUTHS, HEADERS } from "./access.ts";
+import { parseAddress } from "./address.ts";
+import * as calculator from "./calculator.ts";
+import { DEFAULT_TARGET } from "./channel.ts";
+import { CallError, Caller, UsageError } from "./commands.ts";
+import { parseNumber, parseNumber32 } from "./numbers.ts";
+import { OPERATIONS } from "./operations.ts";
+import * as tutorial from "./tutorial.ts";
+
+const LONGEST_TIMEOUT_SECONDS = 24 * 3600;
+
+/** Makes a parser of ours one of commander's, which tells a person what was wrong. */
+function argument<T>(parse: (text: string) => T): (text: string) => T {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw new InvalidArgumentError((error as Error).message);
+    }
+  };
+}
+
+function target(text: string): string {
+  parseAddress(text);
+  return text;
+}
+
+function timeout(text: string): number {
+  const seconds = parseNumber(text);
+  if (!(seconds > 0 && seconds <= LONGEST_TIMEOUT_SECONDS)) {
+    throw new RangeError(`${text} is not in the range 0<x<=${LONGEST_TIMEOUT_SECONDS}`);
+  }
+  return seconds;
+}
+
+function text(word: string): string {
+  if (word.includes("\ufffd")) {
+    throw new RangeError(`'${word}' is not UTF-8`); // what Node makes of bytes that are not
+  }
+  return word;
+}
+
+function program(): Command {
+  const root = new Command("client")
+    .description("Call a calculator by gRPC.")
+    .option(
+      "--target <HOST[:PORT]>",
+      "the server to call: by TLS at port 443, which is also that of a HOST alone, else in plaintext",
+      argument(target),
+      DEFAULT_TARGET,
+    )
+    .option("--tls", "speak TLS at other ports, too", false)
+    .option("--ca-cert <FILE>", "speak TLS with a server for which a certificate in this file vouches, in PEM")
+    .addOption(
+      new Option("--auth <HOW>", "whether to send an identity token; auto does to Cloud Run, if there are credentials")
+        .choices([...AUTHS])
+        .default("auto"),
+    )
+    .option("--audience <URL>", "whom tokens are for, if not https://HOST", "")
+    .option("--impersonate-service-account <EMAIL>", "whose tokens to send, if not your own", "")
+    .addOption(
+      new Option("--token-header <NAME...>", "what they are sent as").choices([...HEADERS]).default([HEADERS[0]]),
+    )
+    .option("--timeout <SECONDS>", "how long to wait for an answer", argument(timeout), 5)
+    .option("--json", "print answers as JSON, one a line", false)
+    .enablePositionalOptions()
+    .addHelpText(
+      "after",
+      "\nFor example:\n  ./bazelw run //client/ts -- add 2 3\n  ./bazelw run //client/ts -- eval '2*(3+4)^2'",
+    );
+  for (const [name, action, description] of [
+    ["add", tutorial.add, "print FIRST + SECOND"],
+    ["subtract", tutorial.subtract, "print FIRST - SECOND"],
+  ] as const) {
+    command(root, name, description)
+      .argument("<FIRST>", "", argument(parseNumber32))
+      .argument("<SECOND>", "", argument(parseNumber32))
+      .action((first: number, second: number) => action(caller(root), first, second));
+  }
+  command(root, "calc", "print the result of one operation, such as 7 / 2")
+    .argument("<FIRST>", "", argument(parseNumber))
+    .addArgument(new Argument("<OPERATION>").choices(Object.keys(OPERATIONS)))
+    .argument("<SECOND>", "", argument(parseNumber))
+    .action((first: number, sign: string, second: number) => calculator.calc(caller(root), first, sign, second));
+  command(root, "eval", "print how EXPRESSION, such as '2*(3+4)^2', is worked out, and its value last")
+    .argument("<EXPRESSION>", "", argument(text))
+    .action((expression: string) => calculator.evaluate(caller(root), expression));
+  command(root, "aggregate", 'print count, sum, mean, variance and range of NUMBERS; of those on standard input if "-"')
+    .argument("[NUMBERS...]")
+    .action((words: string[]) => calculator.aggregate(caller(root), words));
+  command(root, "converse", 'calculate line by line: "3 + 4" starts anew, "* 2" goes on from the last result').action(
+    () => calculator.converse(caller(root)),
+  );
+  return root;
+}
+
+/** Adds a command, whose operands may be negative: what looks like an unknown option is an operand. */
+function command(root: Command, name: string, description: string): Command {
+  return root.command(name).description(description).allowUnknownOption().passThroughOptions();
+}
+
+function caller(root: Command): Caller {
+  const options = root.opts();
+  const access: Access = {
+    tls: options["tls"],
+    caCert: options["caCert"],
+    auth: options["auth"],
+    audience: options["audience"],
+    impersonate: options["impersonateServiceAccount"],
+    headers: options["tokenHeader"],
+  };
+  return new Caller({ target: options["target"], access, timeout: options["timeout"], json: options["json"] });
+}
+
+/** Ends the program: one line about what was wrong, and the status. */
+function fail(message: string, status: number): never {
+  process.stderr.write(`Error: ${message}\n`);
+  process.exit(status);
+}
+
+async function main(): Promise<void> {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => fail(`cannot write the answer: ${error.message}`, 1));
+  const root = program();
+  for (const each of [root, ...root.commands]) {
+    each.exitOverride().configureOutput({
+      outputError: (message, write) =>
+        write(message.replace(/^error: (\w)/u, (_, first) => `Error: ${first.toUpperCase()}`)),
+    });
+  }
+  try {
+    await root.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exit(error.exitCode && 2);
+    }
+    if (error instanceof UsageError || error instanceof CallError) {
+      fail(error.message, error instanceof UsageError ? 2 : 1);
+    }
+    throw error;
+  }
+}
+
+void main();
