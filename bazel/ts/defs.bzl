@@ -122,7 +122,8 @@ def _ts_bundle_impl(ctx):
         "--preserve-symlinks",
         "--target=" + ctx.attr.target,
         "--tsconfig=" + tsconfig.path,
-    ] + (["--minify", "--legal-comments=none"] if ctx.attr.minify else [])
+    ] + ["--external:" + package for package in ctx.attr.external]
+    options += ["--minify", "--legal-comments=none"] if ctx.attr.minify else []
     _run(ctx, ctx.executable._esbuild, tsconfig, info, output, options)
     return [DefaultInfo(files = depset([output])), checks]
 
@@ -130,6 +131,7 @@ ts_bundle = rule(
     implementation = _ts_bundle_impl,
     doc = "One file of JavaScript that has a module and all that it imports, npm's packages included.",
     attrs = _COMPILER_ATTRS | {
+        "external": attr.string_list(doc = "Packages of npm's that stay outside, since they look for files of their own."),
         "main": attr.label(
             allow_single_file = [".ts"],
             mandatory = True,
@@ -160,24 +162,32 @@ def _node_program_impl(ctx):
         },
         template = ctx.file._launcher,
     )
-    runfiles = ctx.runfiles(files = [ctx.file.main, ctx.file._node] + ctx.files.data)
-    runfiles = runfiles.merge_all([each[DefaultInfo].default_runfiles for each in ctx.attr.data])
-    environment = {name: ctx.expand_location(value, ctx.attr.data) for name, value in ctx.attr.env.items()}
+    used = ctx.attr.data + ctx.attr.programs.keys()
+    runfiles = ctx.runfiles(files = [ctx.file.main, ctx.file._node] + ctx.files.data + ctx.files.programs)
+    runfiles = runfiles.merge_all([each[DefaultInfo].default_runfiles for each in used])
+    environment = ctx.attr.env | {name: _program(target).short_path for target, name in ctx.attr.programs.items()}
     return [
         DefaultInfo(executable = launcher, runfiles = runfiles),
         RunEnvironmentInfo(environment = environment),
     ]
+
+def _program(target):
+    return target[DefaultInfo].files_to_run.executable or target[DefaultInfo].files.to_list()[0]
 
 def _runfile(ctx, file):
     return file.short_path.removeprefix("../") if file.short_path.startswith("../") else ctx.workspace_name + "/" + file.short_path
 
 _NODE_ATTRS = {
     "data": attr.label_list(allow_files = True),
-    "env": attr.string_dict(doc = "Its environment; $(rootpath …) of what is in data is filled in."),
+    "env": attr.string_dict(),
     "main": attr.label(
         allow_single_file = True,
         doc = "JavaScript.",
         mandatory = True,
+    ),
+    "programs": attr.label_keyed_string_dict(
+        allow_files = True,
+        doc = "What it runs, each with the variable of its environment that says where that is.",
     ),
     "_launcher": _LAUNCHER,
     "_node": _NODE,
@@ -196,16 +206,14 @@ _node_test = rule(
     test = True,
 )
 
-def ts_binary(name, main, deps = [], data = [], env = {}, **kwargs):
+def ts_binary(name, main, deps = [], **kwargs):
     """A program in TypeScript.
 
     Args:
       name: name of the target.
       main: the module that is run.
       deps: ts_library and ts_proto_library targets.
-      data: files that it reads, programs that it runs.
-      env: its environment under `bazel run`.
-      **kwargs: visibility, tags, testonly and the like.
+      **kwargs: data, programs, visibility, tags, testonly and whatever else node_binary takes.
     """
     ts_bundle(
         name = name + "_bundle",
@@ -216,13 +224,11 @@ def ts_binary(name, main, deps = [], data = [], env = {}, **kwargs):
     )
     node_binary(
         name = name,
-        data = data,
-        env = env,
         main = name + "_bundle",
         **kwargs
     )
 
-def ts_test(name, srcs, deps = [], data = [], env = {}, args = [], **kwargs):
+def ts_test(name, srcs, deps = [], data = [], external = [], **kwargs):
     """Runs test modules with Node's own test runner.
 
     `--test_filter` and the XML report work as Bazel's documentation has it. A module without a test fails.
@@ -231,10 +237,9 @@ def ts_test(name, srcs, deps = [], data = [], env = {}, args = [], **kwargs):
       name: name of the target.
       srcs: the test modules.
       deps: ts_library and ts_proto_library targets.
-      data: files that the tests read, programs that they run.
-      env: the environment of the tests.
-      args: not for use: the test runner's own.
-      **kwargs: size, tags and whatever else a test takes.
+      data: files that the tests read.
+      external: packages of npm's that cannot be bundled, since they look for files of their own.
+      **kwargs: programs, size, tags and whatever else a test takes.
     """
     bundles = []
     for source in srcs:
@@ -243,15 +248,46 @@ def ts_test(name, srcs, deps = [], data = [], env = {}, args = [], **kwargs):
         ts_bundle(
             name = bundle,
             testonly = True,
+            external = external,
             main = source,
             visibility = ["//visibility:private"],
             deps = deps,
         )
     _node_test(
         name = name,
-        args = ["$(rootpath {})".format(bundle) for bundle in bundles] + args,
-        data = data + bundles,
-        env = env,
+        args = ["$(rootpath {})".format(bundle) for bundle in bundles],
+        data = data + bundles + ([_NODE_MODULES] if external else []),
+        # Where Node looks for them.
+        env = {"NODE_PATH": "../npm/node_modules"} if external else {},
         main = "//bazel/ts:test_main.mjs",
+        **kwargs
+    )
+
+def web_page(name, html, style, main, deps = [], **kwargs):
+    """A page in one file, which loads nothing, and reaches no server but its own.
+
+    Args:
+      name: name of the target, which makes name.html.
+      html: the page. It names `style` in a <link>, and `main` in a <script type="module">.
+      style: its style sheet.
+      main: its script.
+      deps: ts_library and ts_proto_library targets.
+      **kwargs: visibility, tags and the like.
+    """
+    ts_bundle(
+        name = name + "_bundle",
+        main = main,
+        minify = True,
+        platform = "browser",
+        target = "es2024",
+        visibility = ["//visibility:private"],
+        deps = deps,
+    )
+    native.genrule(
+        name = name,
+        srcs = [html, name + "_bundle", style],
+        outs = [name + ".html"],
+        cmd = "$(execpath //bazel/ts:page) $(execpath {}) $(execpath {}) $(execpath {}) $@".format(html, name + "_bundle", style),
+        tools = ["//bazel/ts:page"],
         **kwargs
     )

@@ -8,8 +8,6 @@ import {
   AggregateResponseSchema,
   CalculateResponseSchema,
   Calculator,
-  type ConverseRequest,
-  ConverseRequestSchema,
   ConverseResponseSchema,
   type EvaluateResponse,
   EvaluateResponseSchema,
@@ -18,7 +16,7 @@ import {
 import { type Caller, inputLines, UsageError, understood } from "./commands.ts";
 import * as conversation from "./conversation.ts";
 import { formatNumber, parseNumber } from "./numbers.ts";
-import { OPERATIONS, signOf } from "./operations.ts";
+import { OPERATIONS, parseLine, signOf } from "./operations.ts";
 
 /** Some 40 kB a message: far fewer messages than numbers, far below the largest message. */
 const NUMBERS_A_MESSAGE = 5000;
@@ -122,7 +120,7 @@ function* lines(answer: AggregateResponse): Iterable<string> {
 /** Calculates line by line: "3 + 4" starts anew, "* 2" goes on from the last result. The end of input ends it. */
 export function converse(caller: Caller): Promise<void> {
   return caller.call(Calculator, async (client) => {
-    const requests = understood(inputLines(), operation, "3 + 4, or * 2 to go on from the last result");
+    const requests = understood(inputLines(), parseLine, "3 + 4, or * 2 to go on from the last result");
     for await (const answer of conversation.converse(client, requests)) {
       const { outcome } = answer;
       const text =
@@ -131,19 +129,5 @@ export function converse(caller: Caller): Promise<void> {
           : formatNumber(outcome.value ?? Number.NaN);
       caller.show(ConverseResponseSchema, answer, text);
     }
-  });
-}
-
-const LINE = /^\s*(?<first>\S+\s+)?(?<sign>[-+*/^%])\s+(?<second>\S+)\s*$/u;
-
-function operation(line: string): ConverseRequest {
-  const found = LINE.exec(line)?.groups;
-  if (!found) {
-    throw new RangeError(line);
-  }
-  return create(ConverseRequestSchema, {
-    operation: OPERATIONS[found["sign"] ?? ""] ?? Operation.UNSPECIFIED,
-    secondOperand: parseNumber(found["second"] ?? ""),
-    ...(found["first"] ? { firstOperand: parseNumber(found["first"]) } : {}),
   });
 }

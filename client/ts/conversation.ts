@@ -96,7 +96,8 @@ export async function* converse(
   }
 }
 
-function itself(number: number): ConverseRequest {
+/** Returns a request whose result is a number: it has a server know it for the last. */
+export function itself(number: number): ConverseRequest {
   return create(ConverseRequestSchema, {
     operation: Operation.MULTIPLY,
     firstOperand: number,

@@ -87,26 +87,26 @@ def itself(process: int) -> int:
 
 @contextmanager
 def serving(
-    command: Sequence[str],
-    count: int,
+    commands: Sequence[Sequence[str]],
     environment: Mapping[str, str],
     process_of: Callable[[int], int] = itself,
+    kind: str = "instance",
 ) -> Iterator[list[int]]:
     """Run instances until the block ends; give their ports on this machine.
 
     Args:
-        command: what each of them is.
-        count: how many, from 1.
+        commands: what each of them is.
         environment: all of their environment but PORT.
         process_of: which process a signal is for, of the one that the command began.
+        kind: what they are called.
 
     Raises:
         InstanceError: one did not start.
     """
     instances: list[_Instance] = []
     try:
-        for number in range(1, count + 1):  # in here, since a signal may come between two of them
-            instances.append(_Instance(f"instance {number}", command, environment, process_of))  # noqa: PERF401
+        for number, command in enumerate(commands, 1):  # in here, since a signal may come between two of them
+            instances.append(_Instance(f"{kind} {number}", command, environment, process_of))
         yield [instance.port() for instance in instances]
     finally:
         for instance in instances:

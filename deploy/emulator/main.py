@@ -5,16 +5,18 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 from bazel.oci.layout import Layout
 from deploy.container import Container
-from deploy.emulator import envoy, instances
+from deploy.emulator import front, instances
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import Issuer
 from deploy.emulator.metadata_server import MetadataServer
+from deploy.envoy import EnvoyError
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _AUDIENCE = "https://localhost"
@@ -49,10 +51,10 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--instances", type=int, default=1, help="how many servers (default: 1)")
     parser.add_argument("--concurrency", type=int, default=80, help="requests at a time for each (default: 80)")
     parser.add_argument("--timeout", type=int, default=300, help="seconds that a request may take (default: 300)")
-    parser.add_argument("--binary", action="store_true", help="run //server, not the image")
+    parser.add_argument("--binary", action="store_true", help="run //server and //deploy/ingress, not the images")
     parser.add_argument("--allow-unauthenticated", action="store_true", help="let requests without a token through")
     parser.add_argument("--http1", action="store_true", help="speak HTTP/1 to the servers, as without --use-http2")
-    for name in ("envoy", "bubblewrap", "image", "server"):
+    for name in ("bubblewrap", "envoy", "ingress", "ingress-image", "server", "server-image"):
         parser.add_argument(f"--{name}-path", type=Path, required=True, help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
     for name, (lowest, highest) in _RANGES.items():
@@ -62,21 +64,42 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def _server(arguments: argparse.Namespace, folder: Path) -> tuple[list[str], Callable[[int], int]]:
-    """Return the command of an instance, and which process a signal is for, of the one that it begins."""
-    if arguments.binary:
-        return [str(arguments.server_path.absolute()), *_FLAGS], instances.itself
-    root = folder / "root"
-    root.mkdir()
-    container = Container(Layout(arguments.image_path), root, arguments.bubblewrap_path)
-    return [*container.command({"PORT": "0"} | _SERVICE), *_FLAGS], container.process
+class _Program:
+    """One of the two programs of an instance: the image of it, or the binary.
+
+    Attributes:
+        command: what starts it.
+        process_of: which process a signal is for, of the one that the command begins.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, name: str, folder: Path) -> None:
+        """Unpack the image, if it is the one to run."""
+        self.process_of: Callable[[int], int] = instances.itself
+        if arguments.binary:
+            self.command = [str(getattr(arguments, f"{name}_path").absolute())]
+            return
+        root = folder / name
+        root.mkdir()
+        container = Container(Layout(getattr(arguments, f"{name}_image_path")), root, arguments.bubblewrap_path)
+        self.command, self.process_of = container.command({"PORT": "0"} | _SERVICE), container.process
+
+
+@contextmanager
+def _instances(arguments: argparse.Namespace, folder: Path) -> Iterator[list[int]]:
+    """Run instances until the block ends; give the ports of their ingresses, which stop before the servers do."""
+    server, ingress = (_Program(arguments, name, folder) for name in ("server", "ingress"))
+    environment = os.environ | _SERVICE
+    servers = [[*server.command, *_FLAGS]] * arguments.instances
+    with instances.serving(servers, environment, server.process_of, "server") as ports:
+        ingresses = [[*ingress.command, "--server-port", str(port)] for port in ports]
+        with instances.serving(ingresses, environment, ingress.process_of, "ingress") as ingress_ports:
+            yield ingress_ports
 
 
 def _serve(arguments: argparse.Namespace, folder: Path) -> None:
     """Serve until a signal."""
-    command, process_of = _server(arguments, folder)
     issuer, authority = Issuer(), Authority()
-    front = envoy.Front(
+    settings = front.Front(
         audiences=(_AUDIENCE,),
         concurrency=arguments.concurrency,
         is_http1=arguments.http1,
@@ -87,11 +110,11 @@ def _serve(arguments: argparse.Namespace, folder: Path) -> None:
     )
     program = arguments.envoy_path.absolute()
     with (
-        instances.serving(command, arguments.instances, os.environ | _SERVICE, process_of) as ports,
+        _instances(arguments, folder) as ports,
         MetadataServer(issuer) as metadata,
-        envoy.serving(program, front, ports, authority, folder) as port,
+        front.serving(program, settings, ports, authority, folder) as running,
     ):
-        ca_cert = folder / "ca.crt"
+        port, ca_cert = running.port(), folder / "ca.crt"
         print(_TRY.format(port=port, metadata=metadata.host, ca_cert=ca_cert, audience=_AUDIENCE), flush=True)
         signal.pause()
 
@@ -117,7 +140,7 @@ def main(words: Sequence[str]) -> int:
             _serve(arguments, Path(folder))
     except _Stopped:
         return 0
-    except (envoy.FrontError, instances.InstanceError) as error:
+    except (EnvoyError, instances.InstanceError) as error:
         print(f"local: {error}", file=sys.stderr)
         return 1
     return 0

@@ -3,24 +3,19 @@
 https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/jwt_authn_filter
 """
 
-import base64
-import contextlib
-import http.client
 import json
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.emulator import contracts
+from deploy import envoy
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import ISSUER
+from deploy.envoy import Envoy
 
 _TYPE = "type.googleapis.com/envoy.extensions."
-_PATIENCE_SECONDS = 20
 _LISTENER = "front"
 
 
@@ -110,19 +105,6 @@ def _script(name: str) -> dict[str, Any]:
     return _filter("lua", "Lua", default_source_code={"inline_string": script})
 
 
-def _transcoder() -> dict[str, Any]:
-    """Return what makes calls of JSON: POST /calculator.v1.Calculator/Calculate."""
-    return _filter(
-        "grpc_json_transcoder",
-        "GrpcJsonTranscoder",
-        proto_descriptor_bin=base64.b64encode(contracts.descriptors()).decode(),
-        services=contracts.SERVICES,
-        auto_mapping=True,
-        convert_grpc_status=True,
-        print_options={"always_print_primitive_fields": True, "preserve_proto_field_names": True},
-    )
-
-
 def _tls(folder: Path) -> dict[str, Any]:
     certificate = {
         "certificate_chain": {"filename": str(folder / "server.crt")},
@@ -166,8 +148,6 @@ def _listener(front: Front, folder: Path) -> dict[str, Any]:
         http_filters=[
             *([] if front.is_public else [_tokens(front), _exact_audience(front), _script("remove_signature.lua")]),
             _script("begin_trace.lua"),
-            _filter("grpc_web", "GrpcWeb"),
-            _transcoder(),
             _filter("router", "Router"),
         ],
     )
@@ -222,50 +202,17 @@ def configuration(front: Front, instances: list[int], folder: Path) -> dict[str,
     }
 
 
-class FrontError(Exception):
-    """Envoy did not start; the message has what it said."""
-
-
-def _port(admin: Path, process: subprocess.Popen[bytes], log: Path) -> int:
-    """Return where Envoy listens, once it does."""
-    ends = time.monotonic() + _PATIENCE_SECONDS
-    while process.poll() is None and time.monotonic() < ends:
-        with contextlib.suppress(OSError, IndexError, http.client.HTTPException):
-            connection = http.client.HTTPConnection(admin.read_text("ascii"), timeout=_PATIENCE_SECONDS)
-            with contextlib.closing(connection):
-                connection.request("GET", "/listeners?format=json")
-                listeners = json.loads(connection.getresponse().read())
-            address = listeners["listener_statuses"][0]["local_address"]["socket_address"]
-            return int(address["port_value"])
-        time.sleep(0.02)  # there is no event to wait for before Envoy's admin interface is there
-    said = log.read_text(errors="replace")
-    if "Address already in use" in said:
-        raise FrontError("the port is taken; choose another with --port")
-    raise FrontError(f"Envoy does not listen:\n{said[-2000:]}")
-
-
 @contextmanager
-def serving(program: Path, front: Front, instances: list[int], authority: Authority, folder: Path) -> Iterator[int]:
-    """Run Envoy until the block ends; give the port where it listens.
+def serving(program: Path, front: Front, instances: list[int], authority: Authority, folder: Path) -> Iterator[Envoy]:
+    """Run a front until the block ends.
 
     Args:
         program: Envoy.
         front: how requests are treated.
         instances: the ports of the servers on this machine.
         authority: whose server certificate it shows.
-        folder: where its configuration, its keys and its log are to be.
-
-    Raises:
-        FrontError: it did not start.
+        folder: where its configuration and its keys are to be.
     """
     authority.write(folder)
-    (folder / "envoy.json").write_text(json.dumps(configuration(front, instances, folder)), encoding="utf-8")
-    admin, log = folder / "admin", folder / "envoy.log"
-    files = {"--config-path": folder / "envoy.json", "--admin-address-path": admin, "--log-path": log}
-    options = [word for option, file in files.items() for word in (option, str(file))]
-    command = [str(program), *options, "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True) as process:
-        try:
-            yield _port(admin, process, log)
-        finally:
-            process.terminate()
+    with envoy.running(program, json.dumps(configuration(front, instances, folder)), folder) as process:
+        yield process

@@ -1,0 +1,114 @@
+"""An Envoy process: started, asked, ended.
+
+https://www.envoyproxy.io/docs/envoy/latest/operations/cli
+"""
+
+import collections
+import contextlib
+import http.client
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_PATIENCE_SECONDS = 20
+_LINES_KEPT = 1000
+
+
+class EnvoyError(Exception):
+    """Envoy did not start, or does not answer."""
+
+
+class Envoy:
+    """An Envoy, of which nobody else knows the admin interface.
+
+    Args:
+        command: what starts it.
+        admin: the file in which it will tell the address of its admin interface.
+
+    Attributes:
+        process: the process.
+        log: the last lines that it has written, which standard error has, too.
+    """
+
+    def __init__(self, command: list[str], admin: Path) -> None:
+        """Start it, in a session of its own: a terminal's Ctrl+C is not for it."""
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, text=True
+        )
+        self.log = collections.deque[str](maxlen=_LINES_KEPT)
+        self._admin = admin
+        self._follower = threading.Thread(target=self._follow)
+        self._follower.start()
+
+    def _follow(self) -> None:
+        assert self.process.stderr  # noqa: S101 - it was asked for
+        with self.process.stderr as lines:
+            for line in lines:
+                self.log.append(line)
+                print(line, end="", file=sys.stderr, flush=True)
+
+    def ask(self, method: str, path: str) -> str:
+        """Ask its admin interface, and return the answer.
+
+        Args:
+            method: GET, or POST for what changes something.
+            path: see https://www.envoyproxy.io/docs/envoy/latest/operations/admin.
+
+        Raises:
+            EnvoyError: it does not answer.
+        """
+        try:
+            connection = http.client.HTTPConnection(self._admin.read_text("ascii"), timeout=_PATIENCE_SECONDS)
+            with contextlib.closing(connection):
+                connection.request(method, path)
+                return connection.getresponse().read().decode()
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise EnvoyError(f"Envoy does not answer: {error}") from error
+
+    def port(self) -> int:
+        """Wait until it listens, and return where.
+
+        Raises:
+            EnvoyError: it ended, or took too long.
+        """
+        ends = time.monotonic() + _PATIENCE_SECONDS
+        while self.process.poll() is None and time.monotonic() < ends:
+            with contextlib.suppress(EnvoyError, IndexError):
+                listeners = json.loads(self.ask("GET", "/listeners?format=json"))
+                return int(listeners["listener_statuses"][0]["local_address"]["socket_address"]["port_value"])
+            time.sleep(0.02)  # there is no event to wait for before Envoy's admin interface is there
+        if any("Address already in use" in line for line in self.log):
+            raise EnvoyError("the port is taken; choose another with --port")
+        raise EnvoyError("Envoy does not listen")
+
+    def end(self) -> None:
+        """End it at once."""
+        self.process.terminate()
+        self.process.wait()
+        self._follower.join()
+
+
+@contextmanager
+def running(program: Path, configuration: str, folder: Path, *flags: str) -> Iterator[Envoy]:
+    """Run Envoy until the block ends; it may not listen yet.
+
+    Args:
+        program: Envoy.
+        configuration: in YAML or JSON.
+        folder: where it may write.
+        flags: more than it needs.
+    """
+    file, admin = folder / "envoy.yaml", folder / "admin"
+    file.write_text(configuration, encoding="utf-8")
+    options = ["--config-path", str(file), "--admin-address-path", str(admin), *flags]
+    command = [str(program), *options, "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
+    envoy = Envoy(command, admin)
+    try:
+        yield envoy
+    finally:
+        envoy.end()

@@ -1,0 +1,118 @@
+"""//deploy/ingress: Envoy in front of a server on this machine: the page, gRPC-Web, JSON, and gRPC as it is."""
+
+import argparse
+import importlib.util
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+from typing import NoReturn
+
+from deploy import envoy
+from deploy.envoy import Envoy, EnvoyError
+
+_HERE = Path(__file__).parent
+_HIGHEST_PORT = 65535
+# Whoever kills it does so after 10 s: https://cloud.google.com/run/docs/container-contract#instance-shutdown
+_DRAIN_SECONDS = 8
+# Who has not begun another request until then has heard that this connection ends (drain_timeout in envoy.yaml).
+_NOTICE_SECONDS = 2
+_DRAIN_FLAGS = ("--drain-time-s", str(_DRAIN_SECONDS), "--drain-strategy", "immediate")
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: accepted are 0 to {_HIGHEST_PORT}")
+    return int(text)
+
+
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="ingress", description="Serve the page, and a server to browsers.")
+    parser.add_argument(
+        "--port", type=_port, default=os.environ.get("PORT", "8080"), help="where to listen (default: $PORT, else 8080)"
+    )
+    parser.add_argument("--address", default="::", help="of the machine's addresses which one (default: all)")
+    parser.add_argument("--server-port", type=_port, default="50051", help="the server's, here (default: 50051)")
+    return parser.parse_args(words)
+
+
+def configuration(arguments: argparse.Namespace) -> str:
+    """Return what Envoy is to do, in YAML."""
+    template = (_HERE / "envoy.yaml").read_text(encoding="utf-8")
+    return Template(template).substitute(
+        address=arguments.address,
+        descriptors=_HERE / "descriptors.pb",
+        page=_HERE.parents[1] / "web/page.html",
+        port=arguments.port,
+        server_port=arguments.server_port,
+    )
+
+
+def _program() -> Path:
+    """Return Envoy, which is a file of its wheel."""
+    [folder] = importlib.util.find_spec("envoy").submodule_search_locations  # type: ignore[union-attr,misc]
+    return Path(folder, "_bin", "envoy")
+
+
+class _Stopped(Exception):  # noqa: N818 - it is no error
+    """A signal came."""
+
+
+def _stop(number: int, _: object) -> NoReturn:
+    raise _Stopped(number)
+
+
+def _active(process: Envoy, what: str) -> int:
+    """Return how many connections or requests there are."""
+    name = f"http.ingress.downstream_{what}_active"
+    return int(process.ask("GET", f"/stats?filter=^{name}$").rpartition(":")[2])
+
+
+def _drain(process: Envoy) -> None:
+    """Have callers go elsewhere, and let what they have begun come to its end."""
+    process.ask("POST", "/drain_listeners?graceful")
+    begun = time.monotonic()
+    while (lasted := time.monotonic() - begun) < _DRAIN_SECONDS and _active(process, "cx"):
+        if lasted > _NOTICE_SECONDS and not _active(process, "rq"):
+            return
+        time.sleep(0.02)  # Envoy tells of no event
+
+
+def _serve(arguments: argparse.Namespace, folder: Path) -> None:
+    """Serve until a signal."""
+    with envoy.running(_program(), configuration(arguments), folder, *_DRAIN_FLAGS) as process:
+        try:
+            host = f"[{arguments.address}]" if ":" in arguments.address else arguments.address
+            print(f"Listening on {host}:{process.port()}", file=sys.stderr, flush=True)
+            process.process.wait()
+        except _Stopped as stopped:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+            if stopped.args == (signal.SIGTERM,):
+                _drain(process)
+        else:
+            raise EnvoyError("Envoy has ended")
+
+
+def main(words: Sequence[str]) -> int:
+    """Serve; return 1 if that did not work."""
+    arguments = _arguments(words)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    try:
+        with tempfile.TemporaryDirectory(prefix="ingress-") as folder:
+            _serve(arguments, Path(folder))
+    except _Stopped:
+        return 0  # before it served
+    except EnvoyError as error:
+        print(f"ingress: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The calculator in a browser."""

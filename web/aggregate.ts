@@ -1,0 +1,74 @@
+// "Many numbers": what there is to say of a column of them, and a plot.
+
+import type { Client } from "@connectrpc/connect";
+import type { AggregateResponse, Calculator } from "@proto/calculator/v1/calculator_pb.js";
+import { formatNumber, parseNumber } from "../client/ts/numbers.ts";
+import { find, InputProblem, panel } from "./panel.ts";
+import { plot } from "./plot.ts";
+
+const NUMBERS_A_MESSAGE = 5000;
+
+/** Has a form describe numbers. */
+export function aggregating(form: HTMLFormElement, client: Client<typeof Calculator>): void {
+  const input = find(form, "textarea", HTMLTextAreaElement);
+  const answer = find(form, "[aria-live]", HTMLElement);
+  panel(form, async (signal) => {
+    answer.replaceChildren();
+    const numbers = column(input.value);
+    const response = await client.aggregate(messages(numbers), { signal });
+    answer.replaceChildren(...described(numbers, response));
+  });
+}
+
+/**
+ * Returns the numbers of a text: words between white space, semicolons, and commas that white space follows.
+ *
+ * @throws {InputProblem} a word is no number, or there is none; the message says which.
+ */
+export function column(text: string): number[] {
+  const words = text.split(/(?:[\s;]|,(?=\s|$))+/u).filter(Boolean);
+  if (words.length === 0) {
+    throw new InputProblem("Paste some numbers first.");
+  }
+  return words.map((word, place) => {
+    try {
+      return parseNumber(word);
+    } catch {
+      const advice = /^[\d.,]+$/u.test(word) ? " Write decimals with a point, and thousands without a comma." : "";
+      throw new InputProblem(`Number ${place + 1} is “${word}”, which is not a number.${advice}`);
+    }
+  });
+}
+
+async function* messages(numbers: readonly number[]): AsyncIterable<{ numbers: number[] }> {
+  for (let start = 0; start < numbers.length; start += NUMBERS_A_MESSAGE) {
+    yield { numbers: numbers.slice(start, start + NUMBERS_A_MESSAGE) };
+  }
+}
+
+function described(numbers: readonly number[], response: AggregateResponse): readonly Element[] {
+  const { count, sum, mean = 0, variance = 0, minimum = 0, maximum = 0 } = response;
+  const [least, greatest, middle] = [minimum, maximum, mean].map(formatNumber) as [string, string, string];
+  const description = `A histogram of ${count} numbers from ${least} to ${greatest}, with a line at their mean, ${middle}.`;
+  return [
+    list({
+      Count: String(count),
+      Sum: formatNumber(sum),
+      Mean: middle,
+      "Standard deviation": formatNumber(Math.sqrt(variance)),
+      Range: `${least} to ${greatest}`,
+    }),
+    plot(numbers, { least: minimum, greatest: maximum, mean }, { least, greatest, description }),
+  ];
+}
+
+function list(entries: Readonly<Record<string, string>>): HTMLDListElement {
+  const made = document.createElement("dl");
+  for (const [name, value] of Object.entries(entries)) {
+    const [term, description] = [document.createElement("dt"), document.createElement("dd")];
+    term.textContent = name;
+    description.textContent = value;
+    made.append(term, description);
+  }
+  return made;
+}

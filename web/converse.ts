@@ -1,0 +1,53 @@
+// "Line by line": a conversation with the calculator.
+//
+// A browser cannot send while it receives, so that each line is a call of its own; as the client does when a stream has
+// ended, it begins with the last result, which its server cannot know.
+
+import type { Client } from "@connectrpc/connect";
+import type { Calculator, ConverseRequest } from "@proto/calculator/v1/calculator_pb.js";
+import { itself } from "../client/ts/conversation.ts";
+import { formatNumber } from "../client/ts/numbers.ts";
+import { parseLine } from "../client/ts/operations.ts";
+import { find, InputProblem, panel } from "./panel.ts";
+
+/** Has a form go on with a conversation. */
+export function conversing(form: HTMLFormElement, client: Client<typeof Calculator>): void {
+  const input = find(form, "input", HTMLInputElement);
+  const tape = find(form, ".tape", HTMLOListElement);
+  let last: number | undefined;
+
+  panel(form, async (signal) => {
+    const line = input.value.trim();
+    const request = understood(line);
+    const reminder = last === undefined ? [] : [itself(last)];
+    const responses = await Array.fromAsync(client.converse(each([...reminder, request]), { signal }));
+    const outcome = responses.at(-1)?.outcome;
+    if (outcome?.case === "result") {
+      last = outcome.value;
+      input.value = "";
+      tape.append(entry(line, formatNumber(last)));
+    } else if (outcome?.case === "failure") {
+      throw new InputProblem(`${outcome.value.message}.`);
+    }
+  });
+}
+
+function understood(line: string): ConverseRequest {
+  try {
+    return parseLine(line);
+  } catch {
+    throw new InputProblem(`“${line}” is not understood. Write 3 + 4, or * 2 to go on from the last result.`);
+  }
+}
+
+async function* each<T>(values: readonly T[]): AsyncIterable<T> {
+  yield* values;
+}
+
+function entry(line: string, result: string): HTMLLIElement {
+  const [made, asked] = [document.createElement("li"), document.createElement("span")];
+  asked.className = "line";
+  asked.textContent = `${line} = `;
+  made.append(asked, result);
+  return made;
+}

@@ -1,0 +1,63 @@
+"""//web: the calculator in a browser, on this machine: a server, and the ingress with the page in front of it."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.emulator import instances
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="web", description="Show the calculator in a browser.")
+    parser.add_argument("--port", default="8080", help="where to listen; 0 is a free one (default: 8080)")
+    parser.add_argument(
+        "--server-flag", action="append", default=[], help="a flag of //server, such as --log-format=json"
+    )
+    for name in ("ingress", "server"):
+        parser.add_argument(f"--{name}-path", type=Path, required=True, help=argparse.SUPPRESS)
+    return parser.parse_args(words)
+
+
+class _Stopped(Exception):  # noqa: N818 - it is no error
+    """A signal came."""
+
+
+def _stop(*_: object) -> None:
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise _Stopped
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    """Serve until a signal."""
+    server = [str(arguments.server_path.absolute()), *arguments.server_flag]
+    with instances.serving([server], os.environ, kind="server") as [server_port]:
+        where = ["--address=127.0.0.1", f"--port={arguments.port}", f"--server-port={server_port}"]
+        ingress = [str(arguments.ingress_path.absolute()), *where]
+        with instances.serving([ingress], os.environ, kind="ingress") as [port]:
+            print(f"The calculator is at http://localhost:{port}. Ctrl+C stops it.", flush=True)
+            signal.pause()
+
+
+def main(words: Sequence[str]) -> int:
+    """Run it; return 1 if something did not start."""
+    arguments = _arguments(words)
+    for number in _STOP_SIGNALS:
+        signal.signal(number, _stop)
+    try:
+        _serve(arguments)
+    except instances.InstanceError as error:
+        print(f"web: {error}", file=sys.stderr)
+        return 1
+    except _Stopped:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

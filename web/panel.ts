@@ -1,0 +1,63 @@
+// What the parts of the page have in common: a form that asks the server, and what is said when there is no answer.
+
+import type { ConnectError } from "@connectrpc/connect";
+import { errorOf } from "../client/ts/failures.ts";
+import { hasToken, showAccess } from "./access.ts";
+import { isAboutAccess, sentence } from "./problems.ts";
+
+/** Something that the person has to mend before the server is asked. */
+export class InputProblem extends Error {}
+
+/** Returns the one element that a part of the page has for something. */
+export function find<E extends Element>(root: ParentNode, selector: string, kind: new () => E): E {
+  const found = root.querySelector(selector);
+  if (!(found instanceof kind)) {
+    throw new TypeError(`the page has no ${selector}`);
+  }
+  return found;
+}
+
+/**
+ * Has a form ask the server when it is sent. Sent again, it drops what it has asked before.
+ *
+ * @param ask asks; what it throws is told to the person.
+ * @param explain adds to what is told of an error of the server's.
+ */
+export function panel(
+  form: HTMLFormElement,
+  ask: (signal: AbortSignal) => Promise<void>,
+  explain: (error: ConnectError) => readonly Node[] = () => [],
+): void {
+  const problem = find(form, ".problem", HTMLElement);
+  let last = new AbortController();
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    last.abort();
+    last = new AbortController();
+    const { signal } = last;
+    form.ariaBusy = "true";
+    problem.replaceChildren();
+    try {
+      await ask(signal);
+    } catch (thrown) {
+      if (!signal.aborted) {
+        problem.replaceChildren(...told(thrown, explain));
+      }
+    } finally {
+      if (!signal.aborted) {
+        form.ariaBusy = null;
+      }
+    }
+  });
+}
+
+function told(thrown: unknown, explain: (error: ConnectError) => readonly Node[]): readonly (Node | string)[] {
+  if (thrown instanceof InputProblem) {
+    return [thrown.message];
+  }
+  const error = errorOf(thrown);
+  if (isAboutAccess(error)) {
+    showAccess();
+  }
+  return [sentence(error, hasToken()), ...explain(error)];
+}

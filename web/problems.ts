@@ -1,0 +1,41 @@
+// What a person is told when there is no answer.
+
+import { Code, type ConnectError } from "@connectrpc/connect";
+import { reasonOf } from "../client/ts/failures.ts";
+
+/** Tells in a sentence or two what was wrong, and what to do. */
+export function sentence(error: ConnectError, hasToken: boolean): string {
+  switch (error.code) {
+    case Code.Unavailable:
+    case Code.Canceled:
+    case Code.Aborted:
+    case Code.Unknown: // what fetch says if there is nobody at all
+      return "The calculator cannot be reached. What you typed is still here: try again in a moment.";
+    case Code.ResourceExhausted:
+      return "The calculator has too much to do. Try again in a moment.";
+    case Code.DeadlineExceeded:
+      return "The calculator took too long to answer. Try again, or ask for less.";
+    case Code.Unauthenticated:
+    case Code.PermissionDenied:
+      return hasToken
+        ? `The service refuses your identity token: ${error.rawMessage}.`
+        : "The service wants to know who you are. Paste an identity token below, and try again.";
+    default:
+      return `${capitalized(error.rawMessage)}.`;
+  }
+}
+
+/** Returns which character of the expression is to blame, counted from 0; undefined if none is. */
+export function positionOf(error: ConnectError): number | undefined {
+  const position = reasonOf(error)?.metadata["position"];
+  return position === undefined ? undefined : Number(position) - 1;
+}
+
+/** Returns whether a token may help. */
+export function isAboutAccess(error: ConnectError): boolean {
+  return error.code === Code.Unauthenticated || error.code === Code.PermissionDenied;
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,63 @@
+// The programs that a test talks to, as real processes.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+
+const PATIENCE_MS = 20_000;
+
+/** A server that runs. `await using` kills it, if it still does. */
+export class Program implements AsyncDisposable {
+  readonly #process: ChildProcess;
+  /** Where it listens. */
+  readonly port: number;
+
+  private constructor(process: ChildProcess, port: number) {
+    this.#process = process;
+    this.port = port;
+  }
+
+  /**
+   * Starts a program that a variable of the environment names, and waits until it says where it listens.
+   *
+   * @throws {Error} it ended, or took too long.
+   */
+  static async start(variable: string, ...flags: string[]): Promise<Program> {
+    const child = spawn(process.env[variable] as string, flags, {
+      env: { ...process.env, PORT: "0" },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const lines: string[] = [];
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const patience = setTimeout(() => reject(new Error("it took too long")), PATIENCE_MS);
+    createInterface({ input: child.stderr as NonNullable<typeof child.stderr> })
+      .on("line", (line) => {
+        lines.push(line);
+        const port = /Listening on .*:(\d+)/u.exec(line)?.[1];
+        if (port) {
+          resolve(Number(port));
+        }
+      })
+      .on("close", () => reject(new Error("it has ended")));
+    try {
+      return new Program(child, await promise);
+    } catch (error) {
+      child.kill("SIGKILL");
+      throw new Error(`${variable} does not listen, but said:\n${lines.join("\n")}`, { cause: error });
+    } finally {
+      clearTimeout(patience);
+    }
+  }
+
+  /** Stops it, and waits for its end. */
+  async stop(): Promise<void> {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      this.#process.kill("SIGKILL");
+      await once(this.#process, "exit");
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
