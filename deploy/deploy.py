@@ -1,4 +1,4 @@
-"""//deploy: pushes the image, and puts it on Cloud Run by gcloud.
+"""//deploy: pushes the images, and puts them on Cloud Run by gcloud.
 
 bazel run //deploy -- --project PROJECT --region REGION [--dry-run]
 """
@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Template
 
@@ -24,6 +24,8 @@ _SERVICE = re.compile(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?")
 _ACCOUNT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _EMAIL = re.compile(r"[a-z0-9.-]+@[a-z0-9.-]+")
 _MOST_INSTANCES = 1000
+# The containers of the service, each with what its image is called behind the name of the service.
+_CONTAINERS = {"server": "", "ingress": "-ingress"}
 
 
 def _matching(pattern: re.Pattern[str], accepted: str) -> Callable[[str], str]:
@@ -42,7 +44,7 @@ def _count(text: str) -> int:
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="deploy", description="Push the image, and put it on Cloud Run.")
+    parser = argparse.ArgumentParser(prog="deploy", description="Push the images, and put them on Cloud Run.")
     project = _matching(_PROJECT, "accepted are 6 to 30 small letters, digits and '-', such as my-project")
     parser.add_argument("--project", type=project, required=True, help="the Google Cloud project")
     region = _matching(_REGION, "accepted is a region, such as europe-west1")
@@ -57,7 +59,8 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--min-instances", type=_count, default=0, help="that are always there (default: 0)")
     parser.add_argument("--max-instances", type=_count, default=3, help="that there may be (default: 3)")
     parser.add_argument("--dry-run", action="store_true", help="print what would be done")
-    for hidden in ("crane", "image", "sbom", "template"):
+    files = [f"{container}-{file}" for container in _CONTAINERS for file in ("image", "sbom")]
+    for hidden in ("crane", "template", *files):
         parser.add_argument(f"--{hidden}-path", type=Path, required=True, help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
     if not arguments.service_account and not _ACCOUNT.fullmatch(arguments.service):
@@ -67,17 +70,30 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def render(template: str, arguments: argparse.Namespace, image: str) -> str:
-    """Return the service as Cloud Run reads it.
+def _repositories(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return where the image of each container is pushed to."""
+    registry = f"{arguments.region}-docker.pkg.dev/{arguments.project}/{arguments.repository}"
+    return {container: f"{registry}/{arguments.service}{suffix}" for container, suffix in _CONTAINERS.items()}
 
-    Args:
-        template: service.yaml.
-        arguments: what the command line says.
-        image: the reference of the image, by digest.
-    """
+
+def _images(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the reference of each container's image, by digest."""
+    return {
+        container: f"{repository}@{Layout(_path(arguments, container, 'image')).reference()['digest']}"
+        for container, repository in _repositories(arguments).items()
+    }
+
+
+def _path(arguments: argparse.Namespace, container: str, file: str) -> Path:
+    path: Path = getattr(arguments, f"{container}_{file}_path")
+    return path
+
+
+def _render(arguments: argparse.Namespace, images: Mapping[str, str]) -> str:
+    """Return the service as Cloud Run reads it: service.yaml, filled in."""
     default = f"{arguments.service}@{arguments.project}.iam.gserviceaccount.com"
-    return Template(template).substitute(
-        image=image,
+    return Template(arguments.template_path.read_text(encoding="utf-8")).substitute(
+        {f"{container}_image": image for container, image in images.items()},
         max_instances=arguments.max_instances,
         min_instances=arguments.min_instances,
         service=arguments.service,
@@ -93,17 +109,20 @@ def _commands(arguments: argparse.Namespace, file: str) -> tuple[list[str], list
     return replace, [*services, "describe", arguments.service, *where, "--format", "value(status.url)"]
 
 
-def _print(arguments: argparse.Namespace, image: str, service: str) -> None:
+def _print(arguments: argparse.Namespace, images: Mapping[str, str], service: str) -> None:
     """Print what `_deploy` would do."""
-    print(f"crane push IMAGE {image}, and a bill of materials beside it")
+    for image in images.values():
+        print(f"crane push IMAGE {image}, and a bill of materials beside it")
     for command in _commands(arguments, "service.yaml"):
         print(shlex.join(command))
     print(f"\nservice.yaml:\n{service}", end="")
 
 
-def _deploy(arguments: argparse.Namespace, repository: str, service: str) -> None:
-    """Push the image, replace the service, and print how to call it."""
-    push.push(arguments.crane_path, arguments.image_path, repository, [], [arguments.sbom_path])
+def _deploy(arguments: argparse.Namespace, service: str) -> None:
+    """Push the images, replace the service, and print how to call it."""
+    for container, repository in _repositories(arguments).items():
+        image, sbom = (_path(arguments, container, file) for file in ("image", "sbom"))
+        push.push(arguments.crane_path, image, repository, [], [sbom])
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "service.yaml")
         file.write_text(service, encoding="utf-8")
@@ -118,17 +137,16 @@ def _deploy(arguments: argparse.Namespace, repository: str, service: str) -> Non
 def main(words: Sequence[str]) -> int:
     """Deploy; return 1 if a program that this takes failed."""
     arguments = _arguments(words)
-    repository = f"{arguments.region}-docker.pkg.dev/{arguments.project}/{arguments.repository}/{arguments.service}"
-    image = f"{repository}@{Layout(arguments.image_path).reference()['digest']}"
-    service = render(arguments.template_path.read_text(encoding="utf-8"), arguments, image)
+    images = _images(arguments)
+    service = _render(arguments, images)
     if arguments.dry_run:
-        _print(arguments, image, service)
+        _print(arguments, images, service)
         return 0
     if not shutil.which("gcloud"):  # before anything is pushed
         print("deploy: there is no gcloud on PATH: see https://cloud.google.com/sdk/docs/install", file=sys.stderr)
         return 1
     try:
-        _deploy(arguments, repository, service)
+        _deploy(arguments, service)
     except subprocess.CalledProcessError as error:
         program = Path(error.cmd[0]).name
         print(f"deploy: {program} failed, see above; are project and repository there, and yours?", file=sys.stderr)

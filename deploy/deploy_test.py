@@ -10,22 +10,33 @@ from bazel.oci.layout import Layout
 from tests import programs
 
 PROGRAM = Path("deploy/deploy").absolute()
-DIGEST = Layout(Path("deploy/image")).reference()["digest"]
+FOLDERS = {"server": "deploy", "ingress": "deploy/ingress"}
+DIGESTS = {name: Layout(Path(folder, "image")).reference()["digest"] for name, folder in FOLDERS.items()}
 WHERE = ["--project=my-project", "--region=europe-west1"]
-IMAGE = f"europe-west1-docker.pkg.dev/my-project/calculator/calculator@{DIGEST}"
+REPOSITORY = "europe-west1-docker.pkg.dev/my-project/calculator/calculator"
+IMAGES = [f"{REPOSITORY}@{DIGESTS['server']}", f"{REPOSITORY}-ingress@{DIGESTS['ingress']}"]
 
 
 def _deploy(crane: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    files = {"image": "deploy/image", "sbom": "deploy/sbom.cdx.json", "template": "deploy/service.yaml"}
-    paths = [f"--{name}-path={file}" for name, file in files.items()]
-    return programs.run([PROGRAM, f"--crane-path={crane}", *paths, *arguments], **environment)
+    files = {"image": "image", "sbom": "sbom.cdx.json"}
+    paths = [
+        f"--{container}-{kind}-path={folder}/{file}"
+        for container, folder in FOLDERS.items()
+        for kind, file in files.items()
+    ]
+    return programs.run(
+        [PROGRAM, f"--crane-path={crane}", "--template-path=deploy/service.yaml", *paths, *arguments], **environment
+    )
 
 
 def test_a_dry_run_prints_all_of_it() -> None:
     """A change that is meant is made in deploy.golden.txt as well."""
     printed = _deploy(Path("/no/crane"), *WHERE, "--dry-run")
     golden = Path("deploy/deploy.golden.txt").read_text(encoding="utf-8")
-    assert (printed.stdout.replace(DIGEST, "DIGEST"), printed.stderr) == (golden, "")
+    said = printed.stdout
+    for container, digest in DIGESTS.items():
+        said = said.replace(digest, f"DIGEST_OF_{container.upper()}")
+    assert (said, printed.stderr) == (golden, "")
 
 
 def _script(file: Path, text: str) -> Path:
@@ -34,7 +45,7 @@ def _script(file: Path, text: str) -> Path:
     return file
 
 
-def test_the_image_is_pushed_before_the_service_names_it_and_the_url_is_printed(tmp_path: Path) -> None:
+def test_the_images_are_pushed_before_the_service_names_them_and_the_url_is_printed(tmp_path: Path) -> None:
     said = tmp_path / "said"
     crane = _script(tmp_path / "crane", f'echo "crane $1 $3" >>{said}')
     url = "https://calculator-abc.a.run.app"
@@ -43,8 +54,10 @@ def test_the_image_is_pushed_before_the_service_names_it_and_the_url_is_printed(
     deployed = _deploy(crane, *WHERE, "--max-instances=7", PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert deployed.returncode == 0, deployed.stderr
     lines = said.read_text(encoding="utf-8").splitlines()
-    assert lines[0] == f"crane push {IMAGE}"
-    assert f"        - image: {IMAGE}" in lines[lines.index(f"crane push {IMAGE}") + 1 :]
+    pushes = [f"crane push {image}" for image in IMAGES]
+    assert [line for line in lines if line in pushes] == pushes
+    after = lines[lines.index(pushes[-1]) + 1 :]
+    assert [line for line in after if "image: " in line] == [f"          image: {image}" for image in reversed(IMAGES)]
     assert '        autoscaling.knative.dev/maxScale: "7"' in lines
     assert deployed.stdout.startswith(f"{url}\n")
     assert "--target calculator-abc.a.run.app add 2 3" in deployed.stdout

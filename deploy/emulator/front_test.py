@@ -1,4 +1,4 @@
-"""Client, TLS, Envoy, image: all kinds of calls with an identity token, and no way through without a good one."""
+"""Client, TLS, Envoy, both images: all kinds of calls with an identity token, and no way through without a good one."""
 
 import contextlib
 import http.client
@@ -23,10 +23,11 @@ from client.access import HEADERS, NONE, Access
 from client.channel import connect
 from deploy import contained
 from deploy.container import Container
-from deploy.emulator import envoy
+from deploy.emulator import front
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import ACCOUNT, Issuer
 from deploy.emulator.metadata_server import MetadataServer
+from deploy.envoy import Envoy
 from tests import bad_tokens, programs, served
 from tests.bad_tokens import BAD_TOKENS
 from tests.key_server import KeyServer
@@ -35,42 +36,49 @@ AUDIENCE = "https://localhost"
 
 
 class CloudRun:
-    """The image behind Envoy.
+    """An instance, of both images, behind Envoy.
 
     Attributes:
         target: where it is called.
         ca_cert: whom its certificate comes from.
         issuer: whose tokens it takes.
-        server: the instance.
+        server: the server of the instance.
+        envoy: the front.
     """
 
-    def __init__(self, port: int, ca_cert: Path, issuer: Issuer, server: programs.Server) -> None:
-        self.target = f"localhost:{port}"
+    def __init__(self, front: Envoy, ca_cert: Path, issuer: Issuer, server: programs.Server) -> None:
+        self.target = f"localhost:{front.port()}"
         self.ca_cert = ca_cert
         self.issuer = issuer
         self.server = server
+        self.envoy = front
 
 
 @pytest.fixture(scope="module")
-def container(tmp_path_factory: pytest.TempPathFactory) -> Container:
-    """The image, unpacked."""
-    return Container(Layout(Path("deploy/image")), tmp_path_factory.mktemp("root"), Path(os.environ["BWRAP"]))
+def containers(tmp_path_factory: pytest.TempPathFactory) -> list[Container]:
+    """The images of server and ingress, unpacked."""
+    return [
+        Container(Layout(Path(image)), tmp_path_factory.mktemp("root"), Path(os.environ["BWRAP"]))
+        for image in ("deploy/image", "deploy/ingress/image")
+    ]
 
 
 @contextmanager
-def _cloud_run(container: Container, folder: Path, issuer: Issuer, *flags: str) -> Iterator[CloudRun]:
-    """Run the image with flags, behind a front that takes the tokens of an issuer."""
-    front = envoy.Front(audiences=(AUDIENCE,), keys=issuer.keys())
+def _cloud_run(containers: list[Container], folder: Path, issuer: Issuer, *flags: str) -> Iterator[CloudRun]:
+    """Run the images, the server's with flags, behind a front that takes the tokens of an issuer."""
+    settings = front.Front(audiences=(AUDIENCE,), keys=issuer.keys())
+    server_container, ingress_container = containers
     with (
-        contained.serving(container, *flags, K_SERVICE="calculator") as server,
-        envoy.serving(Path(os.environ["ENVOY"]).absolute(), front, [server.port], Authority(), folder) as port,
+        contained.serving(server_container, *flags, K_SERVICE="calculator") as server,
+        contained.serving(ingress_container, f"--server-port={server.port}") as ingress,
+        front.serving(Path(os.environ["ENVOY"]).absolute(), settings, [ingress.port], Authority(), folder) as envoy,
     ):
-        yield CloudRun(port, folder / "ca.crt", issuer, server)
+        yield CloudRun(envoy, folder / "ca.crt", issuer, server)
 
 
 @pytest.fixture(scope="module")
-def cloud_run(container: Container, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudRun]:
-    with _cloud_run(container, tmp_path_factory.mktemp("envoy"), Issuer()) as running:
+def cloud_run(containers: list[Container], tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudRun]:
+    with _cloud_run(containers, tmp_path_factory.mktemp("envoy"), Issuer()) as running:
         yield running
 
 
@@ -224,13 +232,13 @@ def test_every_request_is_part_of_a_trace_its_callers_or_its_own(cloud_run: Clou
 
 
 def test_a_server_that_checks_tokens_itself_gets_one_with_a_signature_in_the_other_header(
-    container: Container, tmp_path: Path
+    containers: list[Container], tmp_path: Path
 ) -> None:
     issuer = Issuer()
     token = f"Bearer {issuer.token(AUDIENCE)}"
     with KeyServer(issuer) as keys:
         flags = [f"--allowed-audience={AUDIENCE}", f"--allowed-caller={ACCOUNT}", f"--identity-keys={keys.url}"]
-        with _cloud_run(container, tmp_path, issuer, "--require-identity-token", *flags) as cloud_run:
+        with _cloud_run(containers, tmp_path, issuer, "--require-identity-token", *flags) as cloud_run:
             with pytest.raises(grpc.RpcError) as refused:
                 _calculate(cloud_run, ("authorization", token))
             assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
@@ -244,6 +252,6 @@ def test_no_token_is_in_any_log(cloud_run: CloudRun) -> None:
     for token in (cloud_run.issuer.token(AUDIENCE), Issuer().token(AUDIENCE)):
         with contextlib.suppress(grpc.RpcError):
             _calculate(cloud_run, ("authorization", f"Bearer {token}"))
-    logs = [*cloud_run.server.log, cloud_run.ca_cert.with_name("envoy.log").read_text(encoding="utf-8")]
+    logs = [*cloud_run.server.log, *cloud_run.envoy.log]
     assert cloud_run.server.log
     assert not [text for text in logs if "eyJ" in text]

@@ -69,8 +69,13 @@ resource "google_cloud_run_v2_service" "calculator" {
       max_instance_count = var.max_instances
     }
 
+    # Where requests come in: the page and gRPC-Web for browsers, JSON, and gRPC as it is. The server's own port is for this
+    # instance alone.
     containers {
-      image = var.image
+      name       = "ingress"
+      image      = var.ingress_image
+      args       = ["--server-port=50051"]
+      depends_on = ["server"]
 
       # HTTP/2 from end to end, without which only unary calls and server streams get through.
       ports {
@@ -109,6 +114,43 @@ resource "google_cloud_run_v2_service" "calculator" {
         }
       }
     }
+
+    containers {
+      name  = "server"
+      image = var.image
+      args  = ["--port=50051"]
+
+      resources {
+        limits = {
+          cpu    = "1"
+          memory = "256Mi"
+        }
+
+        startup_cpu_boost = true
+        # As it is by default, but for a service that sets its limits: paid for while a request is served.
+        cpu_idle = true
+      }
+
+      startup_probe {
+        period_seconds    = 1
+        timeout_seconds   = 1
+        failure_threshold = 30
+
+        grpc {
+          port = 50051
+        }
+      }
+
+      liveness_probe {
+        period_seconds    = 10
+        timeout_seconds   = 5
+        failure_threshold = 3
+
+        grpc {
+          port = 50051
+        }
+      }
+    }
   }
 
   traffic {
@@ -117,6 +159,11 @@ resource "google_cloud_run_v2_service" "calculator" {
   }
 
   lifecycle {
+    precondition {
+      condition     = var.ingress_image != null
+      error_message = "ingress_image is missing: accepted is what //deploy/ingress:push prints."
+    }
+
     precondition {
       condition     = var.min_instances <= var.max_instances
       error_message = "max_instances is ${var.max_instances}: accepted is min_instances, ${var.min_instances}, or more."

@@ -11,19 +11,6 @@ import yaml
 LEVELS = {"annotations", "metadata", "spec", "template"}
 # The name of each setting here, and there.
 SAME = {
-    "containers liveness_probe failure_threshold": "containers livenessProbe failureThreshold",
-    "containers liveness_probe grpc port": "containers livenessProbe grpc port",
-    "containers liveness_probe period_seconds": "containers livenessProbe periodSeconds",
-    "containers liveness_probe timeout_seconds": "containers livenessProbe timeoutSeconds",
-    "containers ports container_port": "containers ports containerPort",
-    "containers ports name": "containers ports name",
-    "containers resources limits cpu": "containers resources limits cpu",
-    "containers resources limits memory": "containers resources limits memory",
-    "containers resources startup_cpu_boost": "run.googleapis.com/startup-cpu-boost",
-    "containers startup_probe failure_threshold": "containers startupProbe failureThreshold",
-    "containers startup_probe grpc port": "containers startupProbe grpc port",
-    "containers startup_probe period_seconds": "containers startupProbe periodSeconds",
-    "containers startup_probe timeout_seconds": "containers startupProbe timeoutSeconds",
     "ingress": "run.googleapis.com/ingress",
     "max_instance_request_concurrency": "containerConcurrency",
     "name": "name",
@@ -32,16 +19,40 @@ SAME = {
     "timeout": "timeoutSeconds",
     "traffic percent": "traffic percent",
     "traffic type": "traffic latestRevision",
+    "containers ingress depends_on": "run.googleapis.com/container-dependencies",
+    "containers ingress ports container_port": "containers ingress ports containerPort",
+    "containers ingress ports name": "containers ingress ports name",
+} | {
+    f"containers {name} {here}": f"containers {name} {there}"
+    for name in ("ingress", "server")
+    for here, there in {
+        "args": "args",
+        "liveness_probe failure_threshold": "livenessProbe failureThreshold",
+        "liveness_probe grpc port": "livenessProbe grpc port",
+        "liveness_probe period_seconds": "livenessProbe periodSeconds",
+        "liveness_probe timeout_seconds": "livenessProbe timeoutSeconds",
+        "name": "name",
+        "resources limits cpu": "resources limits cpu",
+        "resources limits memory": "resources limits memory",
+        "startup_probe failure_threshold": "startupProbe failureThreshold",
+        "startup_probe grpc port": "startupProbe grpc port",
+        "startup_probe period_seconds": "startupProbe periodSeconds",
+        "startup_probe timeout_seconds": "startupProbe timeoutSeconds",
+    }.items()
 }
+# Said of the whole there, and of each container here.
+BOOST = "run.googleapis.com/startup-cpu-boost"
 # What cannot be compared, or is there by default.
 ONLY_HERE = {
-    "containers image": "${var.image}",
-    "containers resources cpu_idle": "true",
+    "containers ingress image": "${var.ingress_image}",
+    "containers ingress resources cpu_idle": "true",
+    "containers server image": "${var.image}",
+    "containers server resources cpu_idle": "true",
     "deletion_protection": "true",
     "location": "${var.region}",
     "service_account": "${google_service_account.calculator.email}",
 }
-ONLY_THERE = {"apiVersion", "containers image", "kind", "serviceAccountName"}
+ONLY_THERE = {"apiVersion", "containers ingress image", "containers server image", "kind", "serviceAccountName"}
 OF_THE_LANGUAGE = {"count", "depends_on", "lifecycle"}
 
 
@@ -54,6 +65,9 @@ def _settings(value: object, *path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _settings(inner, *path, key)
+    elif isinstance(value, list) and path[-1] == "containers":
+        for container in value:
+            yield from _settings(container, *path, container["name"])
     elif isinstance(value, list):
         [only] = value
         yield from _settings(only, *path)
@@ -83,6 +97,8 @@ def _there() -> dict[str, str]:
 def _as_here(name: str, value: str) -> str:
     """Return a value of service.yaml as Terraform writes it."""
     match name:
+        case "containers ingress depends_on":
+            return _as_text(json.loads(value)["ingress"][0])
         case "ingress":
             return f"INGRESS_TRAFFIC_{value.upper()}"
         case "timeout":
@@ -94,8 +110,11 @@ def _as_here(name: str, value: str) -> str:
 
 def test_every_setting_has_the_same_value() -> None:
     there = _there()
-    assert _here() == ONLY_HERE | {here: _as_here(here, there[name]) for here, name in SAME.items()}
+    expected = ONLY_HERE | {here: _as_here(here, there[name]) for here, name in SAME.items()}
+    for name in ("ingress", "server"):
+        expected[f"containers {name} resources startup_cpu_boost"] = there[BOOST]
+    assert _here() == expected
 
 
 def test_service_yaml_sets_nothing_that_terraform_does_not() -> None:
-    assert _there().keys() == {*SAME.values(), *ONLY_THERE}
+    assert _there().keys() == {*SAME.values(), BOOST, *ONLY_THERE}

@@ -43,13 +43,24 @@ variable "repository" {
 }
 
 variable "image" {
-  description = "The image, by digest, as //deploy:push prints it. Without one there is no service, only what it needs."
+  description = "The server's image, by digest, as //deploy:push prints it. Without one there is no service, only what it needs."
   type        = string
   default     = null
 
   validation {
     condition     = var.image == null || can(regex("@sha256:[0-9a-f]{64}$", var.image))
     error_message = "image is '${coalesce(var.image, "empty")}': accepted is HOST/NAME@sha256:…, as //deploy:push prints it."
+  }
+}
+
+variable "ingress_image" {
+  description = "The image of what stands in front of the server, by digest, as //deploy/ingress:push prints it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.ingress_image == null || can(regex("@sha256:[0-9a-f]{64}$", var.ingress_image))
+    error_message = "ingress_image is '${coalesce(var.ingress_image, "empty")}': accepted is HOST/NAME@sha256:…, as //deploy/ingress:push prints it."
   }
 }
 
