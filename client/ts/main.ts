@@ -1,5 +1,6 @@
 // //client/ts: calls the calculator from the command line, as //client does, in TypeScript.
 
+import { getSystemErrorMessage } from "node:util";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { type Access, AUTHS, HEADERS } from "./access.ts";
 import { parseAddress } from "./address.ts";
@@ -122,7 +123,9 @@ function fail(message: string, status: number): never {
 }
 
 async function main(): Promise<void> {
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => fail(`cannot write the answer: ${error.message}`, 1));
+  process.stdout.on("error", ({ errno = 0 }: NodeJS.ErrnoException) => {
+    fail(`cannot write the answer: ${getSystemErrorMessage(errno)}`, 1);
+  });
   const root = program();
   for (const each of [root, ...root.commands]) {
     each.exitOverride().configureOutput({

@@ -1,0 +1,239 @@
+"""What the command lines of all clients have in common: what they print, and what they say when they cannot."""
+
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from tests import programs
+
+CLIENTS = {"Python": programs.CLIENT, "TypeScript": Path("client/ts/ts").absolute()}
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> Path:
+    """A client, whose command line is that of the others."""
+    return CLIENTS[request.param]
+
+
+def _run(client: Path, server: programs.Server, *arguments: str, standard_input: str = "") -> CompletedProcess[str]:
+    return programs.run([client, "--target", server.address, *arguments], standard_input=standard_input)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        ("add 2 3", "5"),
+        ("subtract 2 3", "-1"),
+        ("subtract 2 -3", "5"),
+        ("add -2 -3", "-5"),
+        ("add 0.1 0.2", "0.3"),
+        ("add 1e10 1", "10000000000"),
+        ("add 1e20 0", "1e+20"),
+        ("add 1e-45 0", "1.4013e-45"),
+        ("add 0 0", "0"),
+        ("add 3.4028235e38 0", "3.4028235e+38"),
+        ("add 3e38 3e38", "Infinity"),
+        ("add -inf 1", "-Infinity"),
+        ("add nan 1", "NaN"),
+    ],
+)
+def test_a_result_is_printed_as_the_32_bit_number_it_is(
+    client: Path, server: programs.Server, arguments: str, printed: str
+) -> None:
+    finished = _run(client, server, *arguments.split())
+    assert (finished.stdout, finished.stderr, finished.returncode) == (printed + "\n", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ("add two 3", "'two' is not a number"),
+        ("add 0x10 3", "'0x10' is not a number"),
+        ("add 1e39 3", "'1e39' is out of range: 32-bit numbers end at 3.4028235e38"),
+        ("calc 1e400 + 3", "'1e400' is out of range: numbers end at 1.7976931348623157e308"),
+        ("add 2", "'SECOND'"),
+        ("add 2 3 4", " argument"),
+        ("multiply 2 3", " command 'multiply'"),
+        ("calc 2 x 3", "'x'"),
+        ("--timeout nan add 2 3", " is not in the range 0<x<=86400"),
+        ("--timeout 0 add 2 3", " is not in the range 0<x<=86400"),
+        ("--timeout inf add 2 3", " is not in the range 0<x<=86400"),
+        ("--target= add 2 3", "'' is no HOST:PORT"),
+        ("--target http://localhost add 2 3", "'http://localhost' is not accepted: HOST:PORT is"),
+        ("--target localhost:65536 add 2 3", "'localhost:65536' is not accepted: ports are 1 to 65535"),
+        ("--auth=perhaps add 2 3", "perhaps"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_status_2(
+    client: Path, server: programs.Server, arguments: str, complaint: str
+) -> None:
+    finished = _run(client, server, *arguments.split())
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert complaint in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        (["calc", "7", "/", "-2"], "-3.5"),
+        (["calc", "2", "^", "10"], "1024"),
+        (["calc", "-1", "*", "0"], "-0"),
+        (["calc", "1e15", "*", "10"], "1e+16"),
+        (["calc", "1", "/", "8000"], "0.000125"),
+        (["calc", "1", "/", "80000"], "1.25e-05"),
+        (["calc", "inf", "-", "1"], "inf"),
+        (["calc", "inf", "-", "inf"], "nan"),
+        (["eval", "2*(3+4)^2"], "3 + 4 = 7    2*7^2\n7 ^ 2 = 49    2*49\n2 * 49 = 98    98\n98"),
+        (["eval", "-2^2"], "2 ^ 2 = 4    -4\n-4"),
+        (
+            ["aggregate", "-1", "2.5"],
+            "count     2\nsum       1.5\nmean      0.75\nvariance  3.0625\nminimum   -1\nmaximum   2.5",
+        ),
+        (["aggregate"], "count     0\nsum       0"),
+    ],
+    ids=" ".join,
+)
+def test_every_command_prints_its_answer(
+    client: Path, server: programs.Server, arguments: list[str], printed: str
+) -> None:
+    finished = _run(client, server, *arguments)
+    assert (finished.stdout, finished.stderr, finished.returncode) == (printed + "\n", "", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (["add", "2", "3"], [{"result": 5}]),
+        (["calc", "1", "-", "1"], [{"result": 0}]),
+        (["calc", "inf", "+", "1"], [{"result": "Infinity"}]),
+        (["aggregate", "1"], [{"count": "1", "sum": 1, "mean": 1, "variance": 0, "minimum": 1, "maximum": 1}]),
+        (["eval", "7"], [{"result": 7}]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value[0], str) else "",
+)
+def test_as_json_every_message_is_a_line(
+    client: Path, server: programs.Server, arguments: list[str], messages: list[object]
+) -> None:
+    finished = _run(client, server, "--json", *arguments)
+    assert [json.loads(line) for line in finished.stdout.splitlines()] == messages
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["calc", "7", "/", "0"], "INVALID_ARGUMENT: 7 / 0 divides by zero"),
+        (["calc", "1e200", "*", "1e200"], "OUT_OF_RANGE: 1e+200 * 1e+200 is beyond the largest number"),
+        (
+            ["eval", "2*("],
+            "INVALID_ARGUMENT: a number, a parenthesis or a minus is expected, not the end at position 4",
+        ),
+        (["aggregate", "1", "inf"], "INVALID_ARGUMENT: number 2 is inf; accepted: finite numbers"),
+    ],
+    ids=" ".join,
+)
+def test_an_answer_that_is_an_error_is_one_line_and_status_1(
+    client: Path, server: programs.Server, arguments: list[str], told: str
+) -> None:
+    finished = _run(client, server, *arguments)
+    assert (finished.returncode, finished.stdout) == (1, "")
+    assert finished.stderr.startswith(f"Error: {told}")
+    assert finished.stderr.count("\n") == 1
+
+
+def test_aggregate_reads_any_number_of_numbers_from_standard_input(client: Path, server: programs.Server) -> None:
+    numbers = "\n".join(map(str, range(1, 100_001)))
+    printed = _run(client, server, "aggregate", "-", standard_input=numbers).stdout.splitlines()
+    assert printed[:3] == ["count     100000", "sum       5000050000", "mean      50000.5"]
+
+
+def test_aggregate_says_which_word_is_no_number(client: Path, server: programs.Server) -> None:
+    finished = _run(client, server, "aggregate", "-", standard_input="1 2\nthree 4")
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert "number 3 is 'three', which is not a number" in finished.stderr
+
+
+def test_converse_answers_line_by_line_and_remembers(client: Path, server: programs.Server) -> None:
+    finished = _run(client, server, "converse", standard_input="3 + 4\n* 2\n\n/ 0\n1 + 1e999\n- 1\n-1 - -1")
+    assert finished.stdout.splitlines() == ["7", "14", "DIVISION_BY_ZERO: 14 / 0 divides by zero", "13", "0"]
+    assert finished.stderr == "Not understood: '1 + 1e999'; write 3 + 4, or * 2 to go on from the last result\n"
+
+
+def test_no_server_is_one_line_that_says_how_to_start_one(client: Path) -> None:
+    with socket.create_server(("localhost", 0)) as closed_soon:
+        port = closed_soon.getsockname()[1]
+    finished = programs.run([client, "--target", f"localhost:{port}", "add", "2", "3"])
+    assert finished.returncode == 1
+    assert finished.stdout == ""
+    assert finished.stderr.startswith("Error: UNAVAILABLE: ")
+    assert finished.stderr.endswith(
+        f"is a server running at localhost:{port}? "
+        "Start one with ./bazelw run //server, or name another with --target\n"
+    )
+    assert finished.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["add 2 3", "eval 2+3", "aggregate 1 2"])
+def test_a_server_that_never_answers_is_given_up_at_the_deadline(client: Path, command: str) -> None:
+    with socket.create_server(("localhost", 0)) as silent:
+        target = f"localhost:{silent.getsockname()[1]}"
+        finished = programs.run([client, "--target", target, "--timeout", "0.5", *command.split()])
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("Error: DEADLINE_EXCEEDED: ")
+    assert finished.stderr.endswith(f"{target} did not answer within 0.5 s; allow more with --timeout\n")
+    assert finished.stderr.count("\n") == 1
+
+
+def test_text_that_is_not_utf8_is_refused(client: Path, server: programs.Server) -> None:
+    finished = _run(client, server, "eval", os.fsdecode(b"1+\xff"))
+    assert finished.returncode == 2
+    assert "is not UTF-8" in finished.stderr
+
+
+def test_an_answer_that_cannot_be_written_is_one_line_and_status_1(client: Path, server: programs.Server) -> None:
+    with Path("/dev/full").open("w", encoding="ascii") as full:
+        finished = subprocess.run(
+            [client, "--target", server.address, "calc", "1", "+", "1"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=programs.PATIENCE_SECONDS,
+            check=False,
+        )
+    assert finished.returncode == 1
+    assert finished.stderr.lower() == "error: cannot write the answer: no space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--ca-cert", "/no/such/file"], "the certificates in /no/such/file cannot be read: "),
+        (["--ca-cert", "/dev/null"], "there is no certificate in /dev/null: accepted is PEM"),
+        (
+            ["--target", "example.com:80", "--auth", "identity-token"],
+            "example.com:80: an identity token is a secret, and is not sent in plaintext; use TLS",
+        ),
+    ],
+    ids=["no file", "no certificate", "plaintext"],
+)
+def test_what_does_not_go_together_is_said_before_anything_is_sent(client: Path, options: list[str], told: str) -> None:
+    finished = programs.run([client, *options, "add", "2", "3"])
+    assert (finished.returncode, finished.stdout) == (1, "")
+    assert finished.stderr.startswith(f"Error: {told}")
+    assert finished.stderr.count("\n") == 1
+
+
+def test_a_server_that_starts_too_late_is_asked_again(client: Path) -> None:
+    with socket.create_server(("localhost", 0)) as free_soon:
+        port = free_soon.getsockname()[1]
+    command = [str(client), "--target", f"localhost:{port}", "--timeout", "20", "add", "2", "3"]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as asking,
+        programs.serving_by(programs.SERVER, f"--port={port}"),
+    ):
+        answer, _ = asking.communicate(timeout=programs.PATIENCE_SECONDS)
+    assert answer == "5\n"

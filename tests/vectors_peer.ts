@@ -1,0 +1,156 @@
+// TypeScript's way of doing the calls of the vectors: vectors_peer --target HOST:PORT [--web] FILE...
+//
+// See vectors/README.md. It ends with 1 after the first that does not hold.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import {
+  createRegistry,
+  type DescMethod,
+  type DescMethodStreaming,
+  type DescMethodUnary,
+  fromJson,
+  type JsonObject,
+  type JsonValue,
+  type MessageShape,
+  toBinary,
+  toJson,
+} from "@bufbuild/protobuf";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
+import type { ConnectError, Transport } from "@connectrpc/connect";
+import { decodeBinaryHeader } from "@connectrpc/connect";
+import { file_calculator_v1_calculator } from "@proto/calculator/v1/calculator_pb.js";
+import { file_calculator } from "@proto/calculator_pb.js";
+import { file_google_rpc_error_details } from "@proto/google/rpc/error_details_pb.js";
+import { file_routeguide_route_guide } from "@proto/routeguide/route_guide_pb.js";
+import { type Access, sender } from "../client/ts/access.ts";
+import { parseAddress } from "../client/ts/address.ts";
+import { connect } from "../client/ts/channel.ts";
+import { codeName, errorOf } from "../client/ts/failures.ts";
+import { createGatheringTransport } from "../web/transport.ts";
+
+const TIMEOUT_MS = 20_000;
+
+const registry = createRegistry(
+  file_calculator,
+  file_calculator_v1_calculator,
+  file_google_rpc_error_details,
+  file_routeguide_route_guide,
+);
+
+interface Said {
+  readonly message: JsonObject;
+  readonly wire: string;
+}
+
+interface Vector {
+  readonly name: string;
+  readonly requests: readonly Said[];
+  readonly responses: readonly Said[];
+  readonly status: JsonValue;
+}
+
+/** Returns the bytes of a message as vectors have them. */
+function wire<T extends DescMethod["input"]>(schema: T, message: MessageShape<T>): string {
+  return Buffer.from(toBinary(schema, message)).toString("hex");
+}
+
+/** Returns what a message is in JSON, and the bytes that it is then: the same, if the vector is true. */
+function understood(schema: DescMethod["input"], said: readonly Said[]): Said[] {
+  return said.map(({ message }) => ({ message, wire: wire(schema, fromJson(schema, message)) }));
+}
+
+async function* each<T>(values: readonly T[]): AsyncIterable<T> {
+  yield* values;
+}
+
+/** Makes the call of a vector; returns the bytes of the responses, and the status as vectors have it. */
+async function call(
+  transport: Transport,
+  method: DescMethod,
+  vector: Vector,
+): Promise<{ wires: string[]; status: JsonValue }> {
+  const requests = vector.requests.map(({ message }) => fromJson(method.input, message));
+  const wires: string[] = [];
+  try {
+    if (method.methodKind === "unary") {
+      const [request] = requests;
+      assert(request);
+      const answer = await transport.unary(method as DescMethodUnary, undefined, TIMEOUT_MS, undefined, request);
+      wires.push(wire(method.output, answer.message));
+    } else {
+      const streaming = method as DescMethodStreaming;
+      const answer = await transport.stream(streaming, undefined, TIMEOUT_MS, undefined, each(requests));
+      for await (const message of answer.message) {
+        wires.push(wire(method.output, message));
+      }
+    }
+  } catch (thrown) {
+    return { wires, status: status(errorOf(thrown)) };
+  }
+  return { wires, status: { code: "OK" } };
+}
+
+function status(error: ConnectError): JsonValue {
+  const said = { code: codeName(error.code), message: error.rawMessage };
+  const header = error.metadata.get("grpc-status-details-bin");
+  if (!header) {
+    return said;
+  }
+  const details = error.details.map((detail) => {
+    assert("type" in detail); // it came from a server
+    const any = { $typeName: AnySchema.typeName, typeUrl: `type.googleapis.com/${detail.type}`, value: detail.value };
+    return toJson(AnySchema, any, { registry, useProtoFieldName: true });
+  });
+  return { ...said, details, wire: Buffer.from(decodeBinaryHeader(header)).toString("hex") };
+}
+
+/** Returns how calls get to a server: by gRPC as the client does, or by gRPC-Web as the page does. */
+async function transportTo(target: string, access: Access, isWeb: boolean): Promise<Transport> {
+  if (!isWeb) {
+    return (await connect(target, access)).transport;
+  }
+  const tokens = await sender(parseAddress(target), access);
+  const baseUrl = `${access.caCert ? "https" : "http"}://${target}`;
+  return createGatheringTransport({ baseUrl, interceptors: tokens ? [tokens] : [] });
+}
+
+let doing = "";
+
+async function main(): Promise<void> {
+  const { positionals: files, values } = parseArgs({
+    allowPositionals: true,
+    options: {
+      auth: { default: "none", type: "string" },
+      "ca-cert": { default: "", type: "string" },
+      target: { default: "", type: "string" },
+      web: { default: false, type: "boolean" },
+    },
+  });
+  const access: Access = { auth: values.auth as "identity-token" | "none", caCert: values["ca-cert"] };
+  const transport = await transportTo(values.target, access, values.web);
+  let held = 0;
+  for (const file of files) {
+    const { method: path, vectors } = JSON.parse(readFileSync(file, "utf8")) as { method: string; vectors: Vector[] };
+    const [service = "", name] = path.split("/");
+    const method = registry.getService(service)?.methods.find((one) => one.name === name);
+    assert(method, `${path} is not there`);
+    for (const vector of vectors) {
+      doing = `${file}: ${vector.name}`;
+      const { requests, responses, status: expected } = vector;
+      assert.deepEqual(understood(method.input, requests), requests);
+      assert.deepEqual(understood(method.output, responses), responses);
+      const answered = await call(transport, method, vector);
+      assert.deepEqual(answered, { wires: responses.map((each) => each.wire), status: expected });
+      held += 1;
+    }
+  }
+  console.log(`${held} vectors hold`);
+  process.exit(0); // the connection would keep it
+}
+
+main().catch((error: unknown) => {
+  console.error(doing, error);
+  process.exit(1);
+});
