@@ -1,4 +1,4 @@
-"""The image as it was built: its configuration, its layers, and that nothing is in it that it does not need."""
+"""The images as they were built: configuration, layers, and that nothing is in them that they do not need."""
 
 import json
 import tarfile
@@ -8,21 +8,32 @@ import pytest
 
 from bazel.oci.layout import Layout, digest
 
-IMAGE = Layout(Path("deploy/image"))
+# Each with the size that it must not reach, in bytes, compressed; the layer of the interpreter is the same in both.
+SIZES = {"deploy/image": 32_000_000, "deploy/ingress/image": 53_000_000}
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def folder(request: pytest.FixtureRequest) -> Path:
+    return Path(request.param)
 
 
 @pytest.fixture(scope="module")
-def layers() -> list[list[tarfile.TarInfo]]:
-    return [archive.getmembers() for archive in IMAGE.archives()]
+def image(folder: Path) -> Layout:
+    return Layout(folder)
 
 
-def test_the_configuration_names_the_layers_it_has() -> None:
-    assert IMAGE.config()["rootfs"]["diff_ids"] == list(map(digest, IMAGE.layers()))
+@pytest.fixture(scope="module")
+def layers(image: Layout) -> list[list[tarfile.TarInfo]]:
+    return [archive.getmembers() for archive in image.archives()]
 
 
-def test_everything_but_its_files_is_as_the_golden_file_has_it() -> None:
+def test_the_configuration_names_the_layers_it_has(image: Layout) -> None:
+    assert image.config()["rootfs"]["diff_ids"] == list(map(digest, image.layers()))
+
+
+def test_everything_but_its_files_is_as_the_golden_file_has_it(image: Layout, folder: Path) -> None:
     """What changes with every build is left out: the layers, and what a release is stamped with."""
-    manifest, config = IMAGE.manifest(), IMAGE.config()
+    manifest, config = image.manifest(), image.config()
     for about in (manifest["annotations"], config["config"]["Labels"]):
         for name in ("revision", "source", "version"):
             about.pop(f"org.opencontainers.image.{name}", None)
@@ -30,9 +41,9 @@ def test_everything_but_its_files_is_as_the_golden_file_has_it() -> None:
         "annotations": manifest["annotations"],
         "config": {key: value for key, value in config.items() if key != "rootfs"},
         "mediaTypes": [manifest["mediaType"], *(layer["mediaType"] for layer in manifest["layers"])],
-        "platform": json.loads(Path("deploy/image/index.json").read_text(encoding="utf-8"))["manifests"][0]["platform"],
+        "platform": json.loads((folder / "index.json").read_text(encoding="utf-8"))["manifests"][0]["platform"],
     }
-    assert said == json.loads(Path("deploy/image.golden.json").read_text(encoding="utf-8"))
+    assert said == json.loads(folder.with_suffix(".golden.json").read_text(encoding="utf-8"))
 
 
 def test_every_entry_is_roots_of_no_date_in_order_and_there_once(layers: list[list[tarfile.TarInfo]]) -> None:
@@ -72,5 +83,10 @@ def test_every_module_has_bytecode(layers: list[list[tarfile.TarInfo]]) -> None:
         ]
 
 
-def test_it_is_small() -> None:
-    assert sum(layer["size"] for layer in IMAGE.manifest()["layers"]) < 32_000_000
+def test_it_is_small(image: Layout, folder: Path) -> None:
+    assert sum(layer["size"] for layer in image.manifest()["layers"]) < SIZES[str(folder)]
+
+
+def test_both_have_the_same_interpreter() -> None:
+    bases = {Layout(Path(folder)).manifest()["layers"][0]["digest"] for folder in SIZES}
+    assert len(bases) == 1

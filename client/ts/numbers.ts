@@ -62,11 +62,8 @@ export function formatNumber32(value: number): string {
   if (!Number.isFinite(value)) {
     return String(value);
   }
-  for (let digits = 6; digits < 9; digits++) {
-    const short = Number(value.toPrecision(digits));
-    if (Math.fround(short) === value) {
-      return formatNumber(short);
-    }
-  }
-  return formatNumber(Number(value.toPrecision(9)));
+  const enough = [6, 7, 8]
+    .map((digits) => Number(value.toPrecision(digits)))
+    .find((short) => Math.fround(short) === value);
+  return formatNumber(value && (enough ?? Number(value.toPrecision(9)))); // of 0 that would forget the sign
 }

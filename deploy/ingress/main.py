@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import ipaddress
 import os
 import signal
 import sys
@@ -30,12 +31,21 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address: accepted are those of IPv4 and IPv6") from error
+
+
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="ingress", description="Serve the page, and a server to browsers.")
     parser.add_argument(
         "--port", type=_port, default=os.environ.get("PORT", "8080"), help="where to listen (default: $PORT, else 8080)"
     )
-    parser.add_argument("--address", default="::", help="of the machine's addresses which one (default: all)")
+    parser.add_argument(
+        "--address", type=_address, default="::", help="of the machine's addresses which one (default: all)"
+    )
     parser.add_argument("--server-port", type=_port, default="50051", help="the server's, here (default: 50051)")
     return parser.parse_args(words)
 
@@ -45,6 +55,7 @@ def configuration(arguments: argparse.Namespace) -> str:
     template = (_HERE / "envoy.yaml").read_text(encoding="utf-8")
     return Template(template).substitute(
         address=arguments.address,
+        ipv4_compat=str(arguments.address == "::").lower(),
         descriptors=_HERE / "descriptors.pb",
         page=_HERE.parents[1] / "web/page.html",
         port=arguments.port,

@@ -1,0 +1,184 @@
+"""//deploy/ingress as a process, in front of //server: what it serves, and how it ends."""
+
+import gzip
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+
+import grpc
+import pytest
+import yaml
+
+from client.channel import connect
+from tests import programs, served
+from tests.open_call import OpenCall
+
+INGRESS = Path("deploy/ingress/ingress").absolute()
+# What an ingress that stops waits for the last request, and no longer.
+DRAIN_SECONDS = 8
+
+
+def _ingress(server: programs.Server, *flags: str) -> AbstractContextManager[programs.Server]:
+    return programs.serving_by(INGRESS, f"--server-port={server.port}", *flags)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[programs.Server]:
+    with programs.serving() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ingress(server: programs.Server) -> Iterator[programs.Server]:
+    with _ingress(server) as running:
+        yield running
+
+
+def _ask(
+    ingress: programs.Server, method: str, path: str, body: str | None = None, **headers: str
+) -> tuple[http.client.HTTPResponse, bytes]:
+    """Send a request by HTTP/1, as a browser or curl would; return the response and its body."""
+    with closing(http.client.HTTPConnection("localhost", ingress.port, timeout=20)) as connection:
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return response, response.read()
+
+
+def test_the_page_is_there_for_a_browser(ingress: programs.Server) -> None:
+    response, body = _ask(ingress, "GET", "/")
+    assert (response.status, response.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert body.startswith(b"<!doctype html>")
+    assert response.headers["x-content-type-options"] == "nosniff"
+    compressed, packed = _ask(ingress, "GET", "/", accept_encoding="gzip")
+    assert compressed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed) == body
+    head, nothing = _ask(ingress, "HEAD", "/")
+    assert (head.status, nothing) == (200, b"")
+
+
+def test_the_page_is_one_file_below_150_kilobytes_that_names_no_other(ingress: programs.Server) -> None:
+    _, body = _ask(ingress, "GET", "/")
+    assert len(body) < 150_000
+    assert not re.findall(rb"<(?:link|script|img)[^>]*(?:src|href)=\"(?!data:)", body)
+
+
+def test_the_policy_of_the_page_lets_its_own_script_run_alone(ingress: programs.Server) -> None:
+    _, body = _ask(ingress, "GET", "/")
+    [policy] = re.findall(r'Content-Security-Policy" content="([^"]*)"', body.decode())
+    assert "default-src 'none'; script-src 'sha256-" in policy
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize(
+    ("request_line", "content_type", "status", "said"),
+    [
+        ("GET /favicon.ico", "", 404, b"there is a page at /, and nothing else\n"),
+        ("DELETE /", "", 404, b"there is a page at /, and nothing else\n"),
+        ("POST /", "", 415, b"accepted are gRPC, gRPC-Web, and JSON as content-type: application/json\n"),
+        ("POST /x", "text/plain", 415, b"accepted are gRPC, gRPC-Web, and JSON as content-type: application/json\n"),
+    ],
+)
+def test_what_is_not_for_the_server_does_not_reach_it(
+    ingress: programs.Server, request_line: str, content_type: str, status: int, said: bytes
+) -> None:
+    response, body = _ask(ingress, *request_line.split(), content_type=content_type)
+    assert (response.status, body) == (status, said)
+
+
+def test_every_service_of_ours_is_there_as_json(server: programs.Server) -> None:
+    listener = yaml.safe_load(Path("deploy/ingress/envoy.yaml").read_text("utf-8"))["static_resources"]["listeners"][0]
+    filters = listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]
+    [transcoder] = [each["typed_config"] for each in filters if each["name"].endswith("grpc_json_transcoder")]
+    with grpc.insecure_channel(server.address) as channel:
+        services = {method.containing_service.full_name for method in served.methods(channel)}
+    assert set(transcoder["services"]) == {name for name in services if not name.startswith("grpc.")}
+
+
+def test_curl_is_answered_in_json(ingress: programs.Server) -> None:
+    request = json.dumps({"operation": "OPERATION_ADD", "first_operand": 2, "second_operand": 3})
+    path = "/calculator.v1.Calculator/Calculate"
+    response, body = _ask(ingress, "POST", path, request, content_type="application/json")
+    assert (response.status, json.loads(body)) == (200, {"result": 5})
+
+
+def test_it_says_nothing_but_where_it_listens(server: programs.Server) -> None:
+    with _ingress(server, "--address=127.0.0.1") as ingress:
+        assert _ask(ingress, "GET", "/")[0].status == 200
+        assert ingress.log == [f"Listening on 127.0.0.1:{ingress.port}"]
+
+
+def test_a_server_that_is_not_there_is_said_by_a_status() -> None:
+    with socket.create_server(("localhost", 0)) as closed_soon:
+        nowhere = closed_soon.getsockname()[1]
+    with programs.serving_by(INGRESS, f"--server-port={nowhere}") as ingress:
+        assert _ask(ingress, "GET", "/")[0].status == 200
+        with grpc.insecure_channel(ingress.address) as channel, pytest.raises(grpc.RpcError) as refused:
+            programs.call(channel, "/calculator.v1.Calculator/Calculate", b"")
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_call_that_has_begun_comes_to_its_end_after_sigterm(server: programs.Server) -> None:
+    with _ingress(server) as ingress, connect(ingress.address) as channel:
+        call = OpenCall(channel)
+        ingress.process.send_signal(signal.SIGTERM)
+        assert call.end() is grpc.StatusCode.OK
+        assert ingress.process.wait(programs.PATIENCE_SECONDS) == 0
+
+
+def test_sigterm_without_a_call_ends_it_at_once_and_sigint_always_does(server: programs.Server) -> None:
+    with _ingress(server) as ingress:
+        begun = time.monotonic()
+        ingress.process.send_signal(signal.SIGTERM)
+        assert ingress.process.wait(programs.PATIENCE_SECONDS) == 0
+        assert time.monotonic() - begun < DRAIN_SECONDS / 2
+    with _ingress(server) as ingress, connect(ingress.address) as channel:
+        OpenCall(channel)
+        begun = time.monotonic()
+        ingress.process.send_signal(signal.SIGINT)
+        assert ingress.process.wait(programs.PATIENCE_SECONDS) == 0
+        assert time.monotonic() - begun < DRAIN_SECONDS / 2
+
+
+def test_a_call_that_does_not_end_is_waited_for_no_longer_than_the_platform_would(server: programs.Server) -> None:
+    with _ingress(server) as ingress, connect(ingress.address) as channel:
+        OpenCall(channel)
+        begun = time.monotonic()
+        ingress.process.send_signal(signal.SIGTERM)
+        assert ingress.process.wait(programs.PATIENCE_SECONDS) == 0
+        assert DRAIN_SECONDS <= time.monotonic() - begun < DRAIN_SECONDS + 2
+
+
+def test_envoy_that_dies_is_an_error(server: programs.Server) -> None:
+    with _ingress(server) as ingress:
+        children = Path(f"/proc/{ingress.process.pid}/task/{ingress.process.pid}/children").read_text("ascii").split()
+        [envoy] = map(int, children)
+        os.kill(envoy, signal.SIGKILL)
+        assert ingress.process.wait(programs.PATIENCE_SECONDS) == 1
+        ingress.wait_for_log("ingress: Envoy has ended")
+
+
+def test_a_port_that_is_taken_is_one_line_and_status_1(ingress: programs.Server) -> None:
+    second = programs.run([INGRESS, f"--port={ingress.port}"])
+    assert second.returncode == 1
+    assert second.stderr.endswith("\ningress: the port is taken; choose another with --port\n")
+
+
+@pytest.mark.parametrize(
+    ("flag", "complaint"),
+    [
+        ("--port=65536", "'65536' is no port: accepted are 0 to 65535"),
+        ("--server-port=calculator", "'calculator' is no port"),
+        ("--address=localhost", "'localhost' is no address: accepted are those of IPv4 and IPv6"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_can(flag: str, complaint: str) -> None:
+    finished = programs.run([INGRESS, flag])
+    assert finished.returncode == 2
+    assert complaint in finished.stderr

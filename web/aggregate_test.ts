@@ -1,0 +1,38 @@
+// What a column of numbers may look like.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { column } from "./aggregate.ts";
+import { InputProblem } from "./panel.ts";
+
+test("numbers stand between white space, semicolons, and commas that white space follows", () => {
+  assert.deepEqual(column("1\n2.5\t-3 ; 4,\n5, 6 \n"), [1, 2.5, -3, 4, 5, 6]);
+});
+
+test("whatever stands between them, all finite numbers come back as they were", () => {
+  const separators = fc.constantFrom(" ", "\n", "\r\n", "\t", ";", ", ", " ; ");
+  fc.assert(
+    fc.property(
+      fc.array(fc.double({ noDefaultInfinity: true, noNaN: true }), { minLength: 1 }),
+      separators,
+      (numbers, by) => {
+        assert.deepEqual(
+          column(numbers.map((number) => (Object.is(number, -0) ? "-0" : String(number))).join(by)),
+          numbers,
+        );
+      },
+    ),
+  );
+});
+
+for (const [text, told] of [
+  ["", "Paste some numbers first."],
+  [" \n;", "Paste some numbers first."],
+  ["1 2 three", "Number 3 is “three”, which is not a number."],
+  ["1,5", "Number 1 is “1,5”, which is not a number. Write decimals with a point, and thousands without a comma."],
+] as const) {
+  test(`a person is told what is wrong with '${text.trim()}'`, () => {
+    assert.throws(() => column(text), new InputProblem(told));
+  });
+}

@@ -1,0 +1,56 @@
+"""//web as a person runs it: the page is where it says, it calculates, and Ctrl+C ends all of it."""
+
+import json
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests import programs
+
+PROGRAM = Path("web/web").absolute()
+PATHS = ["--ingress-path=deploy/ingress/ingress", "--server-path=server/server"]
+
+
+@contextmanager
+def _web(*flags: str) -> Iterator[str]:
+    """Run it; give the address that it prints."""
+    with subprocess.Popen([PROGRAM, *PATHS, "--port=0", *flags], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            [url] = re.findall(
+                r"^The calculator is at (http://localhost:\d+)\. Ctrl\+C stops it\.$", process.stdout.readline()
+            )
+            yield url
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(programs.PATIENCE_SECONDS) == 0
+
+
+def test_the_page_is_where_it_says_and_what_answers_it_is_there_too() -> None:
+    with _web() as url:
+        with urlopen(url, timeout=programs.PATIENCE_SECONDS) as page:
+            assert b"<title>Calculator</title>" in page.read()
+        question = json.dumps({"operation": "OPERATION_ADD", "first_operand": 2, "second_operand": 3}).encode()
+        request = Request(f"{url}/calculator.v1.Calculator/Calculate", question, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=programs.PATIENCE_SECONDS) as answer:
+            assert json.load(answer) == {"result": 5}
+
+
+def test_the_server_takes_the_flags_that_are_given() -> None:
+    refused = programs.run([PROGRAM, *PATHS, "--port=0", "--server-flag=--workers=x"])
+    assert refused.returncode == 1
+    assert "--workers" in refused.stderr
+    assert refused.stderr.endswith("web: server 1 did not start\n")
+
+
+@pytest.mark.parametrize("port", ["65536", "http"])
+def test_a_port_that_cannot_be_is_refused(port: str) -> None:
+    refused = programs.run([PROGRAM, *PATHS, f"--port={port}"])
+    assert refused.returncode == 1
+    assert f"{port!r} is no port: accepted are 0 to 65535" in refused.stderr
