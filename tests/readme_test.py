@@ -3,6 +3,8 @@
 import os
 import re
 import shlex
+import signal
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -22,6 +24,10 @@ ELSEWHERE = ("cloud-run.md", "image.md", "performance.md", "scaling.md")
 SHOWN = Document("\n".join(path.read_text(encoding="utf-8") for path in FILES if path.name not in ELSEWHERE))
 
 
+TYPESCRIPT = Path("client/ts/ts").absolute()
+WEB = Path("web/web").absolute()
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[programs.Server]:
     """The server, on a port of its own: where the README says 50051, the tests say that."""
@@ -33,6 +39,8 @@ def test_no_console_block_shows_a_command_that_is_not_tested_here() -> None:
     tested = [
         *SHOWN.of("./bazelw", "run", "//server"),
         *SHOWN.of("./bazelw", "run", "//client", "--"),
+        *SHOWN.of("./bazelw", "run", "//client/ts", "--"),
+        *SHOWN.of("./bazelw", "run", "//web"),
         *SHOWN.of("./bazelw", "test", "//..."),
         *SHOWN.of("grpcurl"),
         *SHOWN.of("env"),
@@ -65,6 +73,21 @@ def test_the_server_takes_the_environment_that_is_shown(session: Session) -> Non
 def test_the_client_prints_what_is_shown(server: programs.Server, session: Session) -> None:
     finished = programs.run([programs.CLIENT, "--target", server.address, *session.command[4:]])
     assert finished.stdout + finished.stderr == session.output
+
+
+@pytest.mark.parametrize("session", SHOWN.of("./bazelw", "run", "//client/ts"), ids=str)
+def test_the_client_in_typescript_prints_what_is_shown(server: programs.Server, session: Session) -> None:
+    finished = programs.run([TYPESCRIPT, "--target", server.address, *session.command[4:]])
+    assert finished.stdout + finished.stderr == session.output
+
+
+def test_the_page_is_where_it_is_said_to_be() -> None:
+    [session] = SHOWN.of("./bazelw", "run", "//web")
+    paths = ["--ingress-path=deploy/ingress/ingress", "--server-path=server/server"]
+    with subprocess.Popen([WEB, *paths, "--port=0"], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout
+        assert re.sub(r":\d+", ":8080", program.stdout.readline()) == session.output
+        program.send_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("session", SHOWN.of("grpcurl"), ids=str)
@@ -131,7 +154,7 @@ server.stop(None).wait()
 
 
 def _example(name: str) -> str:
-    [text] = re.findall(rf"`{re.escape(name)}`[^\n]*\n\n   ```\w+\n(.*?)   ```", README, re.DOTALL)
+    [text] = re.findall(rf"`{re.escape(name)}`(?:(?!\n\n).)*\n\n   ```\w+\n(.*?)   ```", README, re.DOTALL)
     return textwrap.dedent(text)
 
 
@@ -139,10 +162,22 @@ def test_the_service_that_is_added_in_five_minutes_answers(tmp_path: Path) -> No
     (tmp_path / "roots/v1").mkdir(parents=True)
     (tmp_path / "roots/v1/roots.proto").write_text(_example("proto/roots/v1/roots.proto"), encoding="utf-8")
     (tmp_path / "servicer.py").write_text(_example("server/roots.py"), encoding="utf-8")
-    outputs = [f"--{plugin}_out={tmp_path}" for plugin in ("python", "grpc_python")]
-    made = programs.run(["tools/protoc/protoc", f"-I{tmp_path}", *outputs, "roots/v1/roots.proto"])
+    outputs = [f"--{plugin}_out={tmp_path}" for plugin in ("python", "grpc_python", "es")]
+    plugin = "--plugin=protoc-gen-es=tools/protoc/protoc_gen_es"
+    made = programs.run(["tools/protoc/protoc", f"-I{tmp_path}", plugin, *outputs, "roots/v1/roots.proto"])
     assert made.returncode == 0, made.stderr
+    assert "export const RootsService" in (tmp_path / "roots/v1/roots_pb.ts").read_text(encoding="utf-8")
     asked = programs.run(
         [sys.executable, "-c", ASK], PYTHONPATH=os.pathsep.join([str(tmp_path), str(Path.cwd()), *sys.path])
     )
     assert asked.stdout == "7.0\nINVALID_ARGUMENT number is -4: accepted from 0 up\n", asked.stderr
+
+
+def _words(build: str) -> str:
+    """Return a BUILD file without what may differ: its first line, and how it is broken into lines."""
+    return re.sub(r'^""".*?"""|\s|,(?=\s*\))', "", build)
+
+
+def test_its_build_file_is_like_those_that_are_there() -> None:
+    there = Path("proto/calculator/v1/BUILD.bazel").read_text(encoding="utf-8")
+    assert _words(_example("proto/roots/v1/BUILD.bazel")) == _words(there).replace("calculator", "roots")
