@@ -166,7 +166,7 @@ def test_the_service_that_is_added_in_five_minutes_answers(tmp_path: Path) -> No
     plugin = "--plugin=protoc-gen-es=tools/protoc/protoc_gen_es"
     made = programs.run(["tools/protoc/protoc", f"-I{tmp_path}", plugin, *outputs, "roots/v1/roots.proto"])
     assert made.returncode == 0, made.stderr
-    assert "export const RootsService" in (tmp_path / "roots/v1/roots_pb.ts").read_text(encoding="utf-8")
+    assert "export declare const RootsService" in (tmp_path / "roots/v1/roots_pb.d.ts").read_text(encoding="utf-8")
     asked = programs.run(
         [sys.executable, "-c", ASK], PYTHONPATH=os.pathsep.join([str(tmp_path), str(Path.cwd()), *sys.path])
     )
