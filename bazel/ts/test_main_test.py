@@ -1,0 +1,73 @@
+"""What the main module of every ts_test does under Bazel's conditions."""
+
+import os
+from pathlib import Path
+from subprocess import CompletedProcess
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests import programs
+
+TWO = """
+import test from "node:test";
+import assert from "node:assert";
+test("adds", () => assert.equal(1 + 1, 2));
+test("subtracts", () => assert.equal(1 - 1, 0));
+"""
+FAILING = TWO.replace("2)", "3)")
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    """A test module, which a test writes."""
+    return tmp_path / "module.mjs"
+
+
+def _run(module: Path, **environment: str) -> CompletedProcess[str]:
+    usual = {"XML_OUTPUT_FILE": "", "TESTBRIDGE_TEST_ONLY": ""}
+    return programs.run([os.environ["NODE"], "bazel/ts/test_main.mjs", module], **(usual | environment))
+
+
+def test_tests_that_pass_pass(module: Path) -> None:
+    module.write_text(TWO, encoding="utf-8")
+    finished = _run(module)
+    assert finished.returncode == 0, finished.stderr
+    assert "✔ adds" in finished.stdout
+
+
+def test_one_that_fails_fails(module: Path) -> None:
+    module.write_text(FAILING, encoding="utf-8")
+    finished = _run(module)
+    assert finished.returncode == 1
+    assert "✖ adds" in finished.stdout
+
+
+def test_a_filter_runs_those_that_it_names_alone(module: Path) -> None:
+    module.write_text(FAILING, encoding="utf-8")
+    finished = _run(module, TESTBRIDGE_TEST_ONLY="subtracts")
+    assert finished.returncode == 0, finished.stdout
+    assert "adds" not in finished.stdout.replace("subtracts", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "told"),
+    [
+        ("", {}, "there is no test in "),
+        (TWO, {"TESTBRIDGE_TEST_ONLY": "divides"}, "no test's name has divides in it"),
+        ("throw new Error('no module');", {}, ""),
+    ],
+    ids=["no test", "none of the filter's", "no module"],
+)
+def test_nothing_to_run_fails(module: Path, text: str, environment: dict[str, str], told: str) -> None:
+    module.write_text(text, encoding="utf-8")
+    finished = _run(module, **environment)
+    assert finished.returncode == 1
+    assert told in finished.stderr
+
+
+def test_the_report_has_every_test(module: Path, tmp_path: Path) -> None:
+    module.write_text(FAILING, encoding="utf-8")
+    _run(module, XML_OUTPUT_FILE=str(tmp_path / "report.xml"))
+    cases = ET.parse(tmp_path / "report.xml").getroot().iter("testcase")
+    assert {case.get("name"): case.find("failure") is not None for case in cases} == {"adds": True, "subtracts": False}
