@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy import stopping
 from deploy.emulator import instances
-
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -21,16 +20,6 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     for name in ("ingress", "server"):
         parser.add_argument(f"--{name}-path", type=Path, required=True, help=argparse.SUPPRESS)
     return parser.parse_args(words)
-
-
-class _Stopped(Exception):  # noqa: N818 - it is no error
-    """A signal came."""
-
-
-def _stop(*_: object) -> None:
-    for number in _STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    raise _Stopped
 
 
 def _serve(arguments: argparse.Namespace) -> None:
@@ -47,14 +36,13 @@ def _serve(arguments: argparse.Namespace) -> None:
 def main(words: Sequence[str]) -> int:
     """Run it; return 1 if something did not start."""
     arguments = _arguments(words)
-    for number in _STOP_SIGNALS:
-        signal.signal(number, _stop)
+    stopping.raise_when_told_to_stop()
     try:
         _serve(arguments)
     except instances.InstanceError as error:
         print(f"web: {error}", file=sys.stderr)
         return 1
-    except _Stopped:
+    except stopping.Stopped:
         pass
     return 0
 

@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 from bazel.oci.layout import Layout
+from deploy import stopping
 from deploy.container import Container
 from deploy.emulator import front, instances
 from deploy.emulator.authority import Authority
@@ -18,7 +18,6 @@ from deploy.emulator.issuer import Issuer
 from deploy.emulator.metadata_server import MetadataServer
 from deploy.envoy import EnvoyError
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _AUDIENCE = "https://localhost"
 _SERVICE = {"K_SERVICE": "calculator", "K_REVISION": "calculator-00001-dev", "K_CONFIGURATION": "calculator"}
 # The front has one connection to each: a new one would have to wait for the last stream of the old one.
@@ -119,26 +118,14 @@ def _serve(arguments: argparse.Namespace, folder: Path) -> None:
         signal.pause()
 
 
-class _Stopped(Exception):  # noqa: N818 - it is no error
-    """A signal came."""
-
-
-def _stop(*_: object) -> NoReturn:
-    """Have everything stopped, in turn; who is impatient is not listened to, or something would stay behind."""
-    for number in _STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    raise _Stopped
-
-
 def main(words: Sequence[str]) -> int:
     """Run it; return 1 if something did not start."""
     arguments = _arguments(words)
-    for number in _STOP_SIGNALS:
-        signal.signal(number, _stop)
+    stopping.raise_when_told_to_stop()
     try:
         with tempfile.TemporaryDirectory(prefix="cloud-run-") as folder:
             _serve(arguments, Path(folder))
-    except _Stopped:
+    except stopping.Stopped:
         return 0
     except (EnvoyError, instances.InstanceError) as error:
         print(f"local: {error}", file=sys.stderr)

@@ -11,9 +11,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
-from typing import NoReturn
 
-from deploy import envoy
+from deploy import envoy, stopping
 from deploy.envoy import Envoy, EnvoyError
 
 _HERE = Path(__file__).parent
@@ -69,14 +68,6 @@ def _program() -> Path:
     return Path(folder, "_bin", "envoy")
 
 
-class _Stopped(Exception):  # noqa: N818 - it is no error
-    """A signal came."""
-
-
-def _stop(number: int, _: object) -> NoReturn:
-    raise _Stopped(number)
-
-
 def _active(process: Envoy, what: str) -> int:
     """Return how many connections or requests there are."""
     name = f"http.ingress.downstream_{what}_active"
@@ -100,10 +91,8 @@ def _serve(arguments: argparse.Namespace, folder: Path) -> None:
             host = f"[{arguments.address}]" if ":" in arguments.address else arguments.address
             print(f"Listening on {host}:{process.port()}", file=sys.stderr, flush=True)
             process.process.wait()
-        except _Stopped as stopped:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_IGN)
-            if stopped.args == (signal.SIGTERM,):
+        except stopping.Stopped as stopped:
+            if stopped.number == signal.SIGTERM:
                 _drain(process)
         else:
             raise EnvoyError("Envoy has ended")
@@ -112,12 +101,11 @@ def _serve(arguments: argparse.Namespace, folder: Path) -> None:
 def main(words: Sequence[str]) -> int:
     """Serve; return 1 if that did not work."""
     arguments = _arguments(words)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    stopping.raise_when_told_to_stop()
     try:
         with tempfile.TemporaryDirectory(prefix="ingress-") as folder:
             _serve(arguments, Path(folder))
-    except _Stopped:
+    except stopping.Stopped:
         return 0  # before it served
     except EnvoyError as error:
         print(f"ingress: {error}", file=sys.stderr)
