@@ -106,7 +106,7 @@ def running(program: Path, configuration: str, folder: Path, *flags: str) -> Ite
     file, admin = folder / "envoy.yaml", folder / "admin"
     file.write_text(configuration, encoding="utf-8")
     options = ["--config-path", str(file), "--admin-address-path", str(admin), *flags]
-    command = [str(program), *options, "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
+    command = [str(program), *options, "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
     envoy = Envoy(command, admin)
     try:
         yield envoy

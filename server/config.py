@@ -51,7 +51,8 @@ class Config:
     Attributes:
         port: the TCP port to listen on, 0 to 65535; 0 lets the system choose a free one.
         log_format: "text" for people, "json" for Cloud Run.
-        shutdown_grace: seconds that calls in flight have to finish after a signal to stop.
+        shutdown_delay: seconds that calls are still taken after a signal to stop, for their senders to hear of it.
+        shutdown_grace: seconds that calls in flight have to finish then.
         max_message_bytes: the largest message that is received.
         max_concurrent_calls: how many calls may be in flight; one more is refused.
         max_connection_age: seconds after which a client is asked to connect anew, so that load reaches new instances.
@@ -72,6 +73,7 @@ class Config:
 
     port: int = DEFAULT_PORT
     log_format: str = "text"
+    shutdown_delay: float = 0
     shutdown_grace: float = 9
     max_message_bytes: int = 4 * 1024 * 1024
     max_concurrent_calls: int = 100
@@ -109,6 +111,10 @@ def _seconds(setting: str, value: str) -> float:
     raise ConfigError(f"{setting}={value!r} is not accepted: {_SHORTEST_SECONDS} to {_LONGEST_SECONDS} seconds are")
 
 
+def _delay(setting: str, value: str) -> float:
+    return 0 if value == "0" else _seconds(setting, value)
+
+
 def _listed(values: Sequence[str]) -> str:
     return f"{' and '.join(values)} {'is' if len(values) == 1 else 'are'}"
 
@@ -139,7 +145,8 @@ def _engine(setting: str, value: str) -> str:
 _FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
     "port": (_port, "PORT", f"TCP port to listen on, 0 for any free one [default: $PORT, else {DEFAULT_PORT}]"),
     "log_format": (_log_format, "FORMAT", "text or json [default: json on Cloud Run, else text]"),
-    "shutdown_grace": (_seconds, "SECONDS", "time that calls in flight have to finish when the server is told to stop"),
+    "shutdown_delay": (_delay, "SECONDS", "time that calls are still taken when the server is told to stop"),
+    "shutdown_grace": (_seconds, "SECONDS", "time that calls in flight have to finish then"),
     "max_message_bytes": (_count, "BYTES", "the largest message that is received"),
     "max_concurrent_calls": (_count, "CALLS", "how many calls may be in flight; one more is refused"),
     "max_connection_age": (

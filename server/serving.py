@@ -1,6 +1,7 @@
 """Builds the gRPC server out of its parts, and binds its port."""
 
 import logging
+import time
 from collections.abc import Callable
 from concurrent import futures
 from dataclasses import dataclass
@@ -69,9 +70,10 @@ class Serving:
     calls: CallInterceptor
     telemetry: "Telemetry | None"
 
-    def drain(self, grace: float) -> None:
-        """Stop: say so by health, take no more calls, end those that are still in flight after `grace` seconds."""
+    def drain(self, grace: float, delay: float = 0) -> None:
+        """Stop: say so by health, after `delay` seconds take no more calls, end those in flight after `grace` more."""
         self.health.enter_graceful_shutdown()
+        time.sleep(delay)
         stopped = self.server.stop(grace + _ENDING_SECONDS)
         self.calls.finish(grace)
         stopped.wait()

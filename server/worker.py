@@ -48,6 +48,6 @@ def serve(
         for number in _STOP_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
-    running.drain(settings.shutdown_grace)
+    running.drain(settings.shutdown_grace, settings.shutdown_delay)
     if not shared:
         _LOGGER.info("Stopped")

@@ -177,7 +177,7 @@ test("a server that has gone away is said, and when it is back all goes on", asy
   page = await open(front);
   await evaluate("1+1");
   assert.equal(await result(), "= 2");
-  await mine.stop();
+  await mine.stop("SIGKILL");
   await evaluate("2+2");
   assert.match(await problem("#evaluate"), /^The calculator cannot be reached\. What you typed is still here/u);
   assert.equal(await page.getByLabel("Expression").inputValue(), "2+2");
@@ -194,7 +194,7 @@ test("a call that a server starts too late for is made again without a word", as
   const mine = await Program.start("SERVER");
   await using front = await Program.start("INGRESS", `--server-port=${mine.port}`);
   page = await open(front);
-  await mine.stop();
+  await mine.stop("SIGKILL");
   await evaluate("2+2");
   await using _again = await Program.start("SERVER", `--port=${mine.port}`);
   assert.equal(await result(), "= 4");

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deploy import stopping
 from deploy.emulator import instances
+from deploy.emulator.instances import Program
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -25,12 +26,14 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
 def _serve(arguments: argparse.Namespace) -> None:
     """Serve until a signal."""
     server = [str(arguments.server_path.absolute()), *arguments.server_flag]
-    with instances.serving([server], os.environ, kind="server") as [server_port]:
-        where = ["--address=127.0.0.1", f"--port={arguments.port}", f"--server-port={server_port}"]
-        ingress = [str(arguments.ingress_path.absolute()), *where]
-        with instances.serving([ingress], os.environ, kind="ingress") as [port]:
-            print(f"The calculator is at http://localhost:{port}. Ctrl+C stops it.", flush=True)
-            signal.pause()
+    ingress = [str(arguments.ingress_path.absolute()), "--address=127.0.0.1", f"--port={arguments.port}"]
+    programs = (
+        Program("server", lambda _: server),
+        Program("ingress", lambda port: [*ingress, f"--server-port={port}"]),
+    )
+    with instances.serving(programs, os.environ) as [port]:
+        print(f"The calculator is at http://localhost:{port}. Ctrl+C stops it.", flush=True)
+        signal.pause()
 
 
 def main(words: Sequence[str]) -> int:

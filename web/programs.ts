@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 
 const PATIENCE_MS = 20_000;
 
-/** A server that runs. `await using` kills it, if it still does. */
+/** A server that runs. `await using` stops it, if it still does. */
 export class Program implements AsyncDisposable {
   readonly #process: ChildProcess;
   /** Where it listens. */
@@ -49,10 +49,10 @@ export class Program implements AsyncDisposable {
     }
   }
 
-  /** Stops it, and waits for its end. */
-  async stop(): Promise<void> {
+  /** Stops it as Ctrl+C does, or as another signal, and waits for its end. */
+  async stop(signal: NodeJS.Signals = "SIGINT"): Promise<void> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
-      this.#process.kill("SIGKILL");
+      this.#process.kill(signal);
       await once(this.#process, "exit");
     }
   }

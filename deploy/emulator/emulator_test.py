@@ -155,15 +155,20 @@ def _children(process: int) -> list[int]:
 
 def test_an_instance_that_stops_under_load_loses_no_call() -> None:
     with _emulator("--binary", "--instances=2", "--allow-unauthenticated") as emulator:
-        ingresses = [child for child in _children(emulator.process.pid) if "ingress/main.py" in _command(child)]
-        assert len(ingresses) == 2
+        # Of each instance two programs, in the order in which they have been started.
+        servers, ingresses = (
+            [child for child in _children(emulator.process.pid) if f"{name}/main.py" in _command(child)]
+            for name in ("server", "ingress")
+        )
+        assert len(servers) == len(ingresses) == 2
         with _connect(emulator) as channel:
             stub = calculator_pb2_grpc.CalculatorStub(channel)
             calls = [stub.Calculate.future(REQUEST, timeout=programs.PATIENCE_SECONDS) for _ in range(300)]
             calls[50].result()
+            os.kill(servers[0], signal.SIGTERM)  # at the same time, as Cloud Run does
             os.kill(ingresses[0], signal.SIGTERM)
             calls += [stub.Calculate.future(REQUEST, timeout=programs.PATIENCE_SECONDS) for _ in range(300)]
-            programs.eventually(lambda: _has_ended(ingresses[0]))
+            programs.eventually(lambda: _has_ended(ingresses[0]) and _has_ended(servers[0]))
             calls += [stub.Calculate.future(REQUEST, timeout=programs.PATIENCE_SECONDS) for _ in range(100)]
             assert {call.result().result for call in calls} == {5}
 

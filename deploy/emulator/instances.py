@@ -1,4 +1,4 @@
-"""The instances of a service: servers that are told to stop, and killed if they do not, as Cloud Run does."""
+"""The instances of a service: programs that are told to stop, and killed if they do not, as Cloud Run does."""
 
 import contextlib
 import os
@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 # https://cloud.google.com/run/docs/container-contract#instance-shutdown
 _GRACE_SECONDS = 10
@@ -20,7 +21,7 @@ class InstanceError(Exception):
     """An instance did not start; what it said is on standard error."""
 
 
-class _Instance:
+class _Process:
     """A server that begins to start.
 
     Args:
@@ -85,31 +86,45 @@ def itself(process: int) -> int:
     return process
 
 
+@dataclass(frozen=True)
+class Program:
+    """One of the programs of an instance, which serve each other on this machine.
+
+    Attributes:
+        name: what it is called.
+        command: what starts it, of the port of the program before it; of 0, if it is the first.
+        process_of: which process a signal is for, of the one that the command begins.
+    """
+
+    name: str
+    command: Callable[[int], Sequence[str]]
+    process_of: Callable[[int], int] = itself
+
+
 @contextmanager
-def serving(
-    commands: Sequence[Sequence[str]],
-    environment: Mapping[str, str],
-    process_of: Callable[[int], int] = itself,
-    kind: str = "instance",
-) -> Iterator[list[int]]:
-    """Run instances until the block ends; give their ports on this machine.
+def serving(programs: Sequence[Program], environment: Mapping[str, str], count: int = 1) -> Iterator[list[int]]:
+    """Run instances until the block ends; give the ports of their last programs on this machine.
 
     Args:
-        commands: what each of them is.
+        programs: what each instance consists of. All of them are told to stop at the same time.
         environment: all of their environment but PORT.
-        process_of: which process a signal is for, of the one that the command began.
-        kind: what they are called.
+        count: how many, from 1.
 
     Raises:
-        InstanceError: one did not start.
+        InstanceError: a program did not start.
     """
-    instances: list[_Instance] = []
+    running: list[_Process] = []
     try:
-        for number, command in enumerate(commands, 1):  # in here, since a signal may come between two of them
-            instances.append(_Instance(f"{kind} {number}", command, environment, process_of))
-        yield [instance.port() for instance in instances]
+        ports = [0] * count
+        for program in programs:
+            first = len(running)
+            for number, port in enumerate(ports, 1):  # in here, since a signal may come between two of them
+                command = program.command(port)
+                running.append(_Process(f"{program.name} {number}", command, environment, program.process_of))
+            ports = [process.port() for process in running[first:]]
+        yield ports
     finally:
-        for instance in instances:
-            instance.tell_to_stop()
-        for instance in instances:
-            instance.end()
+        for process in running:
+            process.tell_to_stop()
+        for process in running:
+            process.end()

@@ -5,8 +5,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bazel.oci.layout import Layout
@@ -14,14 +13,15 @@ from deploy import stopping
 from deploy.container import Container
 from deploy.emulator import front, instances
 from deploy.emulator.authority import Authority
+from deploy.emulator.instances import Program
 from deploy.emulator.issuer import Issuer
 from deploy.emulator.metadata_server import MetadataServer
 from deploy.envoy import EnvoyError
 
 _AUDIENCE = "https://localhost"
 _SERVICE = {"K_SERVICE": "calculator", "K_REVISION": "calculator-00001-dev", "K_CONFIGURATION": "calculator"}
-# The front has one connection to each: a new one would have to wait for the last stream of the old one.
-_FLAGS = ["--max-connection-age=86400"]
+# As in service.yaml.
+_SERVER_FLAGS = ("--shutdown-delay=3", "--shutdown-grace=6")
 
 _TRY = """\
 Cloud Run on this machine: https://localhost:{port}. Ctrl+C stops it. In another terminal:
@@ -63,36 +63,23 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-class _Program:
-    """One of the two programs of an instance: the image of it, or the binary.
+def _program(arguments: argparse.Namespace, name: str, folder: Path, *flags: str) -> Program:
+    """Return one of the two programs of an instance: its image, or its binary.
 
-    Attributes:
-        command: what starts it.
-        process_of: which process a signal is for, of the one that the command begins.
+    Args:
+        arguments: what the command line says.
+        name: server or ingress.
+        folder: where the image is to be unpacked.
+        flags: the program's; {port} is that of the program before it.
     """
-
-    def __init__(self, arguments: argparse.Namespace, name: str, folder: Path) -> None:
-        """Unpack the image, if it is the one to run."""
-        self.process_of: Callable[[int], int] = instances.itself
-        if arguments.binary:
-            self.command = [str(getattr(arguments, f"{name}_path").absolute())]
-            return
+    command = [str(getattr(arguments, f"{name}_path").absolute())]
+    process_of: Callable[[int], int] = instances.itself
+    if not arguments.binary:
         root = folder / name
         root.mkdir()
         container = Container(Layout(getattr(arguments, f"{name}_image_path")), root, arguments.bubblewrap_path)
-        self.command, self.process_of = container.command({"PORT": "0"} | _SERVICE), container.process
-
-
-@contextmanager
-def _instances(arguments: argparse.Namespace, folder: Path) -> Iterator[list[int]]:
-    """Run instances until the block ends; give the ports of their ingresses, which stop before the servers do."""
-    server, ingress = (_Program(arguments, name, folder) for name in ("server", "ingress"))
-    environment = os.environ | _SERVICE
-    servers = [[*server.command, *_FLAGS]] * arguments.instances
-    with instances.serving(servers, environment, server.process_of, "server") as ports:
-        ingresses = [[*ingress.command, "--server-port", str(port)] for port in ports]
-        with instances.serving(ingresses, environment, ingress.process_of, "ingress") as ingress_ports:
-            yield ingress_ports
+        command, process_of = container.command({"PORT": "0"} | _SERVICE), container.process
+    return Program(name, lambda port: [*command, *(flag.format(port=port) for flag in flags)], process_of)
 
 
 def _serve(arguments: argparse.Namespace, folder: Path) -> None:
@@ -107,11 +94,15 @@ def _serve(arguments: argparse.Namespace, folder: Path) -> None:
         port=arguments.port,
         timeout=arguments.timeout,
     )
-    program = arguments.envoy_path.absolute()
+    programs = (
+        _program(arguments, "server", folder, *_SERVER_FLAGS),
+        _program(arguments, "ingress", folder, "--server-port={port}"),
+    )
+    envoy = arguments.envoy_path.absolute()
     with (
-        _instances(arguments, folder) as ports,
+        instances.serving(programs, os.environ | _SERVICE, arguments.instances) as ports,
         MetadataServer(issuer) as metadata,
-        front.serving(program, settings, ports, authority, folder) as running,
+        front.serving(envoy, settings, ports, authority, folder) as running,
     ):
         port, ca_cert = running.port(), folder / "ca.crt"
         print(_TRY.format(port=port, metadata=metadata.host, ca_cert=ca_cert, audience=_AUDIENCE), flush=True)

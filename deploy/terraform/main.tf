@@ -72,10 +72,9 @@ resource "google_cloud_run_v2_service" "calculator" {
     # Where requests come in: the page and gRPC-Web for browsers, JSON, and gRPC as it is. The server's own port is for this
     # instance alone.
     containers {
-      name       = "ingress"
-      image      = var.ingress_image
-      args       = ["--server-port=50051"]
-      depends_on = ["server"]
+      name  = "ingress"
+      image = var.ingress_image
+      args  = ["--server-port=50051"]
 
       # HTTP/2 from end to end, without which only unary calls and server streams get through.
       ports {
@@ -94,6 +93,7 @@ resource "google_cloud_run_v2_service" "calculator" {
         cpu_idle = true
       }
 
+      # By way of the server: requests come in once both answer.
       startup_probe {
         period_seconds    = 1
         timeout_seconds   = 1
@@ -109,7 +109,8 @@ resource "google_cloud_run_v2_service" "calculator" {
         timeout_seconds   = 5
         failure_threshold = 3
 
-        grpc {
+        http_get {
+          path = "/"
           port = 8080
         }
       }
@@ -118,7 +119,8 @@ resource "google_cloud_run_v2_service" "calculator" {
     containers {
       name  = "server"
       image = var.image
-      args  = ["--port=50051"]
+      # Both are told to stop at the same time: the server takes calls until the ingress has sent its callers elsewhere.
+      args = ["--port=50051", "--shutdown-delay=3", "--shutdown-grace=6"]
 
       resources {
         limits = {

@@ -19,16 +19,17 @@ SAME = {
     "timeout": "timeoutSeconds",
     "traffic percent": "traffic percent",
     "traffic type": "traffic latestRevision",
-    "containers ingress depends_on": "run.googleapis.com/container-dependencies",
+    "containers ingress liveness_probe http_get path": "containers ingress livenessProbe httpGet path",
+    "containers ingress liveness_probe http_get port": "containers ingress livenessProbe httpGet port",
     "containers ingress ports container_port": "containers ingress ports containerPort",
     "containers ingress ports name": "containers ingress ports name",
+    "containers server liveness_probe grpc port": "containers server livenessProbe grpc port",
 } | {
     f"containers {name} {here}": f"containers {name} {there}"
     for name in ("ingress", "server")
     for here, there in {
         "args": "args",
         "liveness_probe failure_threshold": "livenessProbe failureThreshold",
-        "liveness_probe grpc port": "livenessProbe grpc port",
         "liveness_probe period_seconds": "livenessProbe periodSeconds",
         "liveness_probe timeout_seconds": "livenessProbe timeoutSeconds",
         "name": "name",
@@ -60,6 +61,10 @@ def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def _name(path: tuple[str, ...]) -> str:
+    return " ".join(key for key in path if key not in LEVELS)
+
+
 def _settings(value: object, *path: str) -> Iterator[tuple[str, str]]:
     """Yield the name of each setting, with its value as text."""
     if isinstance(value, dict):
@@ -68,11 +73,13 @@ def _settings(value: object, *path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list) and path[-1] == "containers":
         for container in value:
             yield from _settings(container, *path, container["name"])
+    elif isinstance(value, list) and all(isinstance(each, str) for each in value):
+        yield _name(path), _as_text(value)
     elif isinstance(value, list):
         [only] = value
         yield from _settings(only, *path)
     else:
-        yield " ".join(key for key in path if key not in LEVELS), _as_text(value)
+        yield _name(path), _as_text(value)
 
 
 def _here() -> dict[str, str]:
@@ -97,8 +104,6 @@ def _there() -> dict[str, str]:
 def _as_here(name: str, value: str) -> str:
     """Return a value of service.yaml as Terraform writes it."""
     match name:
-        case "containers ingress depends_on":
-            return _as_text(json.loads(value)["ingress"][0])
         case "ingress":
             return f"INGRESS_TRAFFIC_{value.upper()}"
         case "timeout":
