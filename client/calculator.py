@@ -90,7 +90,7 @@ class _NumberReader:
             try:
                 yield float(word)
             except ValueError:
-                self._complaint = f"number {place} is {word!r}, which is not a number"
+                self._complaint = f"number {place}: {word!r} is not a number"
                 return
 
     @contextmanager

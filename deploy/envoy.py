@@ -5,8 +5,10 @@ https://www.envoyproxy.io/docs/envoy/latest/operations/cli
 
 import collections
 import contextlib
+import ctypes
 import http.client
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +19,9 @@ from pathlib import Path
 
 _PATIENCE_SECONDS = 20
 _LINES_KEPT = 1000
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 
 
 class EnvoyError(Exception):
@@ -38,7 +43,12 @@ class Envoy:
     def __init__(self, command: list[str], admin: Path) -> None:
         """Start it, in a session of its own: a terminal's Ctrl+C is not for it."""
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, text=True
+            command,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - it takes no lock
+            start_new_session=True,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
         )
         self.log = collections.deque[str](maxlen=_LINES_KEPT)
         self._admin = admin
@@ -91,6 +101,12 @@ class Envoy:
         self.process.terminate()
         self.process.wait()
         self._follower.join()
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process when its parent does, killed as it may be (prctl(2))."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextmanager

@@ -67,6 +67,7 @@ def test_a_result_is_printed_as_the_32_bit_number_it_is(
         ("--target http://localhost add 2 3", "'http://localhost' is not accepted: HOST:PORT is"),
         ("--target localhost:65536 add 2 3", "'localhost:65536' is not accepted: ports are 1 to 65535"),
         ("--auth=perhaps add 2 3", "perhaps"),
+        ("--token-header cookie add 2 3", "x-serverless-authorization"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_status_2(
@@ -109,6 +110,7 @@ def test_every_command_prints_its_answer(
     ("arguments", "messages"),
     [
         (["add", "2", "3"], [{"result": 5}]),
+        (["add", "0.1", "0.2"], [{"result": 0.3}]),
         (["calc", "1", "-", "1"], [{"result": 0}]),
         (["calc", "inf", "+", "1"], [{"result": "Infinity"}]),
         (["aggregate", "1"], [{"count": "1", "sum": 1, "mean": 1, "variance": 0, "minimum": 1, "maximum": 1}]),
@@ -121,6 +123,10 @@ def test_as_json_every_message_is_a_line(
 ) -> None:
     finished = _run(client, server, "--json", *arguments)
     assert [json.loads(line) for line in finished.stdout.splitlines()] == messages
+
+
+def test_as_json_zero_keeps_its_sign(client: Path, server: programs.Server) -> None:
+    assert "-0.0" in _run(client, server, "--json", "calc", "-1", "*", "0").stdout
 
 
 @pytest.mark.parametrize(
@@ -154,7 +160,7 @@ def test_aggregate_reads_any_number_of_numbers_from_standard_input(client: Path,
 def test_aggregate_says_which_word_is_no_number(client: Path, server: programs.Server) -> None:
     finished = _run(client, server, "aggregate", "-", standard_input="1 2\nthree 4")
     assert (finished.returncode, finished.stdout) == (2, "")
-    assert "number 3 is 'three', which is not a number" in finished.stderr
+    assert "number 3: 'three' is not a number" in finished.stderr
 
 
 def test_converse_answers_line_by_line_and_remembers(client: Path, server: programs.Server) -> None:
@@ -228,12 +234,12 @@ def test_what_does_not_go_together_is_said_before_anything_is_sent(client: Path,
 
 
 def test_a_server_that_starts_too_late_is_asked_again(client: Path) -> None:
-    with socket.create_server(("localhost", 0)) as free_soon:
-        port = free_soon.getsockname()[1]
-    command = [str(client), "--target", f"localhost:{port}", "--timeout", "20", "add", "2", "3"]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as asking,
-        programs.serving_by(programs.SERVER, f"--port={port}"),
-    ):
+    with socket.create_server(("localhost", 0)) as nobody:
+        port = nobody.getsockname()[1]
+        command = [str(client), "--target", f"localhost:{port}", "--timeout", "20", "add", "2", "3"]
+        asking = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        connection, _ = nobody.accept()  # and nobody answers the first call
+        connection.close()
+    with asking, programs.serving_by(programs.SERVER, f"--port={port}"):
         answer, _ = asking.communicate(timeout=programs.PATIENCE_SECONDS)
     assert answer == "5\n"

@@ -39,6 +39,20 @@ def test_stopping_tells_who_watches_first_and_finishes_what_is_in_flight() -> No
         assert server.process.wait(programs.PATIENCE_SECONDS) == 0
 
 
+def test_calls_are_still_taken_for_the_delay_that_the_server_is_given() -> None:
+    flags = ("--shutdown-delay=600", "--engine=fast"), ("--shutdown-delay=600", "--engine=stock")
+    for delayed in flags:
+        with programs.serving(*delayed) as server, grpc.insecure_channel(server.address) as watching:
+            watch = _watch(watching)
+            next(watch)
+            server.process.terminate()
+            assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            with grpc.insecure_channel(server.address) as channel:  # a connection that is new
+                assert programs.call(channel, "/Calculator/Calculate", b"") == b""
+            server.process.terminate()  # a second signal ends it at once
+            assert server.process.wait(programs.PATIENCE_SECONDS) == -signal.SIGTERM
+
+
 def test_who_watches_the_health_does_not_hold_up_the_end() -> None:
     with programs.serving("--shutdown-grace=600") as server, grpc.insecure_channel(server.address) as channel:
         watch = _watch(channel)

@@ -33,9 +33,9 @@ export function column(text: string): number[] {
   return words.map((word, place) => {
     try {
       return parseNumber(word);
-    } catch {
+    } catch (error) {
       const advice = /^[\d.,]+$/u.test(word) ? " Write decimals with a point, and thousands without a comma." : "";
-      throw new InputProblem(`Number ${place + 1} is “${word}”, which is not a number.${advice}`);
+      throw new InputProblem(`Number ${place + 1}: ${(error as RangeError).message}.${advice}`);
     }
   });
 }
@@ -48,17 +48,15 @@ async function* messages(numbers: readonly number[]): AsyncIterable<{ numbers: n
 
 function described(numbers: readonly number[], response: AggregateResponse): readonly Element[] {
   const { count, sum, mean = 0, variance = 0, minimum = 0, maximum = 0 } = response;
-  const [least, greatest, middle] = [minimum, maximum, mean].map(formatNumber) as [string, string, string];
-  const description = `A histogram of ${count} numbers from ${least} to ${greatest}, with a line at their mean, ${middle}.`;
   return [
     list({
       Count: String(count),
       Sum: formatNumber(sum),
-      Mean: middle,
+      Mean: formatNumber(mean),
       "Standard deviation": formatNumber(Math.sqrt(variance)),
-      Range: `${least} to ${greatest}`,
+      Range: `${formatNumber(minimum)} to ${formatNumber(maximum)}`,
     }),
-    plot(numbers, { least: minimum, greatest: maximum, mean }, { least, greatest, description }),
+    plot(numbers, { least: minimum, greatest: maximum, mean }),
   ];
 }
 

@@ -29,8 +29,8 @@ test("whatever stands between them, all finite numbers come back as they were", 
 for (const [text, told] of [
   ["", "Paste some numbers first."],
   [" \n;", "Paste some numbers first."],
-  ["1 2 three", "Number 3 is “three”, which is not a number."],
-  ["1,5", "Number 1 is “1,5”, which is not a number. Write decimals with a point, and thousands without a comma."],
+  ["1 2 three", "Number 3: 'three' is not a number."],
+  ["1,5", "Number 1: '1,5' is not a number. Write decimals with a point, and thousands without a comma."],
 ] as const) {
   test(`a person is told what is wrong with '${text.trim()}'`, () => {
     assert.throws(() => column(text), new InputProblem(told));

@@ -39,7 +39,7 @@ beforeEach(async () => {
   page = await open(ingress);
 });
 
-/** Opens the page anew. What it complains of on the console fails the test. */
+/** Opens the page anew. What it throws, and nobody catches, fails the test. */
 async function open(from: Program): Promise<Page> {
   await page?.close();
   const opened = await browser.newPage();
@@ -142,7 +142,7 @@ test("a column of more numbers than a message may have is described whole", asyn
 test("a word that is no number is named", async () => {
   await page.getByLabel("Numbers", { exact: true }).fill("1\n2,5\n3");
   await page.getByRole("button", { name: "Describe" }).click();
-  assert.match(await problem("#aggregate"), /^Number 2 is “2,5”, which is not a number\. Write decimals with a point/u);
+  assert.match(await problem("#aggregate"), /^Number 2: '2,5' is not a number\. Write decimals with a point/u);
 });
 
 test("a conversation remembers its last result, also after an error", async () => {
@@ -160,6 +160,24 @@ test("a conversation remembers its last result, also after an error", async () =
   await line.press("Enter");
   await page.getByText("- 4 = 10").waitFor();
   assert.deepEqual(await page.locator(".tape li").allInnerTexts(), ["3 + 4 = 7", "* 2 = 14", "- 4 = 10"]);
+});
+
+test("lines that are sent before an answer has come are answered in their turn, and nothing typed is lost", async () => {
+  const line = page.getByLabel("Next line");
+  const { promise: sent, resolve: allAreSent } = Promise.withResolvers<void>();
+  await page.route("**/Converse", async (route) => {
+    await sent;
+    await route.continue();
+  });
+  await line.fill("3 + 4");
+  await line.press("Enter");
+  await line.fill("* 2");
+  await line.press("Enter");
+  await line.fill("- 1");
+  allAreSent();
+  await page.getByText("* 2 = 14").waitFor();
+  assert.deepEqual(await page.locator(".tape li").allInnerTexts(), ["3 + 4 = 7", "* 2 = 14"]);
+  assert.equal(await line.inputValue(), "- 1");
 });
 
 test("all of it can be done by keyboard alone", async () => {

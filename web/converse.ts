@@ -16,20 +16,25 @@ export function conversing(form: HTMLFormElement, client: Client<typeof Calculat
   const tape = find(form, ".tape", HTMLOListElement);
   let last: number | undefined;
 
-  panel(form, async (signal) => {
-    const line = input.value.trim();
+  const lines: string[] = []; // that have been sent, and wait for their turn
+  form.addEventListener("submit", () => lines.push(input.value.trim()));
+  const ask = async (signal: AbortSignal): Promise<void> => {
+    const line = lines.shift() ?? "";
     const request = understood(line);
     const reminder = last === undefined ? [] : [itself(last)];
     const responses = await Array.fromAsync(client.converse(each([...reminder, request]), { signal }));
     const outcome = responses.at(-1)?.outcome;
     if (outcome?.case === "result") {
       last = outcome.value;
-      input.value = "";
       tape.append(entry(line, formatNumber(last)));
+      if (input.value.trim() === line) {
+        input.value = ""; // otherwise the next line is being typed
+      }
     } else if (outcome?.case === "failure") {
       throw new InputProblem(`${outcome.value.message}.`);
     }
-  });
+  };
+  panel(form, ask, { takesTurns: true });
 }
 
 function understood(line: string): ConverseRequest {

@@ -33,7 +33,7 @@ export function evaluating(form: HTMLFormElement, client: Client<typeof Calculat
     const position = positionOf(error);
     return position === undefined ? [] : [marked(expression, position)];
   };
-  panel(form, ask, explain);
+  panel(form, ask, { explain });
 }
 
 function item({ firstOperand, operation, secondOperand, result, remaining }: EvaluateResponse_Step): HTMLLIElement {

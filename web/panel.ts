@@ -17,25 +17,29 @@ export function find<E extends Element>(root: ParentNode, selector: string, kind
   return found;
 }
 
+/** How a form asks. */
+interface Asking {
+  /** Adds to what is told of an error of the server's. */
+  readonly explain?: (error: ConnectError) => readonly Node[];
+  /** Whether what is sent while an answer is awaited waits for its turn; otherwise it takes that question's place. */
+  readonly takesTurns?: boolean;
+}
+
 /**
- * Has a form ask the server when it is sent. Sent again, it drops what it has asked before.
+ * Has a form ask the server when it is sent.
  *
  * @param ask asks; what it throws is told to the person.
- * @param explain adds to what is told of an error of the server's.
  */
 export function panel(
   form: HTMLFormElement,
   ask: (signal: AbortSignal) => Promise<void>,
-  explain: (error: ConnectError) => readonly Node[] = () => [],
+  { explain = () => [], takesTurns = false }: Asking = {},
 ): void {
   const problem = find(form, ".problem", HTMLElement);
-  let last = new AbortController();
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    last.abort();
-    last = new AbortController();
-    const { signal } = last;
-    form.ariaBusy = "true";
+  let last = { controller: new AbortController(), over: Promise.resolve() };
+
+  const answer = async (signal: AbortSignal, turn: Promise<void>): Promise<void> => {
+    await turn;
     problem.replaceChildren();
     try {
       await ask(signal);
@@ -43,10 +47,21 @@ export function panel(
       if (!signal.aborted) {
         problem.replaceChildren(...told(thrown, explain));
       }
-    } finally {
-      if (!signal.aborted) {
-        form.ariaBusy = null;
-      }
+    }
+  };
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (!takesTurns) {
+      last.controller.abort();
+    }
+    const controller = new AbortController();
+    const over = answer(controller.signal, takesTurns ? last.over : Promise.resolve());
+    const mine = { controller, over };
+    last = mine;
+    form.ariaBusy = "true";
+    await over;
+    if (last === mine) {
+      form.ariaBusy = null;
     }
   });
 }

@@ -1,8 +1,9 @@
 // A small histogram.
 
+import { formatNumber } from "../client/ts/numbers.ts";
+
 const WIDTH = 600;
 const HEIGHT = 120;
-const TEXT_HEIGHT = 18;
 const MOST_BARS = 40;
 
 /** Counts how many numbers there are in each of so many parts of a range, the upper end included. */
@@ -18,37 +19,44 @@ export function histogram(numbers: readonly number[], least: number, greatest: n
   return counts;
 }
 
-/**
- * Draws how numbers are distributed, with a line at their mean.
- *
- * @param description what it shows, for who cannot see it.
- */
-export function plot(
-  numbers: readonly number[],
-  range: { readonly least: number; readonly greatest: number; readonly mean: number },
-  labels: { readonly least: string; readonly greatest: string; readonly description: string },
-): SVGSVGElement {
+/** What a plot says of its numbers: where they begin and end, and where their mean is. */
+export interface Range {
+  readonly least: number;
+  readonly greatest: number;
+  readonly mean: number;
+}
+
+/** Draws how numbers are distributed, with a line at their mean. */
+export function plot(numbers: readonly number[], range: Range): HTMLElement {
   const { least, greatest, mean } = range;
+  const [first, last, middle] = [least, greatest, mean].map(formatNumber);
+  const figure = document.createElement("figure");
+  const caption = document.createElement("figcaption");
+  for (const text of [first, `mean ${middle}`, last]) {
+    const label = document.createElement("span");
+    label.textContent = text ?? "";
+    caption.append(label);
+  }
+  const svg = drawn(numbers, range);
+  const description = `from ${first} to ${last}, with a line at their mean, ${middle}`;
+  svg.setAttribute("aria-label", `A histogram of ${numbers.length} numbers ${description}.`);
+  figure.append(svg, caption);
+  return figure;
+}
+
+function drawn(numbers: readonly number[], { least, greatest, mean }: Range): SVGSVGElement {
   const bars = least === greatest ? 1 : Math.min(MOST_BARS, Math.ceil(Math.sqrt(numbers.length)) + 1);
   const counts = histogram(numbers, least, greatest, bars);
   const highest = Math.max(...counts);
   const width = WIDTH / bars;
-  const svg = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + TEXT_HEIGHT}`, role: "img" });
-  svg.setAttribute("aria-label", labels.description);
+  const svg = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
   for (const [place, count] of counts.entries()) {
     const height = (count / highest) * HEIGHT;
     svg.append(element("rect", { x: place * width + 1, y: HEIGHT - height, width: width - 2, height }));
   }
   const middle = least === greatest ? WIDTH / 2 : ((mean / 2 - least / 2) / (greatest / 2 - least / 2)) * WIDTH;
   svg.append(element("line", { x1: middle, x2: middle, y1: 0, y2: HEIGHT }));
-  svg.append(text(labels.least, 0, "start"), text(labels.greatest, WIDTH, "end"));
   return svg;
-}
-
-function text(content: string, x: number, anchor: string): SVGElement {
-  const label = element("text", { x, y: HEIGHT + TEXT_HEIGHT - 4, "text-anchor": anchor });
-  label.textContent = content;
-  return label;
 }
 
 function element<K extends keyof SVGElementTagNameMap>(

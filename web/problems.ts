@@ -3,14 +3,18 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { reasonOf } from "../client/ts/failures.ts";
 
+const UNREACHABLE = "The calculator cannot be reached. What you typed is still here: try again in a moment.";
+const FAULT = "Something went wrong that should not have. Try again, or ask for something else.";
+
 /** Tells in a sentence or two what was wrong, and what to do. */
 export function sentence(error: ConnectError, hasToken: boolean): string {
   switch (error.code) {
     case Code.Unavailable:
     case Code.Canceled:
     case Code.Aborted:
-    case Code.Unknown: // what fetch says if there is nobody at all
-      return "The calculator cannot be reached. What you typed is still here: try again in a moment.";
+      return UNREACHABLE;
+    case Code.Unknown:
+      return error.cause instanceof TypeError ? UNREACHABLE : FAULT; // what fetch throws if there is nobody
     case Code.ResourceExhausted:
       return "The calculator has too much to do. Try again in a moment.";
     case Code.DeadlineExceeded:

@@ -22,7 +22,7 @@ const replaced = (page, pattern, text) => {
 
 // What would end the element that it is in.
 const javaScript = read(script).replaceAll("</script", "<\\/script");
-const css = read(style);
+const css = read(style).replaceAll("</style", "<\\/style");
 
 const policy = [
   "default-src 'none'",
@@ -36,11 +36,11 @@ const policy = [
 ].join("; ");
 
 const inlined = [
-  [/<meta charset="utf-8" \/>/u, `$&<meta http-equiv="Content-Security-Policy" content="${policy}" />`],
+  [
+    /<meta charset="utf-8" \/>/u,
+    `<meta charset="utf-8" /><meta http-equiv="Content-Security-Policy" content="${policy}" />`,
+  ],
   [/<link rel="stylesheet"[^>]*>/u, `<style>${css}</style>`],
   [/<script type="module"[^>]*><\/script>/u, `<script type="module">${javaScript}</script>`],
-].reduce(
-  (page, [pattern, text]) => replaced(page, pattern, text.replace("$&", page.match(pattern)?.[0] ?? "")),
-  read(html),
-);
+].reduce((page, [pattern, text]) => replaced(page, pattern, text), read(html));
 writeFileSync(output, `${inlined}\n`);

@@ -3,7 +3,8 @@
 import { readFileSync } from "node:fs";
 import type { Interceptor } from "@connectrpc/connect";
 import type { Address } from "./address.ts";
-import { isOnGoogleCloud, NoTokenError, Tokens } from "./identity.ts";
+import { NoTokenError } from "./failures.ts";
+import { isOnGoogleCloud, Tokens } from "./identity.ts";
 
 export const AUTHS = ["auto", "identity-token", "none"] as const;
 
@@ -82,7 +83,7 @@ export async function sender(address: Address, access: Access): Promise<Intercep
   try {
     const tokens = await Tokens.find(required || address.audience, access.impersonate ?? "");
     await tokens.get(); // now, since a call would have to wait for it, and has a deadline
-    return sending(tokens, access.headers ?? ["authorization"]);
+    return sending(tokens, access.headers ?? ["authorization"], isOptional);
   } catch (error) {
     // On Google Cloud there are credentials: that they are not there now is no reason to go without.
     if (isOptional && !isOnGoogleCloud()) {
@@ -92,11 +93,17 @@ export async function sender(address: Address, access: Access): Promise<Intercep
   }
 }
 
-function sending(tokens: Tokens, headers: readonly string[]): Interceptor {
+function sending(tokens: Tokens, headers: readonly string[], isOptional: boolean): Interceptor {
   return (next) => async (request) => {
-    const token = await tokens.get();
-    for (const header of headers) {
-      request.header.set(header, `Bearer ${token}`);
+    try {
+      const token = await tokens.get();
+      for (const header of headers) {
+        request.header.set(header, `Bearer ${token}`);
+      }
+    } catch (error) {
+      if (!isOptional) {
+        throw error;
+      }
     }
     return next(request);
   };

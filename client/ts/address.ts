@@ -2,7 +2,7 @@
 
 const TLS_PORT = 443;
 const HIGHEST_PORT = 65535;
-const HOST_AND_PORT = /^(?<scheme>https:\/\/)?(?<host>[^/:[\]\s]+|\[[0-9a-fA-F:.%]+\])(:(?<port>[0-9]{1,5}))?\/?$/u;
+const HOST_AND_PORT = /^(?<scheme>https:\/\/)?(?<host>[^/:[\]\s]+|\[[0-9a-fA-F:.]+\])(:(?<port>[0-9]{1,5}))?\/?$/u;
 const LOOPBACK = /^(localhost|127(\.[0-9]+){3}|\[::1\])$/u;
 
 /** A server. */
@@ -28,7 +28,8 @@ export interface Address {
  */
 export function parseAddress(text: string): Address {
   const found = HOST_AND_PORT.exec(text)?.groups;
-  if (!found) {
+  const host = found?.["host"] ?? "";
+  if (!found || !isHost(host)) {
     const accepted = "HOST:PORT is, in plaintext, and https://HOST[:PORT], without a path";
     throw new RangeError(
       /^https?:\/\//u.test(text)
@@ -36,7 +37,6 @@ export function parseAddress(text: string): Address {
         : `'${text}' is no HOST:PORT, such as localhost:50051, and no HOST`,
     );
   }
-  const host = found["host"] ?? "";
   const port = Number(found["port"] ?? TLS_PORT);
   if (port < 1 || port > HIGHEST_PORT) {
     throw new RangeError(`'${text}' is not accepted: ports are 1 to ${HIGHEST_PORT}`);
@@ -49,4 +49,9 @@ export function parseAddress(text: string): Address {
     isCloudRun: host.endsWith(".run.app"),
     audience: `https://${host}`,
   };
+}
+
+/** Returns whether a URL means the same by a text as whoever wrote it: 10.1 would be 10.0.0.1. */
+function isHost(text: string): boolean {
+  return URL.canParse(`http://${text}`) && new URL(`http://${text}`).hostname === text.toLowerCase();
 }

@@ -30,6 +30,11 @@ for (const text of [
   "https://a/b",
   "::1",
   "a:b",
+  "10.0.0.256:1",
+  "10.1:1",
+  "<host>:1",
+  "a?b.run.app",
+  "a#.run.app",
 ]) {
   test(`'${text}' is no server`, () => assert.throws(() => parseAddress(text), RangeError));
 }

@@ -84,8 +84,8 @@ class NumberReader {
       place += 1;
       try {
         numbers.push(parseNumber(word));
-      } catch {
-        this.#complaint = `number ${place} is '${word}', which is not a number`;
+      } catch (error) {
+        this.#complaint = `number ${place}: ${(error as RangeError).message}`;
         break;
       }
       if (numbers.length === NUMBERS_A_MESSAGE) {

@@ -8,6 +8,9 @@ import { retrying } from "./retries.ts";
 
 export const DEFAULT_TARGET = "localhost:50051";
 
+/** A server that is silent for so long while there are calls is asked whether it is there. */
+const PING_INTERVAL_MS = 30_000;
+
 /** A connection, made when the first call needs it, and made anew when it is gone. `await using` closes it. */
 export interface Channel extends AsyncDisposable {
   /** For `createClient(Calculator, transport)`. */
@@ -29,7 +32,7 @@ export async function connect(target: string = DEFAULT_TARGET, access: Access = 
   const baseUrl = `${speaksTls(address, access) ? "https" : "http"}://${address.target}`;
   const ca = certificates(access);
   const tokens = await sender(address, access);
-  const sessionManager = new Http2SessionManager(baseUrl, {}, ca ? { ca } : {});
+  const sessionManager = new Http2SessionManager(baseUrl, { pingIntervalMs: PING_INTERVAL_MS }, ca ? { ca } : {});
   const interceptors = [retrying, ...(tokens ? [tokens] : [])];
   return {
     transport: createGrpcTransport({ baseUrl, interceptors, sessionManager }),

@@ -2,12 +2,20 @@
 
 import { createInterface } from "node:readline/promises";
 import type { DescService } from "@bufbuild/protobuf";
-import { type DescMessage, type MessageShape, toJson } from "@bufbuild/protobuf";
+import { type DescMessage, type JsonObject, type MessageShape, ScalarType, toJson } from "@bufbuild/protobuf";
 import { type CallOptions, type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { type Access, AccessError, requiredAudience, speaksTls } from "./access.ts";
 import { parseAddress } from "./address.ts";
 import { connect } from "./channel.ts";
 import { describe } from "./failures.ts";
+import { formatNumber32 } from "./numbers.ts";
+
+declare global {
+  /** What TypeScript does not know of ES2026 yet. */
+  interface JSON {
+    rawJSON(text: string): unknown;
+  }
+}
 
 /** What was asked for cannot be; the program ends with status 2. */
 export class UsageError extends Error {}
@@ -35,7 +43,7 @@ export class Caller {
 
   /** What gives a call its deadline. */
   get deadline(): CallOptions {
-    return { timeoutMs: this.options.timeout * 1000 };
+    return { timeoutMs: Math.ceil(this.options.timeout * 1000) };
   }
 
   /**
@@ -69,13 +77,31 @@ export class Caller {
 
   /** Prints a message as JSON if asked to, else the text that says the same to a person. */
   show<T extends DescMessage>(schema: T, message: MessageShape<T>, text: string): void {
-    const json = () => JSON.stringify(toJson(schema, message, { alwaysEmitImplicit: true, useProtoFieldName: true }));
-    process.stdout.write(`${this.options.json ? json() : text}\n`);
+    process.stdout.write(`${this.options.json ? asJson(schema, message) : text}\n`);
   }
+}
+
+/** Returns a message in JSON, numbers as Python's protobuf has them: of 32 bit short, and of 0 the sign. */
+function asJson<T extends DescMessage>(schema: T, message: MessageShape<T>): string {
+  const fields = toJson(schema, message, { alwaysEmitImplicit: true, useProtoFieldName: true }) as JsonObject;
+  for (const { name, scalar } of schema.fields) {
+    const value = fields[name];
+    if (scalar === ScalarType.FLOAT && typeof value === "number") {
+      fields[name] = Number(formatNumber32(value));
+    }
+  }
+  return JSON.stringify(fields, (_, value) => (Object.is(value, -0) ? JSON.rawJSON("-0.0") : value));
+}
+
+/** Ends the program: one line about what was wrong, and the status. */
+export function fail(message: string, status: number): never {
+  process.stderr.write(`Error: ${message}\n`);
+  process.exit(status);
 }
 
 /** Gives the lines of standard input that are not empty. */
 export async function* inputLines(): AsyncIterable<string> {
+  process.stdin.once("error", (error) => fail(`standard input cannot be read: ${error.message}`, 2));
   for await (const line of createInterface({ input: process.stdin })) {
     if (line.trim()) {
       yield line;

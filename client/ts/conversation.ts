@@ -13,7 +13,7 @@ import {
   type ConverseResponse,
   Operation,
 } from "@proto/calculator/v1/calculator_pb.js";
-import { errorOf } from "./failures.ts";
+import { errorOf, isCutOff } from "./failures.ts";
 import { ATTEMPTS, backoff, passes } from "./retries.ts";
 
 /** Requests in their order, each read when it is asked for, and kept until it is answered. */
@@ -107,5 +107,5 @@ export function itself(number: number): ConverseRequest {
 
 /** Returns whether another stream may do better. A front that cuts one off amid answers has no better status. */
 function canGoOn(error: ConnectError): boolean {
-  return [Code.Aborted, Code.DeadlineExceeded].includes(error.code) || passes(error);
+  return isCutOff(error) || [Code.Aborted, Code.DeadlineExceeded].includes(error.code) || passes(error);
 }

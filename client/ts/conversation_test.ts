@@ -2,16 +2,17 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { constants, createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
+import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { test } from "node:test";
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   Calculator,
   type ConverseRequest,
   ConverseRequestSchema,
+  ConverseResponseSchema,
   Operation,
 } from "@proto/calculator/v1/calculator_pb.js";
 import { connect } from "./channel.ts";
@@ -103,3 +104,86 @@ test("it is given up after so many streams in vain", async () => {
   await assert.rejects(sums(target, 1), (error) => errorOf(error).code === Code.Unavailable);
   assert.equal(server.streams, ATTEMPTS);
 });
+
+/** Frames of HTTP/2 by hand (RFC 9113), since Node's own server ends a stream before it resets it. */
+const Frame = { data: 0, headers: 1, reset: 3, settings: 4 } as const;
+const END_STREAM = 0x1;
+const END_HEADERS = 0x4;
+const PREFACE_LENGTH = 24;
+const HEAD_LENGTH = 9;
+
+function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
+  const head = Buffer.alloc(HEAD_LENGTH);
+  head.writeUIntBE(payload.length, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt8(flags, 4);
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+/** Returns a gRPC message of a result. */
+function message(value: number): Buffer {
+  const response = create(ConverseResponseSchema, { outcome: { case: "result", value } });
+  const bytes = Buffer.from(toBinary(ConverseResponseSchema, response));
+  return Buffer.concat([Buffer.of(0, 0, 0, 0, bytes.length), bytes]);
+}
+
+// As RFC 7541 has them: ":status: 200" by its index, the others letter by letter.
+const RESPONSE = Buffer.concat([Buffer.of(0x88, 0x0f, 0x10, 16), Buffer.from("application/grpc")]);
+const TRAILERS = Buffer.concat([Buffer.of(0x00, 11), Buffer.from("grpc-status"), Buffer.of(1), Buffer.from("0")]);
+
+/** Answers the first stream with 1 and a reset; the second, which begins with a reminder, with 1 and 3. */
+function answer(stream: number, number: number, code: number): Buffer {
+  const begun = [frame(Frame.headers, END_HEADERS, stream, RESPONSE), frame(Frame.data, 0, stream, message(1))];
+  const reset = Buffer.alloc(4);
+  reset.writeUInt32BE(code);
+  const rest =
+    number === 1
+      ? [frame(Frame.reset, 0, stream, reset)]
+      : [frame(Frame.data, 0, stream, message(3)), frame(Frame.headers, END_HEADERS + END_STREAM, stream, TRAILERS)];
+  return Buffer.concat([...begun, ...rest]);
+}
+
+/** Serves a connection; `begin` is called with each stream that begins, and returns what it is answered. */
+function serve(socket: Socket, begin: (stream: number) => Buffer): void {
+  let bytes = Buffer.alloc(0);
+  let skip = PREFACE_LENGTH;
+  socket.write(frame(Frame.settings, 0, 0));
+  socket.on("error", () => undefined); // the client may go away first
+  socket.on("data", (more) => {
+    bytes = Buffer.concat([bytes, more]);
+    while (bytes.length >= skip + HEAD_LENGTH) {
+      const length = bytes.readUIntBE(skip, 3);
+      if (bytes.readUInt8(skip + 3) === Frame.headers) {
+        socket.write(begin(bytes.readUInt32BE(skip + 5)));
+      }
+      bytes = bytes.subarray(skip);
+      skip = HEAD_LENGTH + length;
+    }
+  });
+}
+
+for (const code of [constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_INTERNAL_ERROR, constants.NGHTTP2_CANCEL]) {
+  test(`a stream that is reset with code ${code} after an answer is followed by another`, async () => {
+    let streams = 0;
+    const sockets: Socket[] = [];
+    const server = createTcpServer((socket) => {
+      sockets.push(socket);
+      serve(socket, (stream) => {
+        streams += 1;
+        return answer(stream, streams, code);
+      });
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    try {
+      assert.deepEqual(await sums(`127.0.0.1:${(server.address() as AddressInfo).port}`, 2), [1, 3]);
+      assert.equal(streams, 2);
+    } finally {
+      server.close();
+      for (const socket of sockets) {
+        socket.destroy();
+      }
+    }
+  });
+}

@@ -3,6 +3,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { type ErrorInfo, ErrorInfoSchema } from "@proto/google/rpc/error_details_pb.js";
 
+/** There is no identity token to be had; the message says where one was looked for, and what to do. */
+export class NoTokenError extends Error {}
+
 /** What was called, and how. */
 export interface Called {
   readonly target: string;
@@ -13,9 +16,30 @@ export interface Called {
   readonly isTls: boolean;
 }
 
-/** Returns the status that something thrown says: what is no ConnectError is none of the server's. */
+/**
+ * Returns the status that something thrown says: what is no ConnectError is none of the server's.
+ *
+ * Of a stream that was reset Node tells before Connect does, without the status that gRPC has for it:
+ * https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#errors
+ */
 export function errorOf(thrown: unknown): ConnectError {
-  return ConnectError.from(thrown);
+  const error = ConnectError.from(thrown);
+  if (!isCutOff(error)) {
+    return error;
+  }
+  const code = error.rawMessage.includes("NGHTTP2_REFUSED_STREAM")
+    ? Code.Unavailable
+    : error.rawMessage.includes("NGHTTP2_ENHANCE_YOUR_CALM")
+      ? Code.ResourceExhausted
+      : Code.Internal;
+  return new ConnectError(error.rawMessage, code, undefined, undefined, error.cause);
+}
+
+/** Returns whether a stream ended otherwise than by a status: it was reset, or its connection is gone. */
+export function isCutOff(error: ConnectError): boolean {
+  const code = (error.cause as NodeJS.ErrnoException | undefined)?.code;
+  const isReset = code === "ERR_HTTP2_STREAM_ERROR" || code === "ERR_STREAM_PREMATURE_CLOSE";
+  return isReset || error.rawMessage === "protocol error: missing status"; // what Connect makes of NO_ERROR
 }
 
 /** Returns what gRPC calls a status, such as INVALID_ARGUMENT. */
@@ -33,6 +57,9 @@ export function reasonOf(error: ConnectError): ErrorInfo | undefined {
 
 /** Describes a failed call in one line. */
 export function describe(error: ConnectError, called: Called): string {
+  if (error.cause instanceof NoTokenError) {
+    return error.cause.message; // no server was asked
+  }
   const details = error.rawMessage.split(/\s+/u).filter(Boolean).join(" ");
   return `${codeName(error.code)}: ${[details, advice(error, called)].filter(Boolean).join("; ")}`;
 }
@@ -46,7 +73,7 @@ function advice(error: ConnectError, { target, timeout, audience, isTls }: Calle
       return `${target} serves something else; name another server with --target`;
     case Code.Unavailable:
     case Code.Internal:
-      return isOurs(error) ? notReached(target, isTls) : "";
+      return isOurs(error) && !isCutOff(error) ? notReached(target, isTls) : "";
     case Code.Unauthenticated:
     case Code.PermissionDenied:
       return audience

@@ -3,11 +3,9 @@
 // https://cloud.google.com/run/docs/authenticating/service-to-service
 
 import { Compute, GoogleAuth, IdTokenClient, type IdTokenProvider, Impersonated } from "google-auth-library";
+import { NoTokenError } from "./failures.ts";
 
 const SCOPES = ["https://www.googleapis.com/auth/cloud-platform"];
-
-/** There is no identity token to be had; the message says where one was looked for, and what to do. */
-export class NoTokenError extends Error {}
 
 /** Where tokens come from, for one audience: google-auth-library keeps a token until five minutes before its end. */
 export class Tokens {

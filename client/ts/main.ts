@@ -6,7 +6,7 @@ import { type Access, AUTHS, HEADERS } from "./access.ts";
 import { parseAddress } from "./address.ts";
 import * as calculator from "./calculator.ts";
 import { DEFAULT_TARGET } from "./channel.ts";
-import { CallError, Caller, UsageError } from "./commands.ts";
+import { CallError, Caller, fail, UsageError } from "./commands.ts";
 import { parseNumber, parseNumber32 } from "./numbers.ts";
 import { OPERATIONS } from "./operations.ts";
 import * as tutorial from "./tutorial.ts";
@@ -37,6 +37,17 @@ function timeout(text: string): number {
   return seconds;
 }
 
+/** Returns a parser that collects headers: the first that is given takes the place of the default. */
+function tokenHeaders(): (name: string) => readonly string[] {
+  const given = new Set<string>();
+  return (name) => {
+    if (!(HEADERS as readonly string[]).includes(name)) {
+      throw new InvalidArgumentError(`Allowed choices are ${HEADERS.join(", ")}.`);
+    }
+    return [...given.add(name)];
+  };
+}
+
 function text(word: string): string {
   if (word.includes("\ufffd")) {
     throw new RangeError(`'${word}' is not UTF-8`); // what Node makes of bytes that are not
@@ -63,7 +74,9 @@ function program(): Command {
     .option("--audience <URL>", "whom tokens are for, if not https://HOST", "")
     .option("--impersonate-service-account <EMAIL>", "whose tokens to send, if not your own", "")
     .addOption(
-      new Option("--token-header <NAME...>", "what they are sent as").choices([...HEADERS]).default([HEADERS[0]]),
+      new Option("--token-header <NAME>", "what they are sent as; may be given more than once")
+        .argParser(tokenHeaders())
+        .default([HEADERS[0]]),
     )
     .option("--timeout <SECONDS>", "how long to wait for an answer", argument(timeout), 5)
     .option("--json", "print answers as JSON, one a line", false)
@@ -114,12 +127,6 @@ function caller(root: Command): Caller {
     headers: options["tokenHeader"],
   };
   return new Caller({ target: options["target"], access, timeout: options["timeout"], json: options["json"] });
-}
-
-/** Ends the program: one line about what was wrong, and the status. */
-function fail(message: string, status: number): never {
-  process.stderr.write(`Error: ${message}\n`);
-  process.exit(status);
 }
 
 async function main(): Promise<void> {

@@ -4,7 +4,7 @@
 const LARGEST_32 = "3.4028235e38";
 const LARGEST_64 = "1.7976931348623157e308";
 
-const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/iu;
+const DECIMAL = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/iu;
 const SPECIAL = /^([+-]?)(inf|infinity|nan)$/iu;
 
 /**

@@ -2,7 +2,7 @@
 //
 // https://github.com/grpc/proposal/blob/master/A6-client-retries.md
 
-import { Code, type ConnectError, type Interceptor, type UnaryRequest } from "@connectrpc/connect";
+import type { ConnectError, Interceptor, UnaryRequest } from "@connectrpc/connect";
 import serviceConfig from "../service_config.json" with { type: "json" };
 import { codeName, errorOf } from "./failures.ts";
 
@@ -17,6 +17,9 @@ export function passes(error: ConnectError): boolean {
 
 /** Waits as long as gRPC does after so many attempts in vain, which is never the same; or until the signal. */
 export async function backoff(attempts: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) {
+    return;
+  }
   const [first, longest] = [policy.initialBackoff, policy.maxBackoff].map(Number.parseFloat) as [number, number];
   const seconds = Math.min(first * policy.backoffMultiplier ** (attempts - 1), longest);
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -42,7 +45,7 @@ export const retrying: Interceptor = (next) => async (request) => {
       }
       await backoff(attempt, request.signal);
       if (request.signal.aborted) {
-        throw failure.code === Code.Canceled ? failure : errorOf(request.signal.reason);
+        throw failure;
       }
     }
   }

@@ -43,14 +43,18 @@ class CloudRun:
         ca_cert: whom its certificate comes from.
         issuer: whose tokens it takes.
         server: the server of the instance.
+        ingress: the ingress before it.
         envoy: the front.
     """
 
-    def __init__(self, front: Envoy, ca_cert: Path, issuer: Issuer, server: programs.Server) -> None:
+    def __init__(
+        self, front: Envoy, ca_cert: Path, issuer: Issuer, server: programs.Server, ingress: programs.Server
+    ) -> None:
         self.target = f"localhost:{front.port()}"
         self.ca_cert = ca_cert
         self.issuer = issuer
         self.server = server
+        self.ingress = ingress
         self.envoy = front
 
 
@@ -73,7 +77,7 @@ def _cloud_run(containers: list[Container], folder: Path, issuer: Issuer, *flags
         contained.serving(ingress_container, f"--server-port={server.port}") as ingress,
         front.serving(Path(os.environ["ENVOY"]).absolute(), settings, [ingress.port], Authority(), folder) as envoy,
     ):
-        yield CloudRun(envoy, folder / "ca.crt", issuer, server)
+        yield CloudRun(envoy, folder / "ca.crt", issuer, server, ingress)
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +256,6 @@ def test_no_token_is_in_any_log(cloud_run: CloudRun) -> None:
     for token in (cloud_run.issuer.token(AUDIENCE), Issuer().token(AUDIENCE)):
         with contextlib.suppress(grpc.RpcError):
             _calculate(cloud_run, ("authorization", f"Bearer {token}"))
-    logs = [*cloud_run.server.log, *cloud_run.envoy.log]
+    logs = [*cloud_run.server.log, *cloud_run.ingress.log, *cloud_run.envoy.log]
     assert cloud_run.server.log
     assert not [text for text in logs if "eyJ" in text]

@@ -96,7 +96,7 @@ def _serve(arguments: argparse.Namespace, folder: Path) -> None:
     )
     programs = (
         _program(arguments, "server", folder, *_SERVER_FLAGS),
-        _program(arguments, "ingress", folder, "--server-port={port}"),
+        _program(arguments, "ingress", folder, "--address=127.0.0.1", "--server-port={port}"),
     )
     envoy = arguments.envoy_path.absolute()
     with (

@@ -1,6 +1,7 @@
 """//deploy/ingress: Envoy in front of a server on this machine: the page, gRPC-Web, JSON, and gRPC as it is."""
 
 import argparse
+import contextlib
 import importlib.util
 import ipaddress
 import os
@@ -19,7 +20,8 @@ _HERE = Path(__file__).parent
 _HIGHEST_PORT = 65535
 # Whoever kills it does so after 10 s: https://cloud.google.com/run/docs/container-contract#instance-shutdown
 _DRAIN_SECONDS = 8
-# Who has not begun another request until then has heard that this connection ends (drain_timeout in envoy.yaml).
+# Who has begun another request until then has heard, by its answer, that its connection ends (see drain_timeout).
+# A connection that is idle hears of nothing until it is cut: https://github.com/envoyproxy/envoy/issues/14350
 _NOTICE_SECONDS = 2
 _DRAIN_FLAGS = ("--drain-time-s", str(_DRAIN_SECONDS), "--drain-strategy", "immediate")
 
@@ -93,7 +95,8 @@ def _serve(arguments: argparse.Namespace, folder: Path) -> None:
             process.process.wait()
         except stopping.Stopped as stopped:
             if stopped.number == signal.SIGTERM:
-                _drain(process)
+                with contextlib.suppress(EnvoyError):  # it may not have begun to serve
+                    _drain(process)
         else:
             raise EnvoyError("Envoy has ended")
 
