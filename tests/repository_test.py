@@ -26,13 +26,13 @@ def test_every_archive_is_an_official_release_with_its_hash() -> None:
 
 
 def test_every_test_module_is_a_test_of_its_package() -> None:
-    modules = [module for module in Path().rglob("*_test.py") if not module.is_relative_to("external")]
-    assert Path("tests/repository_test.py") in modules
+    modules = [module for kind in ("py", "ts") for module in Path().rglob(f"*_test.{kind}")]
+    modules = [module for module in modules if not module.is_relative_to("external")]
+    assert {Path("tests/repository_test.py"), Path("web/browser_test.ts")} < set(modules)
     for module in modules:
         build = module.with_name("BUILD.bazel").read_text(encoding="utf-8")
-        assert f'name = "{module.stem}"' in build, (
-            f"{module} never runs: it needs a py_test in {module.parent}/BUILD.bazel"
-        )
+        sources = "".join(re.findall(r"srcs = \[(.*?)\]", build, re.DOTALL))
+        assert f'"{module.name}"' in sources, f"{module} never runs: it needs a test in {module.parent}/BUILD.bazel"
 
 
 def test_the_contract_lists_every_reason_with_its_status() -> None:

@@ -5,15 +5,12 @@ Attributes are called as in rules_oci where it has them; `stale`, `referrers`, o
 
 load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
 load("@rules_python//python:defs.bzl", "PyInfo", "py_binary")
+load("//bazel:runfiles.bzl", "runfiles_path")
 
 # What a wheel carries and a server never reads.
 _UNNEEDED_SUFFIXES = (".pyi", ".pyx", ".pxd", ".pxi", ".h", ".c", ".cc", ".proto", "/py.typed", "/RECORD", "/INSTALLER", "/WHEEL")
 
 _PYTHON = "@bazel_tools//tools/python:toolchain_type"
-
-def _runfiles_path(workspace, file):
-    path = file.short_path
-    return path[len("../"):] if path.startswith("../") else workspace + "/" + path
 
 def _import_path(path, roots):
     """Returns the path by which Python finds a file: below the longest of the roots that it is in."""
@@ -48,7 +45,7 @@ def _py_image_layers_impl(ctx):
     interpreter = {file: True for file in ctx.toolchains[_PYTHON].py3_runtime.files.to_list()}
     wheels, app = [], []
     for file in binary[PyInfo].transitive_sources.to_list() + binary[DefaultInfo].default_runfiles.files.to_list():
-        path = _runfiles_path(ctx.workspace_name, file)
+        path = runfiles_path(ctx.workspace_name, file)
         if path.startswith(ctx.workspace_name + "/"):
             if file != binary[DefaultInfo].files_to_run.executable:
                 app.append(("app/" + _import_path(path, roots), file))
@@ -219,7 +216,7 @@ Every Debian package and every wheel in it, with version, hash, and licence wher
 def _main_impl(ctx):
     def runfile(target):
         file = target[DefaultInfo].files_to_run.executable or target[DefaultInfo].files.to_list()[0]
-        return "RUNFILES / " + repr(_runfiles_path(ctx.workspace_name, file))
+        return "RUNFILES / " + repr(runfiles_path(ctx.workspace_name, file))
 
     arguments = {name: repr(value) for name, value in ctx.attr.lists.items() + ctx.attr.texts.items()}
     arguments |= {name: runfile(target) for target, name in ctx.attr.files.items()}

@@ -43,7 +43,7 @@ _py_grpc_compile = _compile_rule(
 
 _ts_proto_compile = _compile_rule(["es"], "Generates x_pb.js and x_pb.d.ts for every x.proto.")
 
-def _stub_library(name, compile, protos, requirements, deps, **kwargs):
+def _stub_library(name, compile, library, protos, deps, **kwargs):
     generated = name + "_stubs"
     compile(
         name = generated,
@@ -52,11 +52,11 @@ def _stub_library(name, compile, protos, requirements, deps, **kwargs):
         testonly = kwargs.get("testonly"),
         visibility = ["//visibility:private"],
     )
-    py_library(
+    library(
         name = name,
         srcs = [generated],
         imports = [generated],
-        deps = [requirement(package) for package in requirements] + deps,
+        deps = deps,
         **kwargs
     )
 
@@ -71,7 +71,7 @@ def py_proto_library(name, protos, deps = [], **kwargs):
       deps: the stubs of what those import.
       **kwargs: visibility, tags and whatever else py_library takes.
     """
-    _stub_library(name, _py_proto_compile, protos, ["protobuf"], deps, **kwargs)
+    _stub_library(name, _py_proto_compile, py_library, protos, [requirement("protobuf")] + deps, **kwargs)
 
 def py_grpc_library(name, protos, deps = [], **kwargs):
     """The messages and services of proto_library targets, as a py_library.
@@ -84,7 +84,7 @@ def py_grpc_library(name, protos, deps = [], **kwargs):
       deps: the stubs of what those import.
       **kwargs: visibility, tags and whatever else py_library takes.
     """
-    _stub_library(name, _py_grpc_compile, protos, ["grpcio", "protobuf"], deps, **kwargs)
+    _stub_library(name, _py_grpc_compile, py_library, protos, [requirement("grpcio"), requirement("protobuf")] + deps, **kwargs)
 
 def ts_proto_library(name, protos, deps = [], **kwargs):
     """The messages and services of proto_library targets, as a ts_library.
@@ -98,18 +98,4 @@ def ts_proto_library(name, protos, deps = [], **kwargs):
       deps: the stubs of what those import, but for google/protobuf/.
       **kwargs: visibility, tags and whatever else ts_library takes.
     """
-    generated = name + "_stubs"
-    _ts_proto_compile(
-        name = generated,
-        protos = protos,
-        tags = kwargs.get("tags"),
-        testonly = kwargs.get("testonly"),
-        visibility = ["//visibility:private"],
-    )
-    ts_library(
-        name = name,
-        srcs = [generated],
-        imports = [generated],
-        deps = deps,
-        **kwargs
-    )
+    _stub_library(name, _ts_proto_compile, ts_library, protos, deps, **kwargs)

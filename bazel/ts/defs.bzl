@@ -1,8 +1,10 @@
-"""ts_library, ts_binary, ts_test, ts_bundle: TypeScript, checked by tsc, bundled by esbuild, run by a Node of the locked wheels.
+"""ts_library, ts_binary, ts_test, web_page: TypeScript, checked by tsc, bundled by esbuild, run by a Node of the locked wheels.
 
 The public rulesets fetch Node and their own tools from outside of the package registries; these take all from the two locks,
 third_party/python/requirements.lock for Node and third_party/npm/package-lock.json for the rest.
 """
+
+load("//bazel:runfiles.bzl", "runfiles_path")
 
 TsInfo = provider(
     doc = "TypeScript that others can import.",
@@ -55,44 +57,55 @@ def _collect(ctx, srcs, imports = []):
         sources = depset(srcs, transitive = [dep[TsInfo].sources for dep in ctx.attr.deps]),
     )
 
-def _tsconfig(ctx, roots, info):
-    """Declares the settings of one target: the repository's own, and where its modules are."""
+def _tsconfig(ctx, roots, info, options):
+    """Declares the settings of one target: the repository's own, where its modules are, and what is special about it."""
     file = ctx.actions.declare_file(ctx.label.name + ".tsconfig.json")
     up = "../" * file.dirname.count("/") + "../"
+    folders = info.imports.to_list()
+    paths = {"@proto/*": [up + folder + "/*" for folder in folders]} if folders else {}
     settings = {
-        "compilerOptions": {
-            "paths": {"@proto/*": [up + folder + "/*" for folder in info.imports.to_list()]},
-        },
+        "compilerOptions": {"paths": paths} | options,
         "extends": up + ctx.file._tsconfig.path,
         "files": [up + root.path for root in roots if root.extension == "ts"],
     }
     ctx.actions.write(file, json.encode_indent(settings, indent = "  "))
     return file
 
-def _run(ctx, tool, tsconfig, info, output, arguments):
+def _run(ctx, tool, tsconfig, info, outputs, arguments):
     """Runs a compiler where it finds the npm packages as it expects them: in node_modules, above all sources."""
     ctx.actions.run_shell(
-        arguments = [_NODE_MODULES.workspace_root + "/node_modules", tool.path] + arguments,
-        command = 'ln -sfn "$1" node_modules && shift && "$@" && touch {}'.format(output.path),
-        inputs = depset(ctx.files._node_modules + [ctx.file._tsconfig, tsconfig], transitive = [info.sources]),
+        arguments = [_NODE_MODULES.workspace_root + "/node_modules", outputs[0].path, tool.path] + arguments,
+        # The type checker writes nothing: that it ends well is the output.
+        command = 'ln -sfn "$1" node_modules && touch "$2" && shift 2 && "$@"',
+        inputs = depset(
+            [ctx.file._tsconfig, tsconfig],
+            transitive = [ctx.attr._node_modules[DefaultInfo].files, info.sources],
+        ),
         mnemonic = tool.basename.capitalize(),
-        outputs = [output],
+        outputs = outputs,
         progress_message = "Running {} on %{{label}}".format(tool.basename),
         tools = [tool],
     )
 
-def _check_types(ctx, roots, info):
+def _check_types(ctx, roots, info, options = {}):
     """Declares a file that is made if the types are right; a build of the target makes it, users need not wait for it."""
-    tsconfig = _tsconfig(ctx, roots, info)
+    tsconfig = _tsconfig(ctx, roots, info, options)
     checked = ctx.actions.declare_file(ctx.label.name + ".types")
-    _run(ctx, ctx.executable._tsc, tsconfig, info, checked, ["--project", tsconfig.path])
-    return OutputGroupInfo(_validation = depset([checked])), tsconfig
+    _run(ctx, ctx.executable._tsc, tsconfig, info, [checked], ["--project", tsconfig.path])
+    return checked, tsconfig
 
 def _ts_library_impl(ctx):
     imports = ["/".join([ctx.bin_dir.path, ctx.label.package, folder]) for folder in ctx.attr.imports]
     info = _collect(ctx, ctx.files.srcs, imports)
-    checks, _ = _check_types(ctx, ctx.files.srcs, info)
-    return [DefaultInfo(files = depset(ctx.files.srcs)), info, checks]
+
+    # Of stubs there is nothing but declarations, which are otherwise taken as they are.
+    is_declared = all([src.path.endswith(".d.ts") for src in ctx.files.srcs if src.extension == "ts"])
+    checked, _ = _check_types(ctx, ctx.files.srcs, info, {"skipLibCheck": False, "types": []} if is_declared else {})
+    return [
+        DefaultInfo(files = depset(ctx.files.srcs)),
+        OutputGroupInfo(_validation = depset([checked])),
+        info,
+    ]
 
 ts_library = rule(
     implementation = _ts_library_impl,
@@ -109,14 +122,18 @@ ts_library = rule(
 )
 
 def _ts_bundle_impl(ctx):
-    info = _collect(ctx, [ctx.file.main])
-    checks, tsconfig = _check_types(ctx, [ctx.file.main], info)
-    output = ctx.actions.declare_file(ctx.label.name + {"browser": ".js", "node": ".cjs"}[ctx.attr.platform])
+    entry_point = ctx.file.entry_point
+    info = _collect(ctx, [entry_point])
+    is_browser = ctx.attr.platform == "browser"
+    checked, tsconfig = _check_types(ctx, [entry_point], info, {"types": []} if is_browser else {})
+    output = ctx.actions.declare_file(ctx.label.name + (".js" if is_browser else ".cjs"))
+    metafile = ctx.actions.declare_file(ctx.label.name + ".meta.json")
     options = [
-        ctx.file.main.path,
+        entry_point.path,
         "--bundle",
         "--charset=utf8",
         "--log-level=warning",
+        "--metafile=" + metafile.path,
         "--outfile=" + output.path,
         "--platform=" + ctx.attr.platform,
         "--preserve-symlinks",
@@ -124,18 +141,21 @@ def _ts_bundle_impl(ctx):
         "--tsconfig=" + tsconfig.path,
     ] + ["--external:" + package for package in ctx.attr.external]
     options += ["--minify", "--legal-comments=none"] if ctx.attr.minify else []
-    _run(ctx, ctx.executable._esbuild, tsconfig, info, output, options)
-    return [DefaultInfo(files = depset([output])), checks]
+    _run(ctx, ctx.executable._esbuild, tsconfig, info, [output, metafile], options)
+    return [
+        DefaultInfo(files = depset([output])),
+        OutputGroupInfo(_validation = depset([checked]), metafile = depset([metafile])),
+    ]
 
-ts_bundle = rule(
+_ts_bundle = rule(
     implementation = _ts_bundle_impl,
     doc = "One file of JavaScript that has a module and all that it imports, npm's packages included.",
     attrs = _COMPILER_ATTRS | {
-        "external": attr.string_list(doc = "Packages of npm's that stay outside, since they look for files of their own."),
-        "main": attr.label(
+        "entry_point": attr.label(
             allow_single_file = [".ts"],
             mandatory = True,
         ),
+        "external": attr.string_list(),
         "minify": attr.bool(),
         "platform": attr.string(
             default = "node",
@@ -148,6 +168,18 @@ ts_bundle = rule(
     },
 )
 
+def _bundle(name, kwargs, **attrs):
+    """Declares a bundle that is built where and when its user is; returns its name."""
+    _ts_bundle(
+        name = name,
+        tags = kwargs.get("tags"),
+        target_compatible_with = kwargs.get("target_compatible_with"),
+        testonly = kwargs.get("testonly"),
+        visibility = ["//visibility:private"],
+        **attrs
+    )
+    return name
+
 def _node_program_impl(ctx):
     # Python's launcher finds the runfiles for Node just as well.
     launcher = ctx.actions.declare_file(ctx.label.name)
@@ -156,14 +188,17 @@ def _node_program_impl(ctx):
         output = launcher,
         substitutions = {
             "%imports%": "",
-            "%main%": _runfile(ctx, ctx.file.main),
-            "%python_binary%": _runfile(ctx, ctx.file._node),
+            "%main%": runfiles_path(ctx.workspace_name, ctx.file.entry_point),
+            "%python_binary%": runfiles_path(ctx.workspace_name, ctx.file._node),
             "%workspace_name%": ctx.workspace_name,
         },
         template = ctx.file._launcher,
     )
     used = ctx.attr.data + ctx.attr.programs.keys()
-    runfiles = ctx.runfiles(files = [ctx.file.main, ctx.file._node] + ctx.files.data + ctx.files.programs)
+    runfiles = ctx.runfiles(
+        files = [ctx.file.entry_point, ctx.file._node],
+        transitive_files = depset(transitive = [each[DefaultInfo].files for each in used]),
+    )
     runfiles = runfiles.merge_all([each[DefaultInfo].default_runfiles for each in used])
     environment = ctx.attr.env | {name: _program(target).short_path for target, name in ctx.attr.programs.items()}
     return [
@@ -174,17 +209,14 @@ def _node_program_impl(ctx):
 def _program(target):
     return target[DefaultInfo].files_to_run.executable or target[DefaultInfo].files.to_list()[0]
 
-def _runfile(ctx, file):
-    return file.short_path.removeprefix("../") if file.short_path.startswith("../") else ctx.workspace_name + "/" + file.short_path
-
 _NODE_ATTRS = {
     "data": attr.label_list(allow_files = True),
-    "env": attr.string_dict(),
-    "main": attr.label(
+    "entry_point": attr.label(
         allow_single_file = True,
         doc = "JavaScript.",
         mandatory = True,
     ),
+    "env": attr.string_dict(),
     "programs": attr.label_keyed_string_dict(
         allow_files = True,
         doc = "What it runs, each with the variable of its environment that says where that is.",
@@ -206,29 +238,22 @@ _node_test = rule(
     test = True,
 )
 
-def ts_binary(name, main, deps = [], **kwargs):
+def ts_binary(name, entry_point, deps = [], **kwargs):
     """A program in TypeScript.
 
     Args:
       name: name of the target.
-      main: the module that is run.
+      entry_point: the module that is run.
       deps: ts_library and ts_proto_library targets.
       **kwargs: data, programs, visibility, tags, testonly and whatever else node_binary takes.
     """
-    ts_bundle(
-        name = name + "_bundle",
-        testonly = kwargs.get("testonly"),
-        main = main,
-        visibility = ["//visibility:private"],
-        deps = deps,
-    )
     node_binary(
         name = name,
-        main = name + "_bundle",
+        entry_point = _bundle(name + "_bundle", kwargs, deps = deps, entry_point = entry_point),
         **kwargs
     )
 
-def ts_test(name, srcs, deps = [], data = [], external = [], **kwargs):
+def ts_test(name, srcs, deps = [], data = [], env = {}, external = [], args = [], **kwargs):
     """Runs test modules with Node's own test runner.
 
     `--test_filter` and the XML report work as Bazel's documentation has it. A module without a test fails.
@@ -238,56 +263,65 @@ def ts_test(name, srcs, deps = [], data = [], external = [], **kwargs):
       srcs: the test modules.
       deps: ts_library and ts_proto_library targets.
       data: files that the tests read.
+      env: the environment of the tests, beside that of `programs`.
       external: packages of npm's that cannot be bundled, since they look for files of their own.
+      args: more test modules, as JavaScript.
       **kwargs: programs, size, tags and whatever else a test takes.
     """
-    bundles = []
-    for source in srcs:
-        bundle = source.removesuffix(".ts") + "_bundle"
-        bundles.append(bundle)
-        ts_bundle(
-            name = bundle,
-            testonly = True,
-            external = external,
-            main = source,
-            visibility = ["//visibility:private"],
+    bundles = [
+        _bundle(
+            "{}_{}_bundle".format(name, source.removesuffix(".ts")),
+            kwargs | {"testonly": True},
             deps = deps,
+            entry_point = source,
+            external = external,
         )
+        for source in srcs
+    ]
     _node_test(
         name = name,
-        args = ["$(rootpath {})".format(bundle) for bundle in bundles],
+        args = ["$(rootpath {})".format(bundle) for bundle in bundles] + args,
         data = data + bundles + ([_NODE_MODULES] if external else []),
-        # Where Node looks for them.
-        env = {"NODE_PATH": "../npm/node_modules"} if external else {},
-        main = "//bazel/ts:test_main.mjs",
+        entry_point = "//bazel/ts:test_main.mjs",
+        # Where Node looks for packages that are not in the bundle.
+        env = env | ({"NODE_PATH": "../npm/node_modules"} if external else {}),
         **kwargs
     )
 
-def web_page(name, html, style, main, deps = [], **kwargs):
+def web_page(name, html, style, entry_point, deps = [], **kwargs):
     """A page in one file, which loads nothing, and reaches no server but its own.
 
     Args:
       name: name of the target, which makes name.html.
-      html: the page. It names `style` in a <link>, and `main` in a <script type="module">.
+      html: the page. It names `style` in a <link>, and `entry_point` in a <script type="module">.
       style: its style sheet.
-      main: its script.
+      entry_point: its script.
       deps: ts_library and ts_proto_library targets.
-      **kwargs: visibility, tags and the like.
+      **kwargs: visibility, tags, testonly and the like.
     """
-    ts_bundle(
-        name = name + "_bundle",
-        main = main,
+    bundle = _bundle(
+        name + "_bundle",
+        kwargs,
+        deps = deps,
+        entry_point = entry_point,
         minify = True,
         platform = "browser",
         target = "es2024",
-        visibility = ["//visibility:private"],
-        deps = deps,
     )
+    native.filegroup(
+        name = name + "_metafile",
+        srcs = [bundle],
+        output_group = "metafile",
+        tags = kwargs.get("tags"),
+        testonly = kwargs.get("testonly"),
+        visibility = ["//visibility:private"],
+    )
+    files = [html, bundle, style, name + "_metafile", "//third_party/npm:package-lock.json"]
     native.genrule(
         name = name,
-        srcs = [html, name + "_bundle", style],
+        srcs = files,
         outs = [name + ".html"],
-        cmd = "$(execpath //bazel/ts:page) $(execpath {}) $(execpath {}) $(execpath {}) $@".format(html, name + "_bundle", style),
+        cmd = " ".join(["$(execpath {})".format(file) for file in ["//bazel/ts:page"] + files] + ["$@"]),
         tools = ["//bazel/ts:page"],
         **kwargs
     )

@@ -56,8 +56,10 @@ def test_a_filter_runs_those_that_it_names_alone(module: Path) -> None:
         ("", {}, "there is no test in "),
         (TWO, {"TESTBRIDGE_TEST_ONLY": "divides"}, "no test's name has divides in it"),
         ("throw new Error('no module');", {}, ""),
+        ("import {describe} from 'node:test'; describe('x', () => {});", {}, "no test has passed"),
+        (TWO.replace('s", ', 's", {skip: true}, '), {}, "no test has passed"),
     ],
-    ids=["no test", "none of the filter's", "no module"],
+    ids=["no test", "none of the filter's", "no module", "an empty suite", "all skipped"],
 )
 def test_nothing_to_run_fails(module: Path, text: str, environment: dict[str, str], told: str) -> None:
     module.write_text(text, encoding="utf-8")

@@ -37,7 +37,7 @@ export function errorOf(thrown: unknown): ConnectError {
 
 /** Returns whether a stream ended otherwise than by a status: it was reset, or its connection is gone. */
 export function isCutOff(error: ConnectError): boolean {
-  const code = (error.cause as NodeJS.ErrnoException | undefined)?.code;
+  const code = (error.cause as { readonly code?: unknown } | undefined)?.code;
   const isReset = code === "ERR_HTTP2_STREAM_ERROR" || code === "ERR_STREAM_PREMATURE_CLOSE";
   return isReset || error.rawMessage === "protocol error: missing status"; // what Connect makes of NO_ERROR
 }
