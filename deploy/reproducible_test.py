@@ -18,6 +18,7 @@ BASE = Path("../debian/base.tar")
 # Where the repositories are that the Bazel around this test has fetched.
 FETCHED = BASE.resolve().parents[1]
 TOOLBOX = Path("/usr/share/bazel/toolbox.bazelrc")
+IMAGES = ("//deploy:image", "//deploy/ingress:image")
 REVISION = "org.opencontainers.image.revision"
 
 
@@ -63,7 +64,7 @@ class Elsewhere:
                 *("--batch", f"--output_user_root={self._output}/user", f"--output_base={self._output}"),
                 *("build", "--spawn_strategy=local", *options),
                 *(f"--override_repository={name}={folder}" for name, folder in repositories.items()),
-                "//deploy:image",
+                *IMAGES,
             ],
             cwd=self.checkout,
             env=os.environ | {"HOME": str(Path.home())},
@@ -73,9 +74,9 @@ class Elsewhere:
         )
 
     @property
-    def image(self) -> Path:
-        """The image it has built."""
-        return self.checkout / ".bazel/bin/deploy/image"
+    def built(self) -> Path:
+        """What it has built."""
+        return self.checkout / ".bazel/bin"
 
     def git(self, *arguments: str) -> str:
         """Ask git about the checkout."""
@@ -91,11 +92,13 @@ def test_the_base_is_the_same_when_it_is_packed_elsewhere(elsewhere: Elsewhere) 
     assert (elsewhere.debian / "base.tar").read_bytes() == BASE.read_bytes()
 
 
-def test_another_output_base_has_the_same_image(elsewhere: Elsewhere) -> None:
+def test_another_output_base_has_the_same_images(elsewhere: Elsewhere) -> None:
     built = elsewhere.build()
     assert built.returncode == 0, built.stderr
-    assert elsewhere.image.resolve() != Path("deploy/image").resolve()
-    assert (elsewhere.image / "index.json").read_bytes() == Path("deploy/image/index.json").read_bytes()
+    for folder in ("deploy/image", "deploy/ingress/image"):
+        there, here = elsewhere.built / folder, Path(folder)
+        assert there.resolve() != here.resolve()
+        assert (there / "index.json").read_bytes() == (here / "index.json").read_bytes(), folder
 
 
 def test_a_release_says_what_it_is_of_and_is_refused_for_what_is_not_committed_or_pinned(elsewhere: Elsewhere) -> None:
@@ -107,7 +110,7 @@ def test_a_release_says_what_it_is_of_and_is_refused_for_what_is_not_committed_o
     elsewhere.git("tag", "v1.2.3")
     built = elsewhere.build("--config=release")
     assert built.returncode == 0, built.stderr
-    image = Layout(elsewhere.image)
+    image = Layout(elsewhere.built / "deploy/image")
     commit = elsewhere.git("rev-parse", "HEAD")
     assert image.manifest()["annotations"][REVISION] == image.config()["config"]["Labels"][REVISION] == commit
 

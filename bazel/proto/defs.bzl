@@ -1,10 +1,11 @@
-"""py_proto_library, py_grpc_library, ts_proto_library: stubs, with types, of a proto_library.
+"""py_proto_library, py_grpc_library, ts_proto_library: stubs, with types, of a proto_library. And proto_descriptor_set.
 
 They are made by rules_proto_grpc's plugin mechanism: for Python out of the locked grpcio-tools, whose version is the runtime's,
 for TypeScript by protoc-gen-es, which is of one release with its runtime, too.
 """
 
 load("@pypi//:requirements.bzl", "requirement")
+load("@rules_proto//proto:defs.bzl", "ProtoInfo")
 load("@rules_proto_grpc//:defs.bzl", "ProtoPluginInfo", "proto_compile_attrs", "proto_compile_impl", "proto_compile_toolchains")
 load("@rules_python//python:defs.bzl", "py_library")
 load("//bazel/ts:defs.bzl", "ts_library")
@@ -99,3 +100,32 @@ def ts_proto_library(name, protos, deps = [], **kwargs):
       **kwargs: visibility, tags and whatever else ts_library takes.
     """
     _stub_library(name, _ts_proto_compile, ts_library, protos, deps, **kwargs)
+
+def _proto_descriptor_set_impl(ctx):
+    sets = depset(
+        order = "postorder",
+        transitive = [dep[ProtoInfo].transitive_descriptor_sets for dep in ctx.attr.deps],
+    )
+    output = ctx.actions.declare_file(ctx.label.name + ".pb")
+
+    # Messages that follow each other are one message, in which the lists of all are one list.
+    ctx.actions.run_shell(
+        arguments = [ctx.actions.args().add(output).add_all(sets)],
+        command = 'output=$1 && shift && cat "$@" >"$output"',
+        inputs = sets,
+        outputs = [output],
+    )
+    return [DefaultInfo(files = depset([output]))]
+
+proto_descriptor_set = rule(
+    implementation = _proto_descriptor_set_impl,
+    doc = """The contracts of proto_library targets in one FileDescriptorSet, NAME.pb: each after what it imports.
+
+rules_proto's rule of this name compiles a C++ program to do it.""",
+    attrs = {
+        "deps": attr.label_list(
+            mandatory = True,
+            providers = [ProtoInfo],
+        ),
+    },
+)
