@@ -28,6 +28,10 @@ _SERVICES = {
 }
 
 
+METHODS = {method.full_name: method for service in _SERVICES.values() for method in service.methods}
+"""All methods of all contracts, by their full names."""
+
+
 class Vector(NamedTuple):
     """A call.
 
