@@ -104,6 +104,15 @@ def test_a_program_calls_the_server_as_is_shown(server: programs.Server) -> None
     assert (called.stdout, called.stderr) == ("42.0\n", "")
 
 
+def test_a_program_in_typescript_calls_the_server_as_is_shown() -> None:
+    text = Path("docs/languages.md").read_text(encoding="utf-8")
+    [shown] = re.findall(r"^```typescript\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert Path("client/ts/example.ts").read_text(encoding="utf-8").endswith("\n\n" + shown)
+    with programs.serving(PORT="50051"):  # a test's loopback is its own
+        called = programs.run(["client/ts/example"])
+    assert (called.stdout, called.stderr) == ("42\n", "")
+
+
 def test_the_limits_are_those_that_the_server_says_it_has() -> None:
     rows = re.findall(r"^\| `(--[\w-]+)` \| (\d+)", DOCUMENTS, re.MULTILINE)
     text = " ".join(programs.run([programs.SERVER, "--help"]).stdout.split())

@@ -20,15 +20,16 @@ import {
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import type { ConnectError, Transport } from "@connectrpc/connect";
 import { decodeBinaryHeader } from "@connectrpc/connect";
+import { createAsyncIterable } from "@connectrpc/connect/protocol";
 import { file_calculator_v1_calculator } from "@proto/calculator/v1/calculator_pb.js";
 import { file_calculator } from "@proto/calculator_pb.js";
 import { file_google_rpc_error_details } from "@proto/google/rpc/error_details_pb.js";
 import { file_routeguide_route_guide } from "@proto/routeguide/route_guide_pb.js";
-import { type Access, sender } from "../client/ts/access.ts";
+import { type Access, tokenInterceptor } from "../client/ts/access.ts";
 import { parseAddress } from "../client/ts/address.ts";
 import { connect } from "../client/ts/channel.ts";
-import { codeName, errorOf } from "../client/ts/failures.ts";
-import { createGatheringTransport } from "../web/transport.ts";
+import { codeName, errorOf } from "../client/ts/status.ts";
+import { createBufferingTransport } from "../web/transport.ts";
 
 const TIMEOUT_MS = 20_000;
 
@@ -61,10 +62,6 @@ function understood(schema: DescMethod["input"], said: readonly Said[]): Said[] 
   return said.map(({ message }) => ({ message, wire: wire(schema, fromJson(schema, message)) }));
 }
 
-async function* each<T>(values: readonly T[]): AsyncIterable<T> {
-  yield* values;
-}
-
 /** Makes the call of a vector; returns the bytes of the responses, and the status as vectors have it. */
 async function call(
   transport: Transport,
@@ -81,7 +78,7 @@ async function call(
       wires.push(wire(method.output, answer.message));
     } else {
       const streaming = method as DescMethodStreaming;
-      const answer = await transport.stream(streaming, undefined, TIMEOUT_MS, undefined, each(requests));
+      const answer = await transport.stream(streaming, undefined, TIMEOUT_MS, undefined, createAsyncIterable(requests));
       for await (const message of answer.message) {
         wires.push(wire(method.output, message));
       }
@@ -111,9 +108,9 @@ async function transportTo(target: string, access: Access, isWeb: boolean): Prom
   if (!isWeb) {
     return (await connect(target, access)).transport;
   }
-  const tokens = await sender(parseAddress(target), access);
+  const tokens = await tokenInterceptor(parseAddress(target), access);
   const baseUrl = `${access.caCert ? "https" : "http"}://${target}`;
-  return createGatheringTransport({ baseUrl, interceptors: tokens ? [tokens] : [] });
+  return createBufferingTransport({ baseUrl, interceptors: tokens ? [tokens] : [] });
 }
 
 let doing = "";

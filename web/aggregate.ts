@@ -3,18 +3,17 @@
 import type { Client } from "@connectrpc/connect";
 import type { AggregateResponse, Calculator } from "@proto/calculator/v1/calculator_pb.js";
 import { formatNumber, parseNumber } from "../client/ts/numbers.ts";
+import { NUMBERS_A_MESSAGE } from "../client/ts/operations.ts";
 import { find, InputProblem, panel } from "./panel.ts";
 import { plot } from "./plot.ts";
-
-const NUMBERS_A_MESSAGE = 5000;
 
 /** Has a form describe numbers. */
 export function aggregating(form: HTMLFormElement, client: Client<typeof Calculator>): void {
   const input = find(form, "textarea", HTMLTextAreaElement);
   const answer = find(form, "[aria-live]", HTMLElement);
-  panel(form, async (signal) => {
+  panel(form, input, async (text, signal) => {
     answer.replaceChildren();
-    const numbers = column(input.value);
+    const numbers = column(text);
     const response = await client.aggregate(messages(numbers), { signal });
     answer.replaceChildren(...described(numbers, response));
   });

@@ -191,8 +191,8 @@ test("all of it can be done by keyboard alone", async () => {
 
 test("a server that has gone away is said, and when it is back all goes on", async () => {
   await using mine = await Program.start("SERVER");
-  await using front = await Program.start("INGRESS", `--server-port=${mine.port}`);
-  page = await open(front);
+  await using itsIngress = await Program.start("INGRESS", `--server-port=${mine.port}`);
+  page = await open(itsIngress);
   await evaluate("1+1");
   assert.equal(await result(), "= 2");
   await mine.stop("SIGKILL");
@@ -203,15 +203,15 @@ test("a server that has gone away is said, and when it is back all goes on", asy
   await page.getByRole("button", { name: "Evaluate" }).click();
   assert.equal(await result(), "= 4");
   assert.equal(await textOf("#evaluate .problem"), "");
-  await front.stop();
+  await itsIngress.stop();
   await evaluate("3+3");
   assert.match(await problem("#evaluate"), /^The calculator cannot be reached/u);
 });
 
 test("a call that a server starts too late for is made again without a word", async () => {
   const mine = await Program.start("SERVER");
-  await using front = await Program.start("INGRESS", `--server-port=${mine.port}`);
-  page = await open(front);
+  await using itsIngress = await Program.start("INGRESS", `--server-port=${mine.port}`);
+  page = await open(itsIngress);
   await mine.stop("SIGKILL");
   await evaluate("2+2");
   await using _again = await Program.start("SERVER", `--port=${mine.port}`);
@@ -256,8 +256,8 @@ test("a service that asks who calls is told by a token, and refuses one that is 
     "--allowed-caller=me@example.com",
     `--identity-keys=${await issuer.url()}`,
   );
-  await using front = await Program.start("INGRESS", `--server-port=${guarded.port}`);
-  page = await open(front);
+  await using itsIngress = await Program.start("INGRESS", `--server-port=${guarded.port}`);
+  page = await open(itsIngress);
   await evaluate("2+3");
   assert.match(await problem("#evaluate"), /^The service wants to know who you are\. Paste an identity token below/u);
   const token = page.getByLabel("Identity token");

@@ -4,6 +4,7 @@
 // ended, it begins with the last result, which its server cannot know.
 
 import type { Client } from "@connectrpc/connect";
+import { createAsyncIterable } from "@connectrpc/connect/protocol";
 import type { Calculator, ConverseRequest } from "@proto/calculator/v1/calculator_pb.js";
 import { itself } from "../client/ts/conversation.ts";
 import { formatNumber } from "../client/ts/numbers.ts";
@@ -16,13 +17,10 @@ export function conversing(form: HTMLFormElement, client: Client<typeof Calculat
   const tape = find(form, ".tape", HTMLOListElement);
   let last: number | undefined;
 
-  const lines: string[] = []; // that have been sent, and wait for their turn
-  form.addEventListener("submit", () => lines.push(input.value.trim()));
-  const ask = async (signal: AbortSignal): Promise<void> => {
-    const line = lines.shift() ?? "";
+  const ask = async (line: string, signal: AbortSignal): Promise<void> => {
     const request = understood(line);
     const reminder = last === undefined ? [] : [itself(last)];
-    const responses = await Array.fromAsync(client.converse(each([...reminder, request]), { signal }));
+    const responses = await Array.fromAsync(client.converse(createAsyncIterable([...reminder, request]), { signal }));
     const outcome = responses.at(-1)?.outcome;
     if (outcome?.case === "result") {
       last = outcome.value;
@@ -34,7 +32,7 @@ export function conversing(form: HTMLFormElement, client: Client<typeof Calculat
       throw new InputProblem(`${outcome.value.message}.`);
     }
   };
-  panel(form, ask, { takesTurns: true });
+  panel(form, input, ask, { queued: true });
 }
 
 function understood(line: string): ConverseRequest {
@@ -43,10 +41,6 @@ function understood(line: string): ConverseRequest {
   } catch {
     throw new InputProblem(`“${line}” is not understood. Write 3 + 4, or * 2 to go on from the last result.`);
   }
-}
-
-async function* each<T>(values: readonly T[]): AsyncIterable<T> {
-  yield* values;
 }
 
 function entry(line: string, result: string): HTMLLIElement {

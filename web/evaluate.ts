@@ -12,12 +12,10 @@ export function evaluating(form: HTMLFormElement, client: Client<typeof Calculat
   const input = find(form, "input", HTMLInputElement);
   const steps = find(form, ".steps", HTMLOListElement);
   const output = find(form, "output", HTMLOutputElement);
-  let expression = "";
 
-  const ask = async (signal: AbortSignal): Promise<void> => {
+  const ask = async (expression: string, signal: AbortSignal): Promise<void> => {
     steps.replaceChildren();
     output.value = "";
-    expression = input.value.trim();
     if (!expression) {
       throw new InputProblem("Type an expression, such as 2*(3+4)^2.");
     }
@@ -29,11 +27,11 @@ export function evaluating(form: HTMLFormElement, client: Client<typeof Calculat
       }
     }
   };
-  const explain = (error: ConnectError): readonly Node[] => {
+  const explain = (error: ConnectError, expression: string): readonly Node[] => {
     const position = positionOf(error);
     return position === undefined ? [] : [marked(expression, position)];
   };
-  panel(form, ask, { explain });
+  panel(form, input, ask, { explain });
 }
 
 function item({ firstOperand, operation, secondOperand, result, remaining }: EvaluateResponse_Step): HTMLLIElement {

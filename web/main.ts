@@ -8,11 +8,11 @@ import { aggregating } from "./aggregate.ts";
 import { conversing } from "./converse.ts";
 import { evaluating } from "./evaluate.ts";
 import { find } from "./panel.ts";
-import { createGatheringTransport } from "./transport.ts";
+import { createBufferingTransport } from "./transport.ts";
 
 const TIMEOUT_MS = 10_000;
 
-const transport = createGatheringTransport({
+const transport = createBufferingTransport({
   baseUrl: location.origin,
   defaultTimeoutMs: TIMEOUT_MS,
   interceptors: [retrying, identified],

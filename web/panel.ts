@@ -1,7 +1,7 @@
 // What the parts of the page have in common: a form that asks the server, and what is said when there is no answer.
 
 import type { ConnectError } from "@connectrpc/connect";
-import { errorOf } from "../client/ts/failures.ts";
+import { errorOf } from "../client/ts/status.ts";
 import { hasToken, showAccess } from "./access.ts";
 import { isAboutAccess, sentence } from "./problems.ts";
 
@@ -17,45 +17,46 @@ export function find<E extends Element>(root: ParentNode, selector: string, kind
   return found;
 }
 
-/** How a form asks. */
 interface Asking {
   /** Adds to what is told of an error of the server's. */
-  readonly explain?: (error: ConnectError) => readonly Node[];
-  /** Whether what is sent while an answer is awaited waits for its turn; otherwise it takes that question's place. */
-  readonly takesTurns?: boolean;
+  readonly explain?: (error: ConnectError, text: string) => readonly Node[];
+  /** Whether what is submitted while an answer is awaited waits for its turn; otherwise it takes that question's place. */
+  readonly queued?: boolean;
 }
 
 /**
- * Has a form ask the server when it is sent.
+ * Has a form ask the server when it is submitted.
  *
- * @param ask asks; what it throws is told to the person.
+ * @param input where the question is typed.
+ * @param ask asks what was in the input when the form was submitted; what it throws is told to the person.
  */
 export function panel(
   form: HTMLFormElement,
-  ask: (signal: AbortSignal) => Promise<void>,
-  { explain = () => [], takesTurns = false }: Asking = {},
+  input: HTMLInputElement | HTMLTextAreaElement,
+  ask: (text: string, signal: AbortSignal) => Promise<void>,
+  { explain = () => [], queued = false }: Asking = {},
 ): void {
   const problem = find(form, ".problem", HTMLElement);
   let last = { controller: new AbortController(), over: Promise.resolve() };
 
-  const answer = async (signal: AbortSignal, turn: Promise<void>): Promise<void> => {
+  const answer = async (text: string, signal: AbortSignal, turn: Promise<void>): Promise<void> => {
     await turn;
     problem.replaceChildren();
     try {
-      await ask(signal);
+      await ask(text, signal);
     } catch (thrown) {
       if (!signal.aborted) {
-        problem.replaceChildren(...told(thrown, explain));
+        problem.replaceChildren(...told(thrown, (error) => explain(error, text)));
       }
     }
   };
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (!takesTurns) {
+    if (!queued) {
       last.controller.abort();
     }
     const controller = new AbortController();
-    const over = answer(controller.signal, takesTurns ? last.over : Promise.resolve());
+    const over = answer(input.value.trim(), controller.signal, queued ? last.over : Promise.resolve());
     const mine = { controller, over };
     last = mine;
     form.ariaBusy = "true";

@@ -4,17 +4,17 @@ import { formatNumber } from "../client/ts/numbers.ts";
 
 const WIDTH = 600;
 const HEIGHT = 120;
-const MOST_BARS = 40;
+const MOST_BINS = 40;
 
 /** Counts how many numbers there are in each of so many parts of a range, the upper end included. */
-export function histogram(numbers: readonly number[], least: number, greatest: number, bars: number): number[] {
-  const counts = new Array<number>(bars).fill(0);
+export function histogram(numbers: readonly number[], least: number, greatest: number, bins: number): number[] {
+  const counts = new Array<number>(bins).fill(0);
   // Halves, since the whole range may be beyond the largest number.
   const range = greatest / 2 - least / 2;
   for (const number of numbers) {
-    const place = range > 0 ? Math.floor(((number / 2 - least / 2) / range) * bars) : 0;
-    const bar = Math.min(place, bars - 1);
-    counts[bar] = (counts[bar] ?? 0) + 1;
+    const place = range > 0 ? Math.floor(((number / 2 - least / 2) / range) * bins) : 0;
+    const bin = Math.min(place, bins - 1);
+    counts[bin] = (counts[bin] ?? 0) + 1;
   }
   return counts;
 }
@@ -45,10 +45,13 @@ export function plot(numbers: readonly number[], range: Range): HTMLElement {
 }
 
 function drawn(numbers: readonly number[], { least, greatest, mean }: Range): SVGSVGElement {
-  const bars = least === greatest ? 1 : Math.min(MOST_BARS, Math.ceil(Math.sqrt(numbers.length)) + 1);
-  const counts = histogram(numbers, least, greatest, bars);
+  const bins =
+    least === greatest
+      ? 1
+      : Math.min(MOST_BINS, Math.ceil(Math.sqrt(numbers.length)) + 1) /* the square-root choice, of two at least */;
+  const counts = histogram(numbers, least, greatest, bins);
   const highest = Math.max(...counts);
-  const width = WIDTH / bars;
+  const width = WIDTH / bins;
   const svg = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
   for (const [place, count] of counts.entries()) {
     const height = (count / highest) * HEIGHT;

@@ -9,16 +9,16 @@ test("both ends of a range are in it", () => {
   assert.deepEqual(histogram([0, 1, 2, 3, 4], 0, 4, 2), [2, 3]);
 });
 
-test("numbers that are all the same are in one bar", () => {
+test("numbers that are all the same are in one bin", () => {
   assert.deepEqual(histogram([7, 7], 7, 7, 1), [2]);
 });
 
 test("every number is counted once, however far apart they are", () => {
   const numbers = fc.array(fc.double({ noDefaultInfinity: true, noNaN: true }), { minLength: 1 });
   fc.assert(
-    fc.property(numbers, fc.integer({ max: 40, min: 1 }), (values, bars) => {
-      const counts = histogram(values, Math.min(...values), Math.max(...values), bars);
-      assert.equal(counts.length, bars);
+    fc.property(numbers, fc.integer({ max: 40, min: 1 }), (values, bins) => {
+      const counts = histogram(values, Math.min(...values), Math.max(...values), bins);
+      assert.equal(counts.length, bins);
       assert.equal(
         counts.reduce((sum, count) => sum + count),
         values.length,

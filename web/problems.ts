@@ -1,7 +1,7 @@
 // What a person is told when there is no answer.
 
 import { Code, type ConnectError } from "@connectrpc/connect";
-import { reasonOf } from "../client/ts/failures.ts";
+import { reasonOf } from "../client/ts/status.ts";
 
 const UNREACHABLE = "The calculator cannot be reached. What you typed is still here: try again in a moment.";
 const FAULT = "Something went wrong that should not have. Try again, or ask for something else.";

@@ -6,11 +6,11 @@
 
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { StreamResponse, Transport } from "@connectrpc/connect";
-import { encodeEnvelope } from "@connectrpc/connect/protocol";
+import { createAsyncIterable, encodeEnvelope } from "@connectrpc/connect/protocol";
 import { createGrpcWebTransport, type GrpcWebTransportOptions } from "@connectrpc/connect-web";
 
 /** Returns a transport for all kinds of methods. The requests of a call must end before its first answer can come. */
-export function createGatheringTransport(options: GrpcWebTransportOptions): Transport {
+export function createBufferingTransport(options: GrpcWebTransportOptions): Transport {
   const plain = createGrpcWebTransport(options);
   return {
     unary: plain.unary,
@@ -21,14 +21,15 @@ export function createGatheringTransport(options: GrpcWebTransportOptions): Tran
       const body = new Blob(await envelopes(method.input, input));
       const fetch: typeof globalThis.fetch = (url, init) => globalThis.fetch(url, { ...init, body });
       const gathered = createGrpcWebTransport({ ...options, fetch });
-      // To Connect it is a method of one request, in whose place `fetch` sends them all.
+      // To Connect, and to interceptors, it is a method of one request, an empty one, in whose place `fetch` sends them all;
+      // the types of the response are the same, which TypeScript cannot know of a method that was changed.
       const alike = { ...method, methodKind: "server_streaming" } as const;
       const response = await gathered.stream(
         alike,
         signal,
         timeoutMs,
         header,
-        once(create(method.input)),
+        createAsyncIterable([create(method.input)]),
         contextValues,
       );
       return { ...response, method } as unknown as StreamResponse<typeof method.input, typeof method.output>;
@@ -41,8 +42,4 @@ async function envelopes<I extends DescMessage>(
   input: AsyncIterable<MessageInitShape<I>>,
 ): Promise<Uint8Array<ArrayBuffer>[]> {
   return Array.fromAsync(input, (message) => encodeEnvelope(0, toBinary(schema, create(schema, message))));
-}
-
-async function* once<T>(value: T): AsyncIterable<T> {
-  yield value;
 }

@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 import type { Interceptor } from "@connectrpc/connect";
 import type { Address } from "./address.ts";
-import { NoTokenError } from "./failures.ts";
 import { isOnGoogleCloud, Tokens } from "./identity.ts";
+import { NoTokenError } from "./status.ts";
 
 export const AUTHS = ["auto", "identity-token", "none"] as const;
 
@@ -20,7 +20,8 @@ export interface Access {
   readonly tls?: boolean;
   /** A file of certificates in PEM, of whom the server's must come; without it, Node's roots. With it, TLS is spoken. */
   readonly caCert?: string;
-  /** "identity-token" for a token on every call, "none" for none; "auto" for one to Cloud Run, if there are credentials. */
+  /** "identity-token" for a token on every call, "none" for none; "auto" for one by TLS if an audience or an account is
+   * named, or if the server is Cloud Run's and there are credentials. */
   readonly auth?: (typeof AUTHS)[number];
   /** Whom tokens are for, if not https://HOST. */
   readonly audience?: string;
@@ -70,7 +71,7 @@ export function certificates({ caCert }: Access): string | undefined {
  *
  * @throws {AccessError} a token would go out in plaintext, or there is none.
  */
-export async function sender(address: Address, access: Access): Promise<Interceptor | undefined> {
+export async function tokenInterceptor(address: Address, access: Access): Promise<Interceptor | undefined> {
   const isTls = speaksTls(address, access);
   const required = requiredAudience(address, access);
   const isOptional = (access.auth ?? "auto") === "auto" && !required; // a service that is open to all wants no token
@@ -83,7 +84,7 @@ export async function sender(address: Address, access: Access): Promise<Intercep
   try {
     const tokens = await Tokens.find(required || address.audience, access.impersonate ?? "");
     await tokens.get(); // now, since a call would have to wait for it, and has a deadline
-    return sending(tokens, access.headers ?? ["authorization"], isOptional);
+    return tokenSender(tokens, access.headers ?? ["authorization"], isOptional);
   } catch (error) {
     // On Google Cloud there are credentials: that they are not there now is no reason to go without.
     if (isOptional && !isOnGoogleCloud()) {
@@ -93,7 +94,7 @@ export async function sender(address: Address, access: Access): Promise<Intercep
   }
 }
 
-function sending(tokens: Tokens, headers: readonly string[], isOptional: boolean): Interceptor {
+function tokenSender(tokens: Tokens, headers: readonly string[], isOptional: boolean): Interceptor {
   return (next) => async (request) => {
     try {
       const token = await tokens.get();

@@ -16,16 +16,13 @@ import {
 import { type Caller, inputLines, UsageError, understood } from "./commands.ts";
 import * as conversation from "./conversation.ts";
 import { formatNumber, parseNumber } from "./numbers.ts";
-import { OPERATIONS, parseLine, signOf } from "./operations.ts";
-
-/** Some 40 kB a message: far fewer messages than numbers, far below the largest message. */
-const NUMBERS_A_MESSAGE = 5000;
+import { NUMBERS_A_MESSAGE, OPERATIONS, parseLine, signOf } from "./operations.ts";
 
 /** Prints the result of one operation. */
 export function calc(caller: Caller, firstOperand: number, sign: string, secondOperand: number): Promise<void> {
   const operation = OPERATIONS[sign] ?? Operation.UNSPECIFIED;
   return caller.call(Calculator, async (client) => {
-    const answer = await client.calculate({ operation, firstOperand, secondOperand }, caller.deadline);
+    const answer = await client.calculate({ operation, firstOperand, secondOperand }, caller.callOptions);
     caller.show(CalculateResponseSchema, answer, formatNumber(answer.result));
   });
 }
@@ -33,7 +30,7 @@ export function calc(caller: Caller, firstOperand: number, sign: string, secondO
 /** Prints how an expression is worked out, and its value last. */
 export function evaluate(caller: Caller, expression: string): Promise<void> {
   return caller.call(Calculator, async (client) => {
-    for await (const answer of client.evaluate({ expression }, caller.deadline)) {
+    for await (const answer of client.evaluate({ expression }, caller.callOptions)) {
       caller.show(EvaluateResponseSchema, answer, progress(answer));
     }
   });
@@ -52,7 +49,7 @@ function progress({ progress }: EvaluateResponse): string {
 export async function aggregate(caller: Caller, words: string[]): Promise<void> {
   const isInput = words.length === 1 && words[0] === "-";
   // However many numbers there are to read: a deadline would be for that, not for an answer.
-  const options = isInput ? {} : caller.deadline;
+  const options = isInput ? {} : caller.callOptions;
   const reader = new NumberReader(isInput ? inputWords() : words);
   await caller.call(Calculator, async (client) => {
     const answer = await client.aggregate(reader.messages(), options);

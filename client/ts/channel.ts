@@ -2,7 +2,7 @@
 
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { type Access, certificates, sender, speaksTls } from "./access.ts";
+import { type Access, certificates, speaksTls, tokenInterceptor } from "./access.ts";
 import { parseAddress } from "./address.ts";
 import { retrying } from "./retries.ts";
 
@@ -31,7 +31,7 @@ export async function connect(target: string = DEFAULT_TARGET, access: Access = 
   const address = parseAddress(target);
   const baseUrl = `${speaksTls(address, access) ? "https" : "http"}://${address.target}`;
   const ca = certificates(access);
-  const tokens = await sender(address, access);
+  const tokens = await tokenInterceptor(address, access);
   const sessionManager = new Http2SessionManager(baseUrl, { pingIntervalMs: PING_INTERVAL_MS }, ca ? { ca } : {});
   const interceptors = [retrying, ...(tokens ? [tokens] : [])];
   return {

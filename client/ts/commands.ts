@@ -33,7 +33,7 @@ export interface Options {
   readonly json: boolean;
 }
 
-/** Who calls. */
+/** What the options say, and the channel that they ask for. */
 export class Caller {
   readonly options: Options;
 
@@ -42,7 +42,7 @@ export class Caller {
   }
 
   /** What gives a call its deadline. */
-  get deadline(): CallOptions {
+  get callOptions(): CallOptions {
     return { timeoutMs: Math.ceil(this.options.timeout * 1000) };
   }
 
@@ -81,7 +81,7 @@ export class Caller {
   }
 }
 
-/** Returns a message in JSON, numbers as Python's protobuf has them: of 32 bit short, and of 0 the sign. */
+/** Returns a message in JSON: numbers of 32 bit as short as they may be, and 0 with its sign. */
 function asJson<T extends DescMessage>(schema: T, message: MessageShape<T>): string {
   const fields = toJson(schema, message, { alwaysEmitImplicit: true, useProtoFieldName: true }) as JsonObject;
   for (const { name, scalar } of schema.fields) {

@@ -13,48 +13,43 @@ import {
   type ConverseResponse,
   Operation,
 } from "@proto/calculator/v1/calculator_pb.js";
-import { errorOf, isCutOff } from "./failures.ts";
-import { ATTEMPTS, backoff, passes } from "./retries.ts";
+import { ATTEMPTS, backoff, isRetryable } from "./retries.ts";
+import { errorOf, isStreamReset } from "./status.ts";
 
-/** Requests in their order, each read when it is asked for, and kept until it is answered. */
+/** Requests by number, each read when it is asked for, and kept until it is answered. */
 class Requests {
-  readonly #unanswered: Promise<IteratorResult<ConverseRequest>>[] = [];
   readonly #source: AsyncIterator<ConverseRequest>;
+  readonly #unanswered = new Map<number, Promise<IteratorResult<ConverseRequest>>>();
+  #count = 0;
 
   constructor(source: AsyncIterable<ConverseRequest>) {
     this.#source = source[Symbol.asyncIterator]();
   }
 
-  /** Returns the request at a place among those without an answer, once it is there. */
-  get(place: number): Promise<IteratorResult<ConverseRequest>> {
-    while (this.#unanswered.length <= place) {
-      this.#unanswered.push(this.#source.next());
+  /** Returns a request, once it is there; nothing if there are no more, or it has been answered. */
+  async get(number: number): Promise<ConverseRequest | undefined> {
+    if (number === this.#count) {
+      this.#unanswered.set(number, this.#source.next());
+      this.#count += 1;
     }
-    return this.#unanswered[place] as Promise<IteratorResult<ConverseRequest>>;
+    const request = await this.#unanswered.get(number);
+    return request?.done ? undefined : request?.value;
   }
 
-  /** Forgets the first: it has its answer. */
-  answered(): void {
-    this.#unanswered.shift();
-    this.#onAnswer();
-  }
-
-  /** Gives a reminder, if there is one, and then all requests that have no answer. */
-  async *from(reminder: ConverseRequest | undefined): AsyncIterable<ConverseRequest> {
+  /** Gives all from a number on, after a reminder if there is one. */
+  async *since(number: number, reminder: ConverseRequest | undefined): AsyncIterable<ConverseRequest> {
     if (reminder) {
       yield reminder;
     }
-    let place = 0;
-    this.#onAnswer = () => {
-      place -= 1;
-    };
-    for (let request = await this.get(place); !request.done; request = await this.get(place)) {
-      place += 1;
-      yield request.value;
+    for (let next = number, request = await this.get(next); request; next++, request = await this.get(next)) {
+      yield request;
     }
   }
 
-  #onAnswer: () => void = () => undefined;
+  /** Forgets one: it has its answer. */
+  forget(number: number): void {
+    this.#unanswered.delete(number);
+  }
 }
 
 /**
@@ -67,19 +62,19 @@ export async function* converse(
   source: AsyncIterable<ConverseRequest>,
 ): AsyncIterable<ConverseResponse> {
   const requests = new Requests(source);
+  let [answered, failedAttempts] = [0, 0];
   let reminder: ConverseRequest | undefined; // what has a server know the last result, even if the next request fails
-  let inVain = 0;
-  while (!(await requests.get(0)).done) {
+  while (await requests.get(answered)) {
     let isReminder = reminder !== undefined;
-    inVain += 1;
+    failedAttempts += 1;
     try {
-      for await (const response of client.converse(requests.from(reminder))) {
+      for await (const response of client.converse(requests.since(answered, reminder))) {
         if (isReminder) {
           isReminder = false;
           continue;
         }
-        requests.answered();
-        inVain = 0;
+        requests.forget(answered);
+        [answered, failedAttempts] = [answered + 1, 0];
         if (response.outcome.case === "result") {
           reminder = itself(response.outcome.value);
         }
@@ -88,10 +83,10 @@ export async function* converse(
       return;
     } catch (thrown) {
       const error = errorOf(thrown);
-      if (inVain === ATTEMPTS || !canGoOn(error)) {
+      if (failedAttempts === ATTEMPTS || !canGoOn(error)) {
         throw error;
       }
-      await backoff(inVain);
+      await backoff(failedAttempts);
     }
   }
 }
@@ -107,5 +102,5 @@ export function itself(number: number): ConverseRequest {
 
 /** Returns whether another stream may do better. A front that cuts one off amid answers has no better status. */
 function canGoOn(error: ConnectError): boolean {
-  return isCutOff(error) || [Code.Aborted, Code.DeadlineExceeded].includes(error.code) || passes(error);
+  return isStreamReset(error) || [Code.Aborted, Code.DeadlineExceeded].includes(error.code) || isRetryable(error);
 }

@@ -7,6 +7,7 @@ import { type AddressInfo, createServer as createTcpServer, type Socket } from "
 import { test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createAsyncIterable } from "@connectrpc/connect/protocol";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   Calculator,
@@ -17,8 +18,8 @@ import {
 } from "@proto/calculator/v1/calculator_pb.js";
 import { connect } from "./channel.ts";
 import { converse } from "./conversation.ts";
-import { errorOf } from "./failures.ts";
 import { ATTEMPTS } from "./retries.ts";
+import { errorOf } from "./status.ts";
 
 /** A server that only adds, and ends each stream after so many answers. */
 class Cutting implements AsyncDisposable {
@@ -71,15 +72,11 @@ class Cutting implements AsyncDisposable {
 const plus = (secondOperand: number): ConverseRequest =>
   create(ConverseRequestSchema, { operation: Operation.ADD, secondOperand });
 
-async function* each(requests: readonly ConverseRequest[]): AsyncIterable<ConverseRequest> {
-  yield* requests;
-}
-
 /** Adds 1, 2, 3 and so on; returns the results. */
 async function sums(target: string, count: number): Promise<unknown[]> {
   await using channel = await connect(target);
   const requests = Array.from({ length: count }, (_, place) => plus(place + 1));
-  const responses = converse(createClient(Calculator, channel.transport), each(requests));
+  const responses = converse(createClient(Calculator, channel.transport), createAsyncIterable(requests));
   return Array.fromAsync(responses, ({ outcome }) => outcome.value);
 }
 

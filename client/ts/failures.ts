@@ -1,10 +1,7 @@
 // What a person is told when a call fails: one line, with the status and what to do about it.
 
-import { Code, ConnectError } from "@connectrpc/connect";
-import { type ErrorInfo, ErrorInfoSchema } from "@proto/google/rpc/error_details_pb.js";
-
-/** There is no identity token to be had; the message says where one was looked for, and what to do. */
-export class NoTokenError extends Error {}
+import { Code, type ConnectError } from "@connectrpc/connect";
+import { codeName, isStreamReset, NoTokenError } from "./status.ts";
 
 /** What was called, and how. */
 export interface Called {
@@ -14,45 +11,6 @@ export interface Called {
   /** Whom the identity token was for that came with it; "" if it may have had none. */
   readonly audience: string;
   readonly isTls: boolean;
-}
-
-/**
- * Returns the status that something thrown says: what is no ConnectError is none of the server's.
- *
- * Of a stream that was reset Node tells before Connect does, without the status that gRPC has for it:
- * https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#errors
- */
-export function errorOf(thrown: unknown): ConnectError {
-  const error = ConnectError.from(thrown);
-  if (!isCutOff(error)) {
-    return error;
-  }
-  const code = error.rawMessage.includes("NGHTTP2_REFUSED_STREAM")
-    ? Code.Unavailable
-    : error.rawMessage.includes("NGHTTP2_ENHANCE_YOUR_CALM")
-      ? Code.ResourceExhausted
-      : Code.Internal;
-  return new ConnectError(error.rawMessage, code, undefined, undefined, error.cause);
-}
-
-/** Returns whether a stream ended otherwise than by a status: it was reset, or its connection is gone. */
-export function isCutOff(error: ConnectError): boolean {
-  const code = (error.cause as { readonly code?: unknown } | undefined)?.code;
-  const isReset = code === "ERR_HTTP2_STREAM_ERROR" || code === "ERR_STREAM_PREMATURE_CLOSE";
-  return isReset || error.rawMessage === "protocol error: missing status"; // what Connect makes of NO_ERROR
-}
-
-/** Returns what gRPC calls a status, such as INVALID_ARGUMENT. */
-export function codeName(code: Code): string {
-  if (code === Code.Canceled) {
-    return "CANCELLED"; // the one that Connect spells otherwise
-  }
-  return Code[code].replace(/(?<=[a-z])(?=[A-Z])/gu, "_").toUpperCase();
-}
-
-/** Returns the reason that the server gives, from the table in proto/calculator/v1/calculator.proto; or nothing. */
-export function reasonOf(error: ConnectError): ErrorInfo | undefined {
-  return error.findDetails(ErrorInfoSchema).find(({ domain }) => domain === "calculator");
 }
 
 /** Describes a failed call in one line. */
@@ -73,7 +31,7 @@ function advice(error: ConnectError, { target, timeout, audience, isTls }: Calle
       return `${target} serves something else; name another server with --target`;
     case Code.Unavailable:
     case Code.Internal:
-      return isOurs(error) && !isCutOff(error) ? notReached(target, isTls) : "";
+      return isOurs(error) && !isStreamReset(error) ? notReached(target, isTls) : "";
     case Code.Unauthenticated:
     case Code.PermissionDenied:
       return audience

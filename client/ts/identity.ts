@@ -3,7 +3,7 @@
 // https://cloud.google.com/run/docs/authenticating/service-to-service
 
 import { Compute, GoogleAuth, IdTokenClient, type IdTokenProvider, Impersonated } from "google-auth-library";
-import { NoTokenError } from "./failures.ts";
+import { NoTokenError } from "./status.ts";
 
 const SCOPES = ["https://www.googleapis.com/auth/cloud-platform"];
 

@@ -136,6 +136,7 @@ async function main(): Promise<void> {
   const root = program();
   for (const each of [root, ...root.commands]) {
     each.exitOverride().configureOutput({
+      // As the Python client has it.
       outputError: (message, write) =>
         write(message.replace(/^error: (\w)/u, (_, first) => `Error: ${first.toUpperCase()}`)),
     });

@@ -62,8 +62,11 @@ export function formatNumber32(value: number): string {
   if (!Number.isFinite(value)) {
     return String(value);
   }
+  if (value === 0) {
+    return formatNumber(value); // toPrecision would forget its sign
+  }
   const enough = [6, 7, 8]
     .map((digits) => Number(value.toPrecision(digits)))
     .find((short) => Math.fround(short) === value);
-  return formatNumber(value && (enough ?? Number(value.toPrecision(9)))); // of 0 that would forget the sign
+  return formatNumber(enough ?? Number(value.toPrecision(9)));
 }

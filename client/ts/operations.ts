@@ -1,8 +1,11 @@
-// The operations of calculator.v1, by the signs that people write.
+// The operations of calculator.v1, by the signs that people write, and the lines that they write them in.
 
 import { create } from "@bufbuild/protobuf";
 import { type ConverseRequest, ConverseRequestSchema, Operation } from "@proto/calculator/v1/calculator_pb.js";
 import { parseNumber } from "./numbers.ts";
+
+/** Of Aggregate. Some 40 kB a message: far fewer messages than numbers, far below the largest message. */
+export const NUMBERS_A_MESSAGE = 5000;
 
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "+": Operation.ADD,

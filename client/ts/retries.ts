@@ -4,18 +4,19 @@
 
 import type { ConnectError, Interceptor, UnaryRequest } from "@connectrpc/connect";
 import serviceConfig from "../service_config.json" with { type: "json" };
-import { codeName, errorOf } from "./failures.ts";
+import { codeName, errorOf } from "./status.ts";
 
+// One entry: all that is made again is made again in one way.
 const [{ name: methods, retryPolicy: policy }] = serviceConfig.methodConfig as [(typeof serviceConfig.methodConfig)[0]];
 
 export const ATTEMPTS = policy.maxAttempts;
 
 /** Returns whether a call that failed so may do better in another attempt. */
-export function passes(error: ConnectError): boolean {
+export function isRetryable(error: ConnectError): boolean {
   return policy.retryableStatusCodes.includes(codeName(error.code));
 }
 
-/** Waits as long as gRPC does after so many attempts in vain, which is never the same; or until the signal. */
+/** Waits as long as gRPC does after so many attempts in vain, with jitter; or until the signal. */
 export async function backoff(attempts: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) {
     return;
@@ -28,7 +29,7 @@ export async function backoff(attempts: number, signal?: AbortSignal): Promise<v
   await promise.finally(() => clearTimeout(timer));
 }
 
-/** Makes calls again that may be made twice without harm: those of one request, until the first answer, or the deadline. */
+/** Makes calls again that may be made twice without harm: those of one request, until an answer begins, or the deadline. */
 export const retrying: Interceptor = (next) => async (request) => {
   const { name, parent } = request.method;
   if (!methods.some(({ method, service }) => method === name && service === parent.typeName)) {
@@ -37,10 +38,10 @@ export const retrying: Interceptor = (next) => async (request) => {
   const message = request.stream ? await Array.fromAsync(request.message) : request.message;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await next({ ...request, message: request.stream ? again(message) : message } as UnaryRequest);
+      return await next({ ...request, message: request.stream ? replay(message) : message } as UnaryRequest);
     } catch (error) {
       const failure = errorOf(error);
-      if (attempt === ATTEMPTS || !passes(failure)) {
+      if (attempt === ATTEMPTS || !isRetryable(failure)) {
         throw failure;
       }
       await backoff(attempt, request.signal);
@@ -51,6 +52,6 @@ export const retrying: Interceptor = (next) => async (request) => {
   }
 };
 
-async function* again<T>(messages: unknown): AsyncIterable<T> {
+async function* replay<T>(messages: unknown): AsyncIterable<T> {
   yield* messages as T[];
 }

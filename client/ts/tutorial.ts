@@ -16,7 +16,7 @@ export function subtract(caller: Caller, first: number, second: number): Promise
 
 function calculate(caller: Caller, operation: Operation, firstOperand: number, secondOperand: number): Promise<void> {
   return caller.call(Calculator, async (client) => {
-    const answer = await client.calculate({ firstOperand, secondOperand, operation }, caller.deadline);
+    const answer = await client.calculate({ firstOperand, secondOperand, operation }, caller.callOptions);
     caller.show(CalculationResultSchema, answer, formatNumber32(answer.result));
   });
 }

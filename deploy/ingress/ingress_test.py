@@ -160,13 +160,25 @@ def test_a_call_that_does_not_end_is_waited_for_no_longer_than_the_platform_woul
         assert DRAIN_SECONDS <= time.monotonic() - begun < DRAIN_SECONDS + 2
 
 
+def _envoy_of(ingress: programs.Server) -> int:
+    """Return the process of its Envoy."""
+    children = Path(f"/proc/{ingress.process.pid}/task/{ingress.process.pid}/children").read_text("ascii").split()
+    [envoy] = map(int, children)
+    return envoy
+
+
 def test_envoy_that_dies_is_an_error(server: programs.Server) -> None:
     with _ingress(server) as ingress:
-        children = Path(f"/proc/{ingress.process.pid}/task/{ingress.process.pid}/children").read_text("ascii").split()
-        [envoy] = map(int, children)
-        os.kill(envoy, signal.SIGKILL)
+        os.kill(_envoy_of(ingress), signal.SIGKILL)
         assert ingress.process.wait(programs.PATIENCE_SECONDS) == 1
         ingress.wait_for_log("ingress: Envoy has ended")
+
+
+def test_envoy_ends_with_an_ingress_that_is_killed(server: programs.Server) -> None:
+    with _ingress(server) as ingress:
+        envoy = _envoy_of(ingress)
+        ingress.process.kill()
+        programs.eventually(lambda: not Path(f"/proc/{envoy}").exists())
 
 
 def test_a_port_that_is_taken_is_one_line_and_status_1(ingress: programs.Server) -> None:
