@@ -122,7 +122,9 @@ def running(program: Path, configuration: str, folder: Path, *flags: str) -> Ite
     file, admin = folder / "envoy.yaml", folder / "admin"
     file.write_text(configuration, encoding="utf-8")
     options = ["--config-path", str(file), "--admin-address-path", str(admin), *flags]
-    command = [str(program), *options, "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
+    # Of itself it would say that it was told to stop, which whoever told it knows.
+    log = ["--log-level", "warning", "--component-log-level", "main:error"]
+    command = [str(program), *options, *log, "--disable-hot-restart", "--concurrency", "1"]
     envoy = Envoy(command, admin)
     try:
         yield envoy

@@ -17,6 +17,7 @@ from deploy.envoy import Envoy
 
 _TYPE = "type.googleapis.com/envoy.extensions."
 _LISTENER = "front"
+_MOST_CONNECTIONS = 1000
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _exact_audience(front: Front) -> dict[str, Any]:
     claim = {"filter": "envoy.filters.http.jwt_authn", "path": [{"key": "claims"}, {"key": "aud"}]}
     texts = [{"string_match": {"exact": audience}} for audience in front.audiences]
     values = [*texts, *({"list_match": {"one_of": text}} for text in texts)]
-    principals = [{"metadata": claim | {"value": value}} for value in values]
+    principals = [{"sourced_metadata": {"metadata_matcher": claim | {"value": value}}} for value in values]
     policy = {"permissions": [{"any": True}], "principals": principals}
     return _filter("rbac", "RBAC", rules={"action": "ALLOW", "policies": {"audience": policy}})
 
@@ -196,7 +197,15 @@ def configuration(front: Front, instances: list[int], folder: Path) -> dict[str,
         },
         "load_assignment": {"cluster_name": "instances", "endpoints": [{"lb_endpoints": endpoints}]},
     }
+    connections_limit = {
+        "name": "envoy.resource_monitors.global_downstream_max_connections",
+        "typed_config": _typed(
+            "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+            max_active_downstream_connections=_MOST_CONNECTIONS,
+        ),
+    }
     return {
+        "overload_manager": {"resource_monitors": [connections_limit]},
         "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}},
         "static_resources": {"listeners": [_listener(front, folder)], "clusters": [cluster]},
     }
