@@ -45,10 +45,8 @@ export function plot(numbers: readonly number[], range: Range): HTMLElement {
 }
 
 function drawn(numbers: readonly number[], { least, greatest, mean }: Range): SVGSVGElement {
-  const bins =
-    least === greatest
-      ? 1
-      : Math.min(MOST_BINS, Math.ceil(Math.sqrt(numbers.length)) + 1) /* the square-root choice, of two at least */;
+  // As many as the root of the numbers, the usual choice, and at least two, unless they are all the same.
+  const bins = least === greatest ? 1 : Math.min(MOST_BINS, Math.ceil(Math.sqrt(numbers.length)) + 1);
   const counts = histogram(numbers, least, greatest, bins);
   const highest = Math.max(...counts);
   const width = WIDTH / bins;

@@ -253,7 +253,7 @@ def ts_binary(name, entry_point, deps = [], **kwargs):
         **kwargs
     )
 
-def ts_test(name, srcs, deps = [], data = [], env = {}, external = [], args = [], **kwargs):
+def ts_test(name, srcs, deps = [], data = [], env = {}, external = [], **kwargs):
     """Runs test modules with Node's own test runner.
 
     `--test_filter` and the XML report work as Bazel's documentation has it. A module without a test fails.
@@ -265,7 +265,6 @@ def ts_test(name, srcs, deps = [], data = [], env = {}, external = [], args = []
       data: files that the tests read.
       env: the environment of the tests, beside that of `programs`.
       external: packages of npm's that cannot be bundled, since they look for files of their own.
-      args: more test modules, as JavaScript.
       **kwargs: programs, size, tags and whatever else a test takes.
     """
     bundles = [
@@ -280,7 +279,7 @@ def ts_test(name, srcs, deps = [], data = [], env = {}, external = [], args = []
     ]
     _node_test(
         name = name,
-        args = ["$(rootpath {})".format(bundle) for bundle in bundles] + args,
+        args = ["$(rootpath {})".format(bundle) for bundle in bundles],
         data = data + bundles + ([_NODE_MODULES] if external else []),
         entry_point = "//bazel/ts:test_main.mjs",
         # Where Node looks for packages that are not in the bundle.

@@ -1,8 +1,14 @@
 // What all commands share: which server they call, how they fail, how they print.
 
 import { createInterface } from "node:readline/promises";
-import type { DescService } from "@bufbuild/protobuf";
-import { type DescMessage, type JsonObject, type MessageShape, ScalarType, toJson } from "@bufbuild/protobuf";
+import {
+  type DescMessage,
+  type DescService,
+  type JsonObject,
+  type MessageShape,
+  ScalarType,
+  toJson,
+} from "@bufbuild/protobuf";
 import { type CallOptions, type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { type Access, AccessError, requiredAudience, speaksTls } from "./access.ts";
 import { parseAddress } from "./address.ts";
