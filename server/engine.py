@@ -144,6 +144,9 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
         return self._over if self._thread else stopped
 
     def _serve(self) -> None:
+        # When a thread ends, greenlet drops a reference to it that nothing seems to hold: old Pythons leaked one. But
+        # what is being collected at that time holds one too, unseen, and would then point to what is gone.
+        greenlet.enable_optional_cleanup(False)  # type: ignore[attr-defined] # noqa: FBT003
         self._wait = greenlet.getcurrent().switch
         for method in self._methods:
             for _ in range(_AHEAD):

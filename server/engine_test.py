@@ -1,5 +1,6 @@
 """Calls that are answered inline, by the server alone; all else is tested on both engines in tests/."""
 
+import gc
 import inspect
 import logging
 import os
@@ -12,10 +13,12 @@ from concurrent import futures
 from contextlib import contextmanager
 from typing import Any
 
+import greenlet
 import grpc
 import pytest
 from grpc import _server  # type: ignore[attr-defined] # its published types leave it out
 
+from server.access_log import AccessLog
 from server.engine import InlineServer
 from server.handlers import never_blocks
 from server.interceptor import CallInterceptor
@@ -175,6 +178,52 @@ def test_a_crash_ends_its_call_and_not_the_server() -> None:
         assert failed.value.code() is grpc.StatusCode.UNKNOWN
         assert _call(channel, "Where") == b"well"
     server.stop(grace=None).wait()
+
+
+def test_a_server_may_be_collected_while_its_thread_ends() -> None:
+    """Greenlet, left to itself, would free what the server still points to."""
+    left, collecting, ended = threading.Event(), threading.Event(), threading.Event()
+    of_thread = threading.local()
+
+    class Last:
+        def __del__(self) -> None:  # when the thread has left its last frame
+            left.set()
+            collecting.wait(10)
+
+    class Log(AccessLog):
+        def begin_batch(self) -> None:  # the first that the thread does
+            of_thread.last = Last()
+            super().begin_batch()
+
+    class Cycle:
+        def __init__(self, server: InlineServer) -> None:
+            self.held = (self, server)
+
+        def __del__(self) -> None:
+            collecting.set()
+            ended.wait(10)
+
+    def serve() -> threading.Thread:
+        server = InlineServer(futures.ThreadPoolExecutor(1), [], [], 10, Log("text"))
+        server.start()
+        [engine] = [thread for thread in threading.enumerate() if thread.name == "engine"]
+        Cycle(server)
+        server.stop(grace=None).wait()
+        return engine
+
+    def collect() -> None:
+        left.wait(10)
+        gc.collect()
+
+    engine = serve()
+    collector = threading.Thread(target=collect)
+    collector.start()
+    engine.join()
+    others = [greenlet.greenlet() for _ in range(10_000)] * 2  # they take the place of what was freed
+    ended.set()
+    collector.join()
+    assert collecting.is_set()
+    assert len({sys.getrefcount(other) for other in others}) == 1
 
 
 def test_grpc_is_what_the_engine_was_made_for() -> None:
