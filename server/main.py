@@ -16,8 +16,8 @@ signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
 # The core's own lines are in a format of its own, and some say what a client made up. Before it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-# What the core does to each call it does at one go: some 6 % more calls. -event_engine_listener would be far more, but
-# now and then a connection would be read no more, until a ping of the core's has had no answer for a minute.
+# What the core does to each call it does at one go. -event_engine_listener would be far faster, but now and then
+# a connection would be read no more, until a ping of the core's has had no answer for a minute.
 os.environ.setdefault("GRPC_EXPERIMENTS", "fuse_filters")
 
 from server import config, listening, logs  # noqa: E402
