@@ -90,7 +90,6 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
         interceptors: make a handler of messages one of streams of bytes, be it of whatever kind, and know no more of a
             call than its method.
         options: as for grpc.server.
-        maximum_concurrent_rpcs: of all other methods.
         log: writes what is to be written when there is nothing else to do.
     """
 
@@ -99,11 +98,10 @@ class InlineServer(_server._Server):  # type: ignore[misc] # noqa: SLF001
         thread_pool: futures.ThreadPoolExecutor,
         interceptors: Sequence[grpc.ServerInterceptor],
         options: Sequence[tuple[str, Any]],
-        maximum_concurrent_rpcs: int,
         log: AccessLog | None = None,
     ) -> None:
         """Take no port, and start nothing."""
-        super().__init__(thread_pool, (), interceptors, options, maximum_concurrent_rpcs, None, xds=False)
+        super().__init__(thread_pool, (), interceptors, options, None, None, xds=False)
         self._interceptors = interceptors
         self._log = log
         self._methods: list[_Method] = []

@@ -79,7 +79,7 @@ def _all_that_is_said(_request: bytes, context: grpc.ServicerContext) -> bytes:
 def _serving(**methods: Any) -> Iterator[grpc.Channel]:  # noqa: ANN401
     """Serve methods of the service S."""
     pool = futures.ThreadPoolExecutor(4, thread_name_prefix="pool")
-    server = InlineServer(pool, [CallInterceptor(10, 60)], [], 10)
+    server = InlineServer(pool, [CallInterceptor(10, 60)], [])
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
         name: grpc.stream_stream_rpc_method_handler(method)
         if inspect.isgeneratorfunction(method)
@@ -167,7 +167,7 @@ class Crashing(grpc.ServerInterceptor):
 
 
 def test_a_crash_ends_its_call_and_not_the_server() -> None:
-    server = InlineServer(futures.ThreadPoolExecutor(1), [Crashing()], [], 10)
+    server = InlineServer(futures.ThreadPoolExecutor(1), [Crashing()], [])
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {"Where": grpc.unary_unary_rpc_method_handler(_where)}
     server.add_registered_method_handlers("S", handlers)
     port = server.add_insecure_port("localhost:0")
@@ -204,7 +204,7 @@ def test_a_server_may_be_collected_while_its_thread_ends() -> None:
             ended.wait(10)
 
     def serve() -> threading.Thread:
-        server = InlineServer(futures.ThreadPoolExecutor(1), [], [], 10, Log("text"))
+        server = InlineServer(futures.ThreadPoolExecutor(1), [], [], Log("text"))
         server.start()
         [engine] = [thread for thread in threading.enumerate() if thread.name == "engine"]
         Cycle(server)

@@ -112,8 +112,7 @@ class CallInterceptor(grpc.ServerInterceptor):
 class _Surroundings:
     """What surrounds a call; a class, since a generator in its place would take several times as long.
 
-    A call counts until its handler has returned and its answer has gone: a thread is not free before, and a client that
-    reads nothing must not be kept any number of answers.
+    A call counts against its limit until its handler has returned and its response was delivered; see `Limit`.
     """
 
     __slots__ = ("_call", "_calls", "_has_returned", "_is_over", "_limit", "_outer")
@@ -149,6 +148,7 @@ class _Surroundings:
 
     def _return(self, error: BaseException | None) -> None:
         self._has_returned = True
+        self._limit.answer(self._call)
         if self._is_over:  # and perhaps has left the limit already
             self._limit.leave(self._call)
         if error or self._outer:

@@ -32,7 +32,7 @@ def stock(pool: futures.ThreadPoolExecutor, calls: CallInterceptor) -> grpc.Serv
 
 
 def fast(pool: futures.ThreadPoolExecutor, calls: CallInterceptor) -> grpc.Server:
-    return InlineServer(pool, [calls], [], 10)
+    return InlineServer(pool, [calls], [])
 
 
 class Peer:

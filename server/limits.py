@@ -11,63 +11,90 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Limit:
-    """Lets so many calls in at once and refuses one more, and ends those that go on for too long.
+    """Admits calls up to a maximum, refuses further ones, and ends calls that exceed the maximum duration.
 
-    A queue without end would help nobody; each call holds memory, if not a thread, and its client need not set a
-    deadline.
+    A refusal is better than an unbounded queue: every call holds memory, often a thread, and need not have a deadline.
+
+    A call is in one of two states:
+
+    | state | entered by | counts against |
+    | --- | --- | --- |
+    | in flight | `enter`: the call was admitted | `max_concurrent_calls` |
+    | answered | `answer`: its handler has returned | `max_concurrent_calls`, a second time as many |
+
+    A client may start another call as soon as it has read a response, before this server has learned that the response
+    was delivered. Such a client must not be refused, so an answered call does not count as in flight. A client that
+    reads no responses must not make the server hold any number of them, so answered calls have a maximum of their own.
 
     Args:
-        max_concurrent_calls: how many may be in flight.
-        max_deadline: how long each may take, in seconds.
+        max_concurrent_calls: the maximum number of calls in flight, and that of answered calls.
+        max_deadline: the maximum duration of a call, in seconds.
     """
 
     def __init__(self, max_concurrent_calls: int, max_deadline: float) -> None:
         """Start with no calls."""
         self._max_concurrent_calls = max_concurrent_calls
         self._max_deadline = max_deadline
-        self._ends: dict[Call, float] = {}  # when each has to end
-        self._lock = threading.Lock()  # entered by itself: a condition's own way into it takes several times as long
+        # The time at which each call has to end, by state.
+        self._in_flight: dict[Call, float] = {}
+        self._answered: dict[Call, float] = {}
+        self._lock = threading.Lock()  # entered directly: entering it through the condition takes several times as long
         self._changed = threading.Condition(self._lock)
         self._is_awaited = False
         self._thread: threading.Thread | None = None
 
     def enter(self, call: Call) -> None:
-        """Count a call until it leaves.
+        """Admit a call; it counts until it leaves.
 
         Raises:
-            TooMuchError: there are as many as there may be; a client that tries again finds room, here or elsewhere.
+            TooMuchError: the maximum is reached. The client may try again.
         """
+        most = self._max_concurrent_calls
         with self._lock:
-            if len(self._ends) >= self._max_concurrent_calls:
-                raise TooMuchError(f"{self._max_concurrent_calls} calls are in flight; try again")
-            self._ends[call] = time.monotonic() + self._max_deadline
+            if len(self._in_flight) >= most:
+                raise TooMuchError(f"{most} calls are in flight; try again")
+            if len(self._answered) >= most:
+                raise TooMuchError(f"{most} responses are waiting for clients to read them; try again")
+            self._in_flight[call] = time.monotonic() + self._max_deadline
             if not self._thread:
                 self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
                 self._thread.start()
 
-    def leave(self, call: Call) -> None:
-        """Count a call no more."""
+    def answer(self, call: Call) -> None:
+        """Stop counting a call as in flight: its handler has returned, and its client may read the response."""
         with self._lock:
-            self._ends.pop(call, None)
-            if self._is_awaited and not self._ends:
+            end = self._in_flight.pop(call, None)
+            if end is not None:
+                self._answered[call] = end
+
+    def leave(self, call: Call) -> None:
+        """Stop counting a call: its response was delivered, or its client is gone."""
+        with self._lock:
+            self._in_flight.pop(call, None)
+            self._answered.pop(call, None)
+            if self._is_awaited and not (self._in_flight or self._answered):
                 self._changed.notify_all()
 
     def left_after(self, timeout: float) -> list[Call]:
         """Wait until there are no calls, for so many seconds at most; return those that there still are."""
         with self._changed:
             self._is_awaited = True
-            self._changed.wait_for(lambda: not self._ends, timeout)
-            return list(self._ends)
+            self._changed.wait_for(lambda: not self._calls(), timeout)
+            return list(self._calls())
+
+    def _calls(self) -> dict[Call, float]:
+        return self._in_flight | self._answered
 
     def _watch(self) -> None:
         while True:
             now = time.monotonic()
             with self._lock:
-                for call in [call for call, end in self._ends.items() if end <= now]:
-                    _expire(call)
-                    self._ends[call] = now + self._max_deadline  # it counts until it has left
+                for calls in (self._in_flight, self._answered):
+                    for call in [call for call, end in calls.items() if end <= now]:
+                        _expire(call)
+                        calls[call] = now + self._max_deadline  # it counts until it has left
                 # What begins from now on ends later than whatever there is, or could be: there is no need to be told.
-                first = min(self._ends.values(), default=now + self._max_deadline)
+                first = min(self._calls().values(), default=now + self._max_deadline)
             time.sleep(first - now)
 
 

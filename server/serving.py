@@ -88,6 +88,9 @@ def _options(config: Config, *, is_shared: bool) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", config.max_message_bytes),
         # Of a connection. Those that are refused count in no limit, and would be kept for a client that reads nothing.
         ("grpc.max_concurrent_streams", config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS),
+        # Otherwise gRPC core also counts streams that the client has seen end, but whose memory is not freed yet. It
+        # then resets new calls of a client that keeps to the limit: REFUSED_STREAM, without a line in the log.
+        ("grpc.http.overload_protection", 0),
         # Both, or calls between the two are refused at random.
         ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
@@ -127,13 +130,15 @@ def build(config: Config, shared: SharedPort | None = None) -> Serving:
 def _server(
     config: Config, options: list[tuple[str, int]], calls: CallInterceptor, log: AccessLog | None
 ) -> grpc.Server:
-    limit = config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS
-    pool = futures.ThreadPoolExecutor(limit, thread_name_prefix="call")
+    # No `maximum_concurrent_rpcs`: grpc would refuse calls by itself, without a reason or a line in the log. The
+    # interceptor refuses calls; the spare threads are for that.
+    threads = config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS
+    pool = futures.ThreadPoolExecutor(threads, thread_name_prefix="call")
     if config.engine == "stock" or (config.engine == "auto" and (config.identity or not _engine_fits())):
-        return grpc.server(pool, interceptors=[calls], options=options, maximum_concurrent_rpcs=limit)
+        return grpc.server(pool, interceptors=[calls], options=options)
     from server.engine import InlineServer  # noqa: PLC0415 - of grpc's own parts, which another version may not have
 
-    return InlineServer(pool, [calls], options, limit, log)
+    return InlineServer(pool, [calls], options, log)
 
 
 def _engine_fits() -> bool:
