@@ -21,7 +21,7 @@ from calculator.v1 import calculator_pb2_grpc
 from benchmarks import subjects
 from benchmarks.load import Load, LoadError
 from benchmarks.works import works
-from tests import programs
+from tests import programs, timeouts
 
 _CALLS = 50_000
 _LARGEST = 10**6
@@ -49,7 +49,7 @@ class Checker:
                 request = pb.CalculateRequest(
                     operation=pb.OPERATION_MULTIPLY, first_operand=first, second_operand=second
                 )
-                result = stub.Calculate(request, timeout=programs.PATIENCE_SECONDS).result
+                result = stub.Calculate(request, timeout=timeouts.SECONDS).result
                 self.answers += 1
                 if result != first * second:
                     self.wrong.append(f"{first} * {second} = {result}")

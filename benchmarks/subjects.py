@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import IO
 
 from benchmarks import load
-from tests import programs
+from tests import programs, timeouts
 
-_PATIENCE_SECONDS = 30
 _PEERS = Path("benchmarks/peers").absolute()
 _PROTO = Path("proto/calculator/v1")
 _STUBS = ("calculator.pb.cc", "calculator.grpc.pb.cc")
@@ -126,7 +125,7 @@ def running(subject: Subject, core: int | None = None) -> Iterator[Running]:
 
 
 def _port(subject: Subject, process: subprocess.Popen[bytes], log: IO[bytes]) -> int:
-    ends, said = time.monotonic() + _PATIENCE_SECONDS, ""
+    ends, said = time.monotonic() + timeouts.SECONDS, ""
     has_ended = False
     while time.monotonic() < ends and not has_ended:
         has_ended = process.poll() is not None

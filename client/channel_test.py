@@ -10,6 +10,7 @@ from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
 from client.channel import backoff_seconds, connect
+from tests import timeouts
 
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD)
 
@@ -61,7 +62,7 @@ def test_a_call_carries_the_token_of_the_channels_credentials(servicer: Servicer
         grpc.local_channel_credentials(), grpc.access_token_call_credentials("a-token")
     )
     with connect(target, credentials) as channel:
-        assert calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=10).result == 5
+        assert calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=timeouts.SECONDS).result == 5
     assert seen[0]["authorization"] == "Bearer a-token"
 
 
@@ -75,7 +76,7 @@ def test_what_a_busy_or_stopping_server_refuses_is_tried_again(servicer: Service
 
     servicer.calculate = refuse_twice
     with connect(serve()) as channel:
-        assert calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=10).result == 5
+        assert calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=timeouts.SECONDS).result == 5
 
 
 def _refusals(servicer: Servicer, code: grpc.StatusCode) -> list[grpc.StatusCode]:
@@ -92,14 +93,14 @@ def _refusals(servicer: Servicer, code: grpc.StatusCode) -> list[grpc.StatusCode
 def test_what_is_wrong_is_not_tried_again(servicer: Servicer, serve: Serve) -> None:
     refusals = _refusals(servicer, grpc.StatusCode.INVALID_ARGUMENT)
     with connect(serve()) as channel, pytest.raises(grpc.RpcError):
-        calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=10)
+        calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=timeouts.SECONDS)
     assert len(refusals) == 1
 
 
 def test_a_stream_that_the_client_sends_is_not_tried_again(servicer: Servicer, serve: Serve) -> None:
     refusals = _refusals(servicer, grpc.StatusCode.UNAVAILABLE)
     with connect(serve()) as channel, pytest.raises(grpc.RpcError):
-        calculator_pb2_grpc.CalculatorStub(channel).Aggregate(iter([pb.AggregateRequest()]), timeout=10)
+        calculator_pb2_grpc.CalculatorStub(channel).Aggregate(iter([pb.AggregateRequest()]), timeout=timeouts.SECONDS)
     assert len(refusals) == 1
 
 

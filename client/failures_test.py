@@ -8,6 +8,7 @@ import pytest
 
 from client import failures
 from client.channel import connect
+from tests import timeouts
 
 
 def _refuse(request: bytes, context: grpc.ServicerContext) -> bytes:
@@ -50,5 +51,5 @@ def test_a_failure_is_one_line_with_the_status_and_what_to_do(
     with connect(target) as channel:
         method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/Any/Method")
         with pytest.raises(grpc.RpcError) as refused:
-            method(f"{status}:{details}".encode(), timeout=10)
+            method(f"{status}:{details}".encode(), timeout=timeouts.SECONDS)
     assert failures.describe(refused.value, target, timeout=3) == told.format(target=target)

@@ -12,7 +12,7 @@ import pytest
 from bazel.oci.layout import Layout
 from deploy import contained
 from deploy.container import Container
-from tests import programs
+from tests import programs, timeouts
 from tests.open_call import OpenCall
 
 # What Debian keeps in packages of their own, with libraries that no server needs, or is for other systems.
@@ -96,5 +96,5 @@ def test_it_finishes_what_is_in_flight_on_sigterm_and_ends_with_zero(container: 
         server.wait_for_log("Stopping on SIGTERM")
         assert call.add_one() == 2
         assert call.end() == grpc.StatusCode.OK
-        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+        assert server.process.wait(timeouts.SECONDS) == 0
         assert server.wait_for_log("Stopped")

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_PATIENCE_SECONDS = 20
+_TIMEOUT_SECONDS = 60
 _LINES_KEPT = 1000
 
 _LIBC = ctypes.CDLL(None)
@@ -73,7 +73,7 @@ class Envoy:
             EnvoyError: it does not answer.
         """
         try:
-            connection = http.client.HTTPConnection(self._admin.read_text("ascii"), timeout=_PATIENCE_SECONDS)
+            connection = http.client.HTTPConnection(self._admin.read_text("ascii"), timeout=_TIMEOUT_SECONDS)
             with contextlib.closing(connection):
                 connection.request(method, path)
                 return connection.getresponse().read().decode()
@@ -86,7 +86,7 @@ class Envoy:
         Raises:
             EnvoyError: it ended, or took too long.
         """
-        ends = time.monotonic() + _PATIENCE_SECONDS
+        ends = time.monotonic() + _TIMEOUT_SECONDS
         while self.process.poll() is None and time.monotonic() < ends:
             with contextlib.suppress(EnvoyError, IndexError):
                 listeners = json.loads(self.ask("GET", "/listeners?format=json"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests import programs
+from tests import programs, timeouts
 
 _REQUEST = re.compile(r'response completed.* http\.request\.method=(\w+) .*http\.request\.uri="?([^ "]+)')
 
@@ -49,7 +49,7 @@ class Registry:
         """Return what was asked of it since the last time, such as `HEAD /v2/NAME/manifests/TAG`."""
         self._times += 1
         mark = f"/v2/?times={self._times}"  # a request of our own: what came before it is in the log before it
-        with contextlib.closing(http.client.HTTPConnection(self.host, timeout=programs.PATIENCE_SECONDS)) as connection:
+        with contextlib.closing(http.client.HTTPConnection(self.host, timeout=timeouts.SECONDS)) as connection:
             connection.request("GET", mark)
             connection.getresponse().read()
         self._server.wait_for_log(mark)

@@ -4,7 +4,6 @@ import gc
 import inspect
 import logging
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from server.engine import InlineServer
 from server.handlers import never_blocks
 from server.interceptor import CallInterceptor
 from server.serving import ENGINE_IS_FOR
+from tests import programs, timeouts
 
 
 @never_blocks
@@ -97,7 +97,7 @@ def _serving(**methods: Any) -> Iterator[grpc.Channel]:  # noqa: ANN401
 
 def _call(channel: grpc.Channel, name: str) -> bytes:
     method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/S/{name}")
-    return method(b"", timeout=10)
+    return method(b"", timeout=timeouts.SECONDS)
 
 
 def test_a_method_that_never_blocks_is_answered_by_the_thread_that_reads_and_another_is_not() -> None:
@@ -244,18 +244,11 @@ def test_grpc_still_has_what_is_switched_for_speed() -> None:
     """Otherwise it is slower, without a word."""
     complaints = {}
     for experiment in ("fuse_filters", "no_such_experiment"):
-        started = subprocess.run(
+        finished = programs.run(
             [sys.executable, "-c", "import grpc; grpc.insecure_channel('localhost:1').close()"],
-            env=os.environ
-            | {
-                "GRPC_EXPERIMENTS": f"-{experiment}",
-                "GRPC_VERBOSITY": "INFO",
-                "PYTHONPATH": os.pathsep.join(sys.path),
-            },
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
+            GRPC_EXPERIMENTS=f"-{experiment}",
+            GRPC_VERBOSITY="INFO",
+            PYTHONPATH=os.pathsep.join(sys.path),
         )
-        complaints[experiment] = "Unknown experiment" in started.stderr
+        complaints[experiment] = "Unknown experiment" in finished.stderr
     assert complaints == {"fuse_filters": False, "no_such_experiment": True}

@@ -17,6 +17,7 @@ from server.engine import InlineServer
 from server.handlers import never_blocks
 from server.interceptor import CallInterceptor
 from server.tracing import Trace
+from tests import timeouts
 
 Message = wrappers_pb2.StringValue
 HANDLERS: dict[str, Callable[..., "grpc.RpcMethodHandler[Any, Any]"]] = {
@@ -78,7 +79,7 @@ class Peer:
     def send(self, kind: str, requests: Iterator[bytes]) -> Any:  # noqa: ANN401
         """Call a method of any kind with a stream of bytes: on the wire all kinds are the same."""
         method: grpc.StreamStreamMultiCallable[bytes, bytes] = self.channel.stream_stream(f"/Test/{kind}")
-        return method(requests, timeout=60)
+        return method(requests, timeout=timeouts.SECONDS)
 
     def close(self) -> None:
         self.channel.close()
@@ -259,7 +260,7 @@ def test_a_call_whose_answer_nobody_reads_ends_at_the_maximal_deadline(serve: Se
     method: grpc.UnaryStreamMultiCallable[bytes, bytes] = serve(flood, max_deadline=0.2).channel.unary_stream(
         "/Test/unary_stream"
     )
-    unread = method(b"", timeout=60)
+    unread = method(b"", timeout=timeouts.SECONDS)
     assert ended.wait(60)
     with pytest.raises(grpc.RpcError) as refused:
         list(unread)

@@ -13,6 +13,7 @@ import pytest
 from server import serving
 from server.config import Config, IdentityRules
 from server.engine import InlineServer
+from tests import timeouts
 
 
 class _SocketWithoutIpv6(socket.socket):
@@ -36,7 +37,7 @@ def test_without_ipv6_it_serves_on_ipv4_and_says_so(
     running.server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = calculator_pb2_grpc.CalculatorStub(channel)
-        assert stub.Calculate(calculator_pb2.BinaryOperation(first_operand=2), timeout=10).result == 2
+        assert stub.Calculate(calculator_pb2.BinaryOperation(first_operand=2), timeout=timeouts.SECONDS).result == 2
     running.drain(grace=0)
 
 

@@ -24,7 +24,7 @@ from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import ACCOUNT, Issuer
 from deploy.emulator.metadata_server import MetadataServer
 from server.calculator import CalculatorServicer
-from tests import programs
+from tests import programs, timeouts
 from tests.google_stand_in import OTHER_ACCOUNT, PERSON, ROBOT, WORKLOAD, Given, Google
 from tests.tunnel import Tunnel
 
@@ -135,7 +135,7 @@ def test_a_thousand_calls_at_once_fetch_one_token(recorder: Recorder, metadata: 
     access = Access(ca_cert=ca_cert, auth=IDENTITY_TOKEN)
     with connect(f"localhost:{recorder.tls_port}", access=access) as channel:
         stub = calculator_pb2_grpc.CalculatorStub(channel)
-        calls = [stub.Calculate.future(REQUEST, timeout=programs.PATIENCE_SECONDS) for _ in range(1000)]
+        calls = [stub.Calculate.future(REQUEST, timeout=timeouts.SECONDS) for _ in range(1000)]
         assert {call.result().result for call in calls} == {5}
     assert metadata.issued == ["https://localhost"]
     assert len(recorder.tokens()) == 1000
@@ -151,7 +151,7 @@ def test_a_token_that_is_near_its_end_is_replaced_without_a_failed_call(
         stub = calculator_pb2_grpc.CalculatorStub(channel)
 
         def is_replaced_twice() -> bool:
-            assert stub.Calculate(REQUEST, timeout=programs.PATIENCE_SECONDS).result == 5
+            assert stub.Calculate(REQUEST, timeout=timeouts.SECONDS).result == 5
             return len(metadata.issued) > 2
 
         programs.eventually(is_replaced_twice)
@@ -163,7 +163,7 @@ def test_another_audience_and_the_other_header_by_option(
     headers = ("x-serverless-authorization",)
     access = Access(ca_cert=ca_cert, auth=IDENTITY_TOKEN, audience="https://mine.example.com", headers=headers)
     with connect(f"localhost:{recorder.tls_port}", access=access) as channel:
-        calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=programs.PATIENCE_SECONDS)
+        calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=timeouts.SECONDS)
     assert metadata.issued == ["https://mine.example.com"]
     assert _audience(*recorder.tokens("x-serverless-authorization")) == "https://mine.example.com"
     assert recorder.tokens() == [""]
@@ -186,7 +186,7 @@ def test_a_token_is_sent_in_plaintext_to_this_machine_alone_and_only_on_demand(
     target = f"localhost:{recorder.port}"
     for access in (Access(), Access(auth=IDENTITY_TOKEN)):
         with connect(target, access=access) as channel:
-            calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=programs.PATIENCE_SECONDS)
+            calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=timeouts.SECONDS)
     first, second = recorder.tokens()
     assert (first, _audience(second)) == ("", "https://localhost")
     with pytest.raises(AccessError, match="is not sent in plaintext; use TLS"):
@@ -199,7 +199,7 @@ def test_auto_sends_tokens_to_cloud_run_or_for_an_audience_and_none_elsewhere(
 ) -> None:
     for access in (Access(ca_cert=ca_cert), Access(ca_cert=ca_cert, audience="https://x.a.run.app")):
         with connect(f"localhost:{recorder.tls_port}", access=access) as channel:
-            calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=programs.PATIENCE_SECONDS)
+            calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=timeouts.SECONDS)
     first, second = recorder.tokens()
     assert (first, _audience(second)) == ("", "https://x.a.run.app")
     assert metadata.issued == ["https://x.a.run.app"]
@@ -345,7 +345,7 @@ def impersonating(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> Iterator[c
 def test_a_token_of_an_account_that_is_impersonated_is_fetched_once_for_many_calls(
     impersonating: calculator_pb2_grpc.CalculatorStub, recorder: Recorder, google: Google
 ) -> None:
-    calls = [impersonating.Calculate.future(REQUEST, timeout=programs.PATIENCE_SECONDS) for _ in range(100)]
+    calls = [impersonating.Calculate.future(REQUEST, timeout=timeouts.SECONDS) for _ in range(100)]
     assert {call.result().result for call in calls} == {5}
     assert google.given == [Given(ROBOT, ROBOT), Given(ROBOT, ACCOUNT, AUDIENCE)]
     assert len(recorder.tokens()) == 100
@@ -358,9 +358,9 @@ def test_a_token_that_still_holds_is_sent_while_google_cannot_be_reached(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(identity, "_EARLY", dt.timedelta(hours=2))  # longer than a token lives: each call asks anew
-    assert impersonating.Calculate(REQUEST, timeout=programs.PATIENCE_SECONDS).result == 5
+    assert impersonating.Calculate(REQUEST, timeout=timeouts.SECONDS).result == 5
     google.hosts.clear()
-    assert impersonating.Calculate(REQUEST, timeout=programs.PATIENCE_SECONDS).result == 5
+    assert impersonating.Calculate(REQUEST, timeout=timeouts.SECONDS).result == 5
     assert set(google.strangers) == {"iamcredentials.googleapis.com:443"}
     google.strangers.clear()
     assert len(set(recorder.tokens())) == 1

@@ -8,11 +8,12 @@ import hashlib
 import shutil
 import signal
 import subprocess
+from concurrent import futures
 from pathlib import Path
 
 import pytest
 
-from tests import programs
+from tests import programs, timeouts
 
 # What a stand-in does: says who it is and what it was given, and ends with a status of its own.
 SPEAK = 'echo "${0##*/} $# $*"; exit 5'
@@ -139,9 +140,9 @@ def test_a_changed_toolbox_is_made_anew(checkout: Checkout) -> None:
 
 def test_calls_at_the_same_time_make_one_toolbox(checkout: Checkout) -> None:
     bazelw, environment = checkout.root / "bazelw", checkout.environment()
-    calls = [subprocess.Popen([bazelw, "info"], env=environment, stdout=subprocess.PIPE) for _ in range(4)]
-    answers = [call.communicate(timeout=programs.PATIENCE_SECONDS)[0] for call in calls]
-    assert answers == [b"bazel 2 --bazelrc=/usr/share/bazel/toolbox.bazelrc info\n"] * 4
+    with futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: programs.run([bazelw, "info"], **environment).stdout, range(4)))
+    assert answers == ["bazel 2 --bazelrc=/usr/share/bazel/toolbox.bazelrc info\n"] * 4
     assert checkout.times_made() == 1
 
 
@@ -164,14 +165,12 @@ def test_a_toolbox_whose_making_failed_is_made_anew(checkout: Checkout) -> None:
 
 def test_no_process_stands_between_the_caller_and_bazel(checkout: Checkout) -> None:
     checkout.put_in_toolbox("trap 'echo told; exit 6' TERM; echo $$; sleep 60 & wait")
-    with subprocess.Popen(
-        ["./bazelw"], cwd=checkout.root, env=checkout.environment(), stdout=subprocess.PIPE, text=True
-    ) as call:
+    with programs.started(["./bazelw"], cwd=checkout.root, env=checkout.environment(), stdout=subprocess.PIPE) as call:
         assert call.stdout
         assert call.stdout.readline() == f"{call.pid}\n"
         call.send_signal(signal.SIGTERM)
         assert call.stdout.readline() == "told\n"
-        assert call.wait(programs.PATIENCE_SECONDS) == 6
+        assert call.wait(timeouts.SECONDS) == 6
 
 
 # Writes the program that bazel run is to run: it says where it is, what it was given, and by which process.
@@ -187,14 +186,13 @@ printf '%s\\n' '#!/bin/bash' "exec sh -c 'ls /usr/bin | grep -c . && echo \\$\\$
 
 def test_a_program_that_is_run_is_run_outside_of_the_toolbox(checkout: Checkout) -> None:
     checkout.put_in_toolbox(WRITE_SCRIPT)
-    with subprocess.Popen(
+    with programs.started(
         ["./bazelw", "--output_base", "/x", "run", "//x y"],
         cwd=checkout.root,
         env=checkout.environment(TMPDIR=str(checkout.root)),
         stdout=subprocess.PIPE,
-        text=True,
     ) as call:
-        programs_seen, speaker = call.communicate(timeout=programs.PATIENCE_SECONDS)[0].splitlines()
+        programs_seen, speaker = call.communicate(timeout=timeouts.SECONDS)[0].splitlines()
     assert int(programs_seen) > len(list((checkout.cache / "bazelw" / _toolbox_name(checkout) / "usr/bin").iterdir()))
     assert speaker == f"{call.pid} //x y"
     assert call.returncode == 5
@@ -217,14 +215,14 @@ def test_who_wants_no_program_run_gets_bazel_itself(checkout: Checkout, option: 
 def test_a_signal_during_the_build_of_a_program_ends_the_build(checkout: Checkout) -> None:
     checkout.put_in_toolbox("trap 'echo told; exit 6' TERM; echo building; sleep 60 & wait")
     environment = checkout.environment(TMPDIR=str(checkout.root))
-    with subprocess.Popen(
-        ["./bazelw", "run", "//x"], cwd=checkout.root, env=environment, stdout=subprocess.PIPE, text=True
+    with programs.started(
+        ["./bazelw", "run", "//x"], cwd=checkout.root, env=environment, stdout=subprocess.PIPE
     ) as call:
         assert call.stdout
         assert call.stdout.readline() == "building\n"
         call.send_signal(signal.SIGTERM)
         assert call.stdout.readline() == "told\n"
-        assert call.wait(programs.PATIENCE_SECONDS) == 6
+        assert call.wait(timeouts.SECONDS) == 6
     assert not list(checkout.root.glob("tmp.*"))
 
 

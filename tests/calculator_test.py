@@ -12,7 +12,7 @@ from calculator.v1 import calculator_pb2_grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from tests import programs
+from tests import timeouts
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_calculate_applies_every_operation(
     stub: calculator_pb2_grpc.CalculatorStub, operation: pb.Operation, result: float
 ) -> None:
     request = pb.CalculateRequest(operation=operation, first_operand=7, second_operand=2)
-    assert stub.Calculate(request, timeout=10).result == result
+    assert stub.Calculate(request, timeout=timeouts.SECONDS).result == result
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,10 @@ def test_an_error_has_a_reason_and_names_the_field_to_blame(
 ) -> None:
     first, second = operands
     with pytest.raises(grpc.RpcError) as refused:
-        stub.Calculate(pb.CalculateRequest(operation=operation, first_operand=first, second_operand=second), timeout=10)
+        stub.Calculate(
+            pb.CalculateRequest(operation=operation, first_operand=first, second_operand=second),
+            timeout=timeouts.SECONDS,
+        )
     info, bad_request = _details(refused.value)
     fields = [violation.field for violation in bad_request.field_violations]
     assert (refused.value.code().name, info.reason, fields) == status
@@ -74,7 +77,7 @@ def test_an_error_has_a_reason_and_names_the_field_to_blame(
 
 
 def test_evaluate_streams_each_step_and_the_result_last(stub: calculator_pb2_grpc.CalculatorStub) -> None:
-    *steps, last = stub.Evaluate(pb.EvaluateRequest(expression="2*(3+4)^2"), timeout=10)
+    *steps, last = stub.Evaluate(pb.EvaluateRequest(expression="2*(3+4)^2"), timeout=timeouts.SECONDS)
     assert [(response.step.result, response.step.remaining) for response in steps] == [
         (7, "2*7^2"),
         (49, "2*49"),
@@ -86,7 +89,7 @@ def test_evaluate_streams_each_step_and_the_result_last(stub: calculator_pb2_grp
 
 def test_evaluate_refuses_a_malformed_expression_with_the_position(stub: calculator_pb2_grpc.CalculatorStub) -> None:
     with pytest.raises(grpc.RpcError) as refused:
-        next(stub.Evaluate(pb.EvaluateRequest(expression="2*(3+"), timeout=10))
+        next(stub.Evaluate(pb.EvaluateRequest(expression="2*(3+"), timeout=timeouts.SECONDS))
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     info, bad_request = _details(refused.value)
     assert (info.reason, info.metadata["position"]) == ("MALFORMED_EXPRESSION", "6")
@@ -94,7 +97,7 @@ def test_evaluate_refuses_a_malformed_expression_with_the_position(stub: calcula
 
 
 def test_evaluate_streams_the_steps_before_an_error(stub: calculator_pb2_grpc.CalculatorStub) -> None:
-    responses = stub.Evaluate(pb.EvaluateRequest(expression="1+2/(3-3)"), timeout=10)
+    responses = stub.Evaluate(pb.EvaluateRequest(expression="1+2/(3-3)"), timeout=timeouts.SECONDS)
     assert next(responses).step.result == 0
     with pytest.raises(grpc.RpcError) as refused:
         next(responses)
@@ -103,13 +106,13 @@ def test_evaluate_streams_the_steps_before_an_error(stub: calculator_pb2_grpc.Ca
 
 def test_aggregate_describes_all_the_numbers_of_all_messages(stub: calculator_pb2_grpc.CalculatorStub) -> None:
     requests = iter([pb.AggregateRequest(numbers=[1, 2]), pb.AggregateRequest(), pb.AggregateRequest(numbers=[3, 6])])
-    response = stub.Aggregate(requests, timeout=10)
+    response = stub.Aggregate(requests, timeout=timeouts.SECONDS)
     assert (response.count, response.sum, response.mean, response.variance) == (4, 12, 3, 3.5)
     assert (response.minimum, response.maximum) == (1, 6)
 
 
 def test_aggregate_of_nothing_has_a_count_and_a_sum_and_nothing_else(stub: calculator_pb2_grpc.CalculatorStub) -> None:
-    response = stub.Aggregate(iter([]), timeout=10)
+    response = stub.Aggregate(iter([]), timeout=timeouts.SECONDS)
     assert (response.count, response.sum) == (0, 0)
     for field in ("mean", "variance", "minimum", "maximum"):
         assert not response.HasField(field)
@@ -117,9 +120,9 @@ def test_aggregate_of_nothing_has_a_count_and_a_sum_and_nothing_else(stub: calcu
 
 def test_aggregate_takes_ten_thousand_numbers_a_message_and_no_more(stub: calculator_pb2_grpc.CalculatorStub) -> None:
     most = pb.AggregateRequest(numbers=[1] * 10_000)
-    assert stub.Aggregate(iter([most, most]), timeout=10).count == 20_000
+    assert stub.Aggregate(iter([most, most]), timeout=timeouts.SECONDS).count == 20_000
     with pytest.raises(grpc.RpcError) as refused:
-        stub.Aggregate(iter([pb.AggregateRequest(numbers=[1] * 10_001)]), timeout=10)
+        stub.Aggregate(iter([pb.AggregateRequest(numbers=[1] * 10_001)]), timeout=timeouts.SECONDS)
     info, bad_request = _details(refused.value)
     assert info.reason == "TOO_LONG"
     assert [violation.field for violation in bad_request.field_violations] == ["numbers"]
@@ -127,7 +130,7 @@ def test_aggregate_takes_ten_thousand_numbers_a_message_and_no_more(stub: calcul
 
 def test_aggregate_refuses_what_is_not_finite_with_its_place(stub: calculator_pb2_grpc.CalculatorStub) -> None:
     with pytest.raises(grpc.RpcError) as refused:
-        stub.Aggregate(iter([pb.AggregateRequest(numbers=[1, math.nan])]), timeout=10)
+        stub.Aggregate(iter([pb.AggregateRequest(numbers=[1, math.nan])]), timeout=timeouts.SECONDS)
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert refused.value.details() == "number 2 is nan; accepted: finite numbers"
 
@@ -137,7 +140,7 @@ class _Conversation:
 
     def __init__(self, stub: calculator_pb2_grpc.CalculatorStub) -> None:
         self._requests = queue.SimpleQueue[pb.ConverseRequest | None]()
-        self._responses = stub.Converse(self._sent(), timeout=programs.PATIENCE_SECONDS)
+        self._responses = stub.Converse(self._sent(), timeout=timeouts.SECONDS)
 
     def _sent(self) -> Iterator[pb.ConverseRequest]:
         while request := self._requests.get():

@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests import programs
+from tests import programs, timeouts
 
 
 def _client(server: programs.Server, *arguments: str, standard_input: str = "") -> CompletedProcess[str]:
@@ -66,11 +66,10 @@ def test_every_command_prints_its_answer(server: programs.Server, arguments: lis
 
 def _aggregate(server: programs.Server, count: int) -> tuple[list[str], int]:
     """Have the client aggregate the numbers from 1; return what it prints, and its largest size in kB."""
-    with subprocess.Popen(
+    with programs.started(
         [programs.CLIENT, "--target", server.address, "aggregate", "-"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
     ) as client:
         assert client.stdin
         assert client.stdout
@@ -103,15 +102,14 @@ def test_aggregate_reads_a_million_numbers_from_standard_input_in_constant_memor
 def test_aggregate_shows_its_progress_on_a_terminal(server: programs.Server) -> None:
     terminal, standard_error = pty.openpty()
     with os.fdopen(terminal, "rb", buffering=0) as screen:
-        client = subprocess.Popen(
+        with programs.started(
             [programs.CLIENT, "--target", server.address, "aggregate", "-"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=standard_error,
-            text=True,
-        )
-        os.close(standard_error)
-        client.communicate("1\n" * 100_000, timeout=programs.PATIENCE_SECONDS)
+        ) as client:
+            os.close(standard_error)
+            client.communicate("1\n" * 100_000, timeout=timeouts.SECONDS)
         shown = screen.read(100_000).decode()
     assert "numbers" in shown
     assert "5000" in shown

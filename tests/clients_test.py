@@ -4,12 +4,13 @@ import json
 import os
 import socket
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
-from tests import programs
+from tests import programs, timeouts
 
 CLIENTS = {"Python": programs.CLIENT, "TypeScript": Path("client/ts/ts").absolute()}
 
@@ -207,7 +208,7 @@ def test_an_answer_that_cannot_be_written_is_one_line_and_status_1(client: Path,
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=programs.PATIENCE_SECONDS,
+            timeout=timeouts.SECONDS,
             check=False,
         )
     assert finished.returncode == 1
@@ -234,12 +235,14 @@ def test_what_does_not_go_together_is_said_before_anything_is_sent(client: Path,
 
 
 def test_a_server_that_starts_too_late_is_asked_again(client: Path) -> None:
-    with socket.create_server(("localhost", 0)) as nobody:
+    with ExitStack() as opened:
+        nobody = opened.enter_context(socket.create_server(("localhost", 0)))
         port = nobody.getsockname()[1]
-        command = [str(client), "--target", f"localhost:{port}", "--timeout", "20", "add", "2", "3"]
-        asking = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        command = [str(client), "--target", f"localhost:{port}", "--timeout", str(timeouts.SECONDS), "add", "2", "3"]
+        asking = opened.enter_context(programs.started(command, stdout=subprocess.PIPE))
         connection, _ = nobody.accept()  # and nobody answers the first call
         connection.close()
-    with asking, programs.serving_by(programs.SERVER, f"--port={port}"):
-        answer, _ = asking.communicate(timeout=programs.PATIENCE_SECONDS)
+        nobody.close()
+        opened.enter_context(programs.serving_by(programs.SERVER, f"--port={port}"))
+        answer, _ = asking.communicate(timeout=timeouts.SECONDS)
     assert answer == "5\n"

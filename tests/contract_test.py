@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests import programs
+from tests import programs, timeouts
 
 Calculate = Callable[[calculator_pb2.BinaryOperation], calculator_pb2.CalculationResult]
 
@@ -25,7 +25,7 @@ on_one_channel = settings(suppress_health_check=[HealthCheck.function_scoped_fix
 @pytest.fixture
 def calculate(channel: grpc.Channel) -> Calculate:
     stub = calculator_pb2_grpc.CalculatorStub(channel)
-    return lambda request: stub.Calculate(request, timeout=10)
+    return lambda request: stub.Calculate(request, timeout=timeouts.SECONDS)
 
 
 def test_the_tutorials_own_command_adds_2_and_3(server: programs.Server) -> None:

@@ -14,7 +14,7 @@ from calculator.v1 import calculator_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from client.channel import connect
-from tests import programs
+from tests import programs, timeouts
 from tests.open_call import OpenCall
 
 RESTARTS = 10
@@ -23,7 +23,7 @@ CALLS_BETWEEN_RESTARTS = 100
 
 def _watch(channel: grpc.Channel) -> Any:  # noqa: ANN401 - its published types leave the methods out
     stub: Any = health_pb2_grpc.HealthStub(channel)
-    return stub.Watch(health_pb2.HealthCheckRequest(), timeout=programs.PATIENCE_SECONDS)
+    return stub.Watch(health_pb2.HealthCheckRequest(), timeout=timeouts.SECONDS)
 
 
 def test_stopping_tells_who_watches_first_and_finishes_what_is_in_flight() -> None:
@@ -36,7 +36,7 @@ def test_stopping_tells_who_watches_first_and_finishes_what_is_in_flight() -> No
         assert call.add_one() == 2
         assert watch.is_active()  # as long as a call is in flight
         assert call.end() == grpc.StatusCode.OK
-        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+        assert server.process.wait(timeouts.SECONDS) == 0
 
 
 def test_calls_are_still_taken_for_the_delay_that_the_server_is_given() -> None:
@@ -50,7 +50,7 @@ def test_calls_are_still_taken_for_the_delay_that_the_server_is_given() -> None:
             with grpc.insecure_channel(server.address) as channel:  # a connection that is new
                 assert programs.call(channel, "/Calculator/Calculate", b"") == b""
             server.process.terminate()  # a second signal ends it at once
-            assert server.process.wait(programs.PATIENCE_SECONDS) == -signal.SIGTERM
+            assert server.process.wait(timeouts.SECONDS) == -signal.SIGTERM
 
 
 def test_who_watches_the_health_does_not_hold_up_the_end() -> None:
@@ -58,7 +58,7 @@ def test_who_watches_the_health_does_not_hold_up_the_end() -> None:
         watch = _watch(channel)
         next(watch)
         server.process.terminate()
-        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+        assert server.process.wait(timeouts.SECONDS) == 0
         with pytest.raises(grpc.RpcError) as ended:
             list(watch)
         assert ended.value.code() in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
@@ -71,7 +71,7 @@ def test_a_stream_that_outlasts_the_grace_is_told_why_it_ends_and_the_server_exi
         with pytest.raises(grpc.RpcError) as ended:
             list(call.responses)
         assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
-        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+        assert server.process.wait(timeouts.SECONDS) == 0
         server.wait_for_log("/calculator.v1.Calculator/Converse UNAVAILABLE")
 
 
@@ -98,8 +98,8 @@ class Load:
 
     def _call(self, stub: calculator_pb2_grpc.CalculatorStub) -> None:
         request = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=self.answered, second_operand=1)
-        assert stub.Calculate(request, timeout=programs.PATIENCE_SECONDS).result == self.answered + 1
-        steps = stub.Evaluate(pb.EvaluateRequest(expression="1+2"), timeout=programs.PATIENCE_SECONDS)
+        assert stub.Calculate(request, timeout=timeouts.SECONDS).result == self.answered + 1
+        steps = stub.Evaluate(pb.EvaluateRequest(expression="1+2"), timeout=timeouts.SECONDS)
         assert [step.result for step in steps][-1] == 3
 
     def stop(self) -> None:
@@ -109,9 +109,7 @@ class Load:
         """Wait until so many more have been answered, or one has failed."""
         with self._changed:
             enough = self.answered + calls
-            assert self._changed.wait_for(
-                lambda: self.answered >= enough or bool(self.failure), programs.PATIENCE_SECONDS
-            )
+            assert self._changed.wait_for(lambda: self.answered >= enough or bool(self.failure), timeouts.SECONDS)
 
 
 @contextmanager
@@ -141,7 +139,7 @@ def test_a_rolling_restart_under_load_loses_no_call_of_a_retrying_client() -> No
                 for load in loads:
                     load.wait_for_more(CALLS_BETWEEN_RESTARTS)
                 stopping.process.send_signal(signal.SIGTERM)
-                assert stopping.process.wait(programs.PATIENCE_SECONDS) == 0
+                assert stopping.process.wait(timeouts.SECONDS) == 0
                 servers[restart % 2] = stack.enter_context(programs.serving(PORT=str(stopping.port)))
             for load in loads:
                 load.wait_for_more(CALLS_BETWEEN_RESTARTS)

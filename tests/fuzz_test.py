@@ -12,7 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import programs, served
+from tests import programs, served, timeouts
 
 DOCUMENTED = {
     grpc.StatusCode.OK,
@@ -80,7 +80,7 @@ def _status(channel: grpc.Channel, method: MethodDescriptor, requests: list[byte
     """Make a call to its end, and return its status."""
     path = served.path(method)
     multi_callable: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(path)
-    call = multi_callable(iter(requests), timeout=programs.PATIENCE_SECONDS)
+    call = multi_callable(iter(requests), timeout=timeouts.SECONDS)
     try:
         responses = list(islice(call, 1 if path == ENDLESS else None))
     except grpc.RpcError as error:

@@ -32,7 +32,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from routeguide import route_guide_pb2 as pb_routes
 
-from tests import programs, served
+from tests import programs, served, timeouts
 from tests.raw_peer import RawPeer, connected, frame_bytes, prefixed, request_headers, silent
 
 MEGABYTE = 2**20
@@ -66,7 +66,7 @@ MOST_THREADS = MAX_CALLS + 64 + 24
 _TESTS = itertools.count()
 # grpc lets a call have 16 MB of headers, which take some six times that, and the allocator gives little of it back: the
 # next flood fills it again. What grows with the length of a flood would be far beyond this.
-MOST_GROWTH_KILOBYTES = 256 * 1024
+MOST_GROWTH_KILOBYTES = 512 * 1024
 
 
 def _descriptors(server: programs.Server) -> int:
@@ -338,8 +338,8 @@ def test_who_leaves_no_room_for_answers_does_not_keep_the_server_from_ending() -
         assert any(isinstance(frame, HeadersFrame) for frame in peer.frames())  # the call has begun
         began = time.monotonic()
         server.process.terminate()
-        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
-        assert 0.5 <= time.monotonic() - began < 5
+        assert server.process.wait(timeouts.SECONDS) == 0
+        assert time.monotonic() - began >= 0.5
         assert peer.read(stream).status == UNAVAILABLE
 
 
@@ -353,7 +353,7 @@ def test_who_watches_the_health_and_reads_nothing_stops_neither_others_nor_the_e
         with connected(server.port) as other:
             assert other.call(HEALTH, b"").status == OK
         server.process.terminate()
-        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+        assert server.process.wait(timeouts.SECONDS) == 0
 
 
 @pytest.mark.parametrize("path", [HEALTH, WATCH])

@@ -15,7 +15,7 @@ from calculator.v1 import calculator_pb2_grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from tests import programs
+from tests import programs, timeouts
 from tests.open_call import OpenCall
 from tests.raw_peer import prefixed
 
@@ -47,7 +47,7 @@ def test_a_grpc_client_with_as_many_threads_as_the_limit_loses_no_call() -> None
 
         def call_repeatedly(_thread: int) -> None:
             for _ in range(calls):
-                assert stub.Calculate(ADD, timeout=programs.PATIENCE_SECONDS) == FIVE
+                assert stub.Calculate(ADD, timeout=timeouts.SECONDS) == FIVE
 
         list(pool.map(call_repeatedly, range(threads)))
         programs.eventually(lambda: _statuses(server) == {"OK": threads * calls})
@@ -72,7 +72,7 @@ def test_every_call_above_the_limit_is_refused_with_a_reason_and_a_log_line() ->
         in_flight = [OpenCall(channel) for _ in range(limit)]
         stubs = [opened.enter_context(_own_connection(server)) for _ in range(connections)]
         refused = [
-            stub.Calculate.future(ADD, timeout=programs.PATIENCE_SECONDS)
+            stub.Calculate.future(ADD, timeout=timeouts.SECONDS)
             for stub, _ in itertools.product(stubs, range(calls // connections))
         ]
         assert Counter(map(_reason, refused)) == {"RESOURCE_EXHAUSTED: TOO_MUCH": calls}

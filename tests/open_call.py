@@ -7,7 +7,7 @@ import grpc
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
-from tests import programs
+from tests import timeouts
 
 
 class OpenCall:
@@ -16,9 +16,7 @@ class OpenCall:
     def __init__(self, channel: grpc.Channel) -> None:
         """Begin it."""
         self._requests = queue.SimpleQueue[pb.ConverseRequest | None]()
-        self.responses = calculator_pb2_grpc.CalculatorStub(channel).Converse(
-            self._sent(), timeout=programs.PATIENCE_SECONDS
-        )
+        self.responses = calculator_pb2_grpc.CalculatorStub(channel).Converse(self._sent(), timeout=timeouts.SECONDS)
         self.add_one()
 
     def _sent(self) -> Iterator[pb.ConverseRequest]:

@@ -1,24 +1,32 @@
 """The programs under test, as a person runs them: real processes on real sockets."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 
 import grpc
+
+from tests import timeouts
 
 # A test runs in the root of its runfiles, where py_binary targets lie under their own names.
 SERVER = Path("server/server").absolute()
 CLIENT = Path("client/client").absolute()
 
-# Long enough for a slow machine, and shorter than Bazel's own patience, so that a test says what it waited for.
-PATIENCE_SECONDS = 20
+# A process that is aborted writes its stack at once, unless it is stopped or the machine is very slow.
+_ABORT_SECONDS = 5
+
+# Without a pause, polling would take the core that the server needs.
+_POLL_SECONDS = 0.005
 
 
 def grpcurl() -> Path:
@@ -26,30 +34,69 @@ def grpcurl() -> Path:
     return Path(os.environ["GRPCURL"]).absolute()
 
 
+@contextmanager
+def started(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.Popen[str]]:  # noqa: ANN401
+    """Start a program in a process group of its own; kill the whole group in the end.
+
+    Programs that it started and left behind are killed too, so none of them holds a pipe open.
+
+    Args:
+        command: the program and its arguments.
+        options: those of subprocess.Popen.
+    """
+    with subprocess.Popen(command, text=True, start_new_session=True, **options) as process:
+        try:
+            yield process
+        finally:
+            _kill_group(process)
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):  # the group has ended
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def run(
-    command: Sequence[str | Path], folder: str | Path = ".", standard_input: str = "", **environment: str
+    command: Sequence[str | Path],
+    folder: str | Path = ".",
+    standard_input: str = "",
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, with the environment of the test and more; return status, stdout and stderr.
+    """Run a program until it exits, and return its status, stdout and stderr.
+
+    Args:
+        command: the program and its arguments.
+        folder: its working directory.
+        standard_input: what it reads.
+        environment: variables to add to the environment of the test.
 
     Raises:
-        AssertionError: it did not end before anyone's patience did; it says where it was, if it is in Python.
+        AssertionError: the program did not exit in time. The message has its output, and its stack if it is in Python.
     """
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env=os.environ | {"PYTHONFAULTHANDLER": "1"} | environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            output, error = process.communicate(standard_input, timeout=PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGABRT)
-            output, error = process.communicate()
-            raise AssertionError(f"{command} does not end, after {output!r}, but is in:\n{error}") from None
-    return subprocess.CompletedProcess(command, process.returncode, output, error)
+    # Files, not pipes: a pipe has no end while a process that the program has left behind holds it open.
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as error:
+        given.write(standard_input.encode())
+        given.seek(0)
+        streams = {"stdin": given, "stdout": output, "stderr": error}
+        variables = os.environ | {"PYTHONFAULTHANDLER": "1"} | environment
+        with started(command, cwd=folder, env=variables, **streams) as process:
+            try:
+                status = process.wait(timeouts.SECONDS)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGABRT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_ABORT_SECONDS)
+                said = f"stdout {_content(output)!r} and stderr:\n{_content(error)}"
+                raise AssertionError(
+                    f"{command} did not exit within {timeouts.SECONDS:.0f} s; it wrote {said}"
+                ) from None
+        return subprocess.CompletedProcess(command, status, _content(output), _content(error))
+
+
+def _content(file: IO[bytes]) -> str:
+    """Return what a program has written."""
+    file.seek(0)
+    return file.read().decode()
 
 
 def figure(process: int, kind: str) -> int:
@@ -64,16 +111,17 @@ def figure(process: int, kind: str) -> int:
 def call(channel: grpc.Channel, method: str, request: bytes) -> bytes:
     """Make a unary call with bytes of the test's choice, which a stub would not let through."""
     multi_callable: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
-    return multi_callable(request, timeout=PATIENCE_SECONDS)
+    return multi_callable(request, timeout=timeouts.SECONDS)
 
 
 def eventually(happens: Callable[[], bool]) -> None:
-    """Try until it happens; a call that is refused meanwhile is tried again.
+    """Wait until a condition holds of which no event tells; a call that is refused meanwhile is repeated.
 
     Raises:
-        grpc.RpcError: it was refused for longer than anyone's patience.
+        AssertionError: the condition did not hold in time.
+        grpc.RpcError: the last call was refused.
     """
-    ends = time.monotonic() + PATIENCE_SECONDS
+    ends = time.monotonic() + timeouts.SECONDS
     while True:
         try:
             if happens():
@@ -81,7 +129,8 @@ def eventually(happens: Callable[[], bool]) -> None:
         except grpc.RpcError:
             if time.monotonic() > ends:
                 raise
-        assert time.monotonic() < ends
+        assert time.monotonic() < ends, f"it did not happen within {timeouts.SECONDS:.0f} s"
+        time.sleep(_POLL_SECONDS)
 
 
 @dataclass
@@ -118,16 +167,19 @@ class Server:
         """Wait for a log line that contains a text, and return it.
 
         Raises:
-            AssertionError: the server ended without writing one, or took longer than anyone's patience.
+            AssertionError: the server ended without writing one, or did not write one in time.
         """
+        ends = time.monotonic() + timeouts.SECONDS
+        read = 0
         with self._changed:
-            self._changed.wait_for(lambda: self._find(text) or self._log_ended, PATIENCE_SECONDS)
-            line = self._find(text)
-        assert line, f"the server never logged {text!r}, but:\n" + "\n".join(self.log)
-        return line
-
-    def _find(self, text: str) -> str | None:
-        return next((line for line in self.log if text in line), None)
+            while True:
+                for line in self.log[read:]:
+                    if text in line:
+                        return line
+                read = len(self.log)
+                if self._log_ended or not self._changed.wait(ends - time.monotonic()):
+                    break
+        raise AssertionError(f"the server never logged {text!r}, but:\n" + "\n".join(self.log))
 
     def follow_log(self) -> None:
         """Collect what the server writes until it ends. A full pipe would stop it."""
@@ -151,20 +203,17 @@ def serving_by(
     It listens on a free port unless the environment names one, and says so in its log with the announcement, before the
     address.
     """
-    process = subprocess.Popen(
-        [program, *flags], env=os.environ | {"PORT": "0"} | environment, stderr=subprocess.PIPE, text=True
-    )
-    server = Server(process)
-    follower = threading.Thread(target=server.follow_log)
-    follower.start()
-    try:
-        _, _, address = server.wait_for_log(announcement).partition(announcement)
-        server.port = int(re.findall(r":(\d+)", address)[0])
-        yield server
-    finally:
-        process.kill()
-        process.wait()
-        follower.join()
+    with started([program, *flags], env=os.environ | {"PORT": "0"} | environment, stderr=subprocess.PIPE) as process:
+        server = Server(process)
+        follower = threading.Thread(target=server.follow_log)
+        follower.start()
+        try:
+            _, _, address = server.wait_for_log(announcement).partition(announcement)
+            server.port = int(re.findall(r":(\d+)", address)[0])
+            yield server
+        finally:
+            _kill_group(process)
+            follower.join()
 
 
 def serving(*flags: str, **environment: str) -> AbstractContextManager[Server]:

@@ -20,7 +20,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from tests import programs
+from tests import timeouts
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FRAME_HEADER_BYTES = 9
@@ -112,7 +112,7 @@ class RawPeer:
 
     def __init__(self, port: int) -> None:
         """Open it, and send nothing."""
-        self._socket = socket.create_connection(("127.0.0.1", port), programs.PATIENCE_SECONDS)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeouts.SECONDS)
         # Small frames are sent as they come: else each waits for the answer to the one before.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._encoder = Encoder()
@@ -126,7 +126,7 @@ class RawPeer:
 
     def send_bytes(self, data: bytes) -> bool:
         """Send bytes as they are; tell whether the server still took them."""
-        self._socket.settimeout(programs.PATIENCE_SECONDS)
+        self._socket.settimeout(timeouts.SECONDS)
         try:
             self._socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
@@ -200,7 +200,7 @@ class RawPeer:
         Raises:
             TimeoutError: the server took longer than anyone's patience.
         """
-        ends = time.monotonic() + programs.PATIENCE_SECONDS
+        ends = time.monotonic() + timeouts.SECONDS
         while header := self._take(_FRAME_HEADER_BYTES, ends):
             frame, length = Frame.parse_frame_header(memoryview(header))
             frame.parse_body(memoryview(self._take(length, ends)))

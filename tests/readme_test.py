@@ -84,7 +84,7 @@ def test_the_client_in_typescript_prints_what_is_shown(server: programs.Server, 
 def test_the_page_is_where_it_is_said_to_be() -> None:
     [session] = SHOWN.of("./bazelw", "run", "//web")
     paths = ["--ingress-path=deploy/ingress/ingress", "--server-path=server/server"]
-    with subprocess.Popen([WEB, *paths, "--port=0"], stdout=subprocess.PIPE, text=True) as program:
+    with programs.started([WEB, *paths, "--port=0"], stdout=subprocess.PIPE) as program:
         assert program.stdout
         assert re.sub(r":\d+", ":8080", program.stdout.readline()) == session.output
         program.send_signal(signal.SIGINT)
@@ -153,9 +153,9 @@ port = server.add_insecure_port("localhost:0")
 server.start()
 with grpc.insecure_channel(f"localhost:{port}") as channel:
     stub = roots_pb2_grpc.RootsServiceStub(channel)
-    print(stub.SquareRoot(roots_pb2.SquareRootRequest(number=49), timeout=10).root)
+    print(stub.SquareRoot(roots_pb2.SquareRootRequest(number=49), timeout=60).root)
     try:
-        stub.SquareRoot(roots_pb2.SquareRootRequest(number=-4), timeout=10)
+        stub.SquareRoot(roots_pb2.SquareRootRequest(number=-4), timeout=60)
     except grpc.RpcError as error:
         print(error.code().name, error.details())
 server.stop(None).wait()

@@ -8,7 +8,7 @@ import pytest
 from routeguide import route_guide_pb2 as pb
 from routeguide import route_guide_pb2_grpc
 
-from tests import programs
+from tests import programs, timeouts
 
 
 @pytest.fixture
@@ -18,11 +18,11 @@ def stub(channel: grpc.Channel) -> route_guide_pb2_grpc.RouteGuideStub:
 
 def test_a_feature_and_no_feature_as_in_the_tutorial(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
     known = pb.Point(latitude=409146138, longitude=-746188906)
-    assert stub.GetFeature(known, timeout=10) == pb.Feature(
+    assert stub.GetFeature(known, timeout=timeouts.SECONDS) == pb.Feature(
         name="Berkshire Valley Management Area Trail, Jefferson, NJ, USA", location=known
     )
     nowhere = pb.Point(latitude=0, longitude=0)
-    assert stub.GetFeature(nowhere, timeout=10) == pb.Feature(location=nowhere)
+    assert stub.GetFeature(nowhere, timeout=timeouts.SECONDS) == pb.Feature(location=nowhere)
 
 
 def test_the_bytes_of_a_point_are_those_of_the_public_contract(channel: grpc.Channel) -> None:
@@ -36,7 +36,7 @@ def test_features_of_the_tutorials_rectangle(stub: route_guide_pb2_grpc.RouteGui
     rectangle = pb.Rectangle(
         lo=pb.Point(latitude=400000000, longitude=-750000000), hi=pb.Point(latitude=420000000, longitude=-730000000)
     )
-    features = list(stub.ListFeatures(rectangle, timeout=10))
+    features = list(stub.ListFeatures(rectangle, timeout=timeouts.SECONDS))
     assert len(features) > 90
     assert "Patriots Path, Mendham, NJ 07945, USA" in [feature.name for feature in features]
     for feature in features:
@@ -50,11 +50,11 @@ def test_a_route_is_counted_and_measured(stub: route_guide_pb2_grpc.RouteGuideSt
         pb.Point(latitude=409146138, longitude=-746188906),
         pb.Point(latitude=0, longitude=0),
     ]
-    summary = stub.RecordRoute(iter(points[:2]), timeout=10)
+    summary = stub.RecordRoute(iter(points[:2]), timeout=timeouts.SECONDS)
     assert (summary.point_count, summary.feature_count, summary.elapsed_time) == (2, 2, 0)
     assert summary.distance == pytest.approx(14_547, abs=10)
-    assert stub.RecordRoute(iter(points), timeout=10).feature_count == 2
-    assert stub.RecordRoute(iter([]), timeout=10) == pb.RouteSummary()
+    assert stub.RecordRoute(iter(points), timeout=timeouts.SECONDS).feature_count == 2
+    assert stub.RecordRoute(iter([]), timeout=timeouts.SECONDS) == pb.RouteSummary()
 
 
 def test_a_note_is_answered_by_those_left_at_its_place_before(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
@@ -64,7 +64,7 @@ def test_a_note_is_answered_by_those_left_at_its_place_before(stub: route_guide_
         while note := notes.get():
             yield note
 
-    chat = stub.RouteChat(sent(), timeout=programs.PATIENCE_SECONDS)
+    chat = stub.RouteChat(sent(), timeout=timeouts.SECONDS)
     here, there = pb.Point(latitude=1, longitude=1), pb.Point(latitude=1, longitude=2)
     for message, place in (("first", here), ("elsewhere", there), ("second", here), ("third", here)):
         notes.put(pb.RouteNote(message=message, location=place))
@@ -76,8 +76,8 @@ def test_a_note_is_answered_by_those_left_at_its_place_before(stub: route_guide_
 def test_only_the_newest_notes_of_a_place_are_kept(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
     place = pb.Point(latitude=7, longitude=7)
     left = [pb.RouteNote(message=str(number), location=place) for number in range(150)]
-    list(stub.RouteChat(iter(left), timeout=programs.PATIENCE_SECONDS))
-    answer = list(stub.RouteChat(iter(left[:1]), timeout=programs.PATIENCE_SECONDS))
+    list(stub.RouteChat(iter(left), timeout=timeouts.SECONDS))
+    answer = list(stub.RouteChat(iter(left[:1]), timeout=timeouts.SECONDS))
     assert [note.message for note in answer] == [str(number) for number in range(50, 150)]
 
 
@@ -85,25 +85,27 @@ def test_only_the_places_used_last_are_kept(stub: route_guide_pb2_grpc.RouteGuid
     first = pb.RouteNote(message="first", location=pb.Point(latitude=9))
     others = [pb.RouteNote(location=pb.Point(latitude=9, longitude=number)) for number in range(1, 1000)]
     one_more = pb.RouteNote(location=pb.Point(latitude=10))
-    assert list(stub.RouteChat(iter([first, *others, first]), timeout=10)) == [first]
+    assert list(stub.RouteChat(iter([first, *others, first]), timeout=timeouts.SECONDS)) == [first]
     # The place that was used again outlives those that were not.
-    assert list(stub.RouteChat(iter([one_more, first]), timeout=10)) == [first, first]
-    list(stub.RouteChat(iter([*others, one_more]), timeout=10))
-    assert list(stub.RouteChat(iter([first]), timeout=10)) == []
+    assert list(stub.RouteChat(iter([one_more, first]), timeout=timeouts.SECONDS)) == [first, first]
+    list(stub.RouteChat(iter([*others, one_more]), timeout=timeouts.SECONDS))
+    assert list(stub.RouteChat(iter([first]), timeout=timeouts.SECONDS)) == []
 
 
 def test_a_route_longer_than_an_answer_can_say_is_out_of_range(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
     ends = [pb.Point(), pb.Point(longitude=1800000000)]  # half around the Earth
-    assert stub.RecordRoute(iter(ends * 50), timeout=10).distance == pytest.approx(99 * 20_015_087, abs=99)
+    assert stub.RecordRoute(iter(ends * 50), timeout=timeouts.SECONDS).distance == pytest.approx(
+        99 * 20_015_087, abs=99
+    )
     with pytest.raises(grpc.RpcError) as refused:
-        stub.RecordRoute(iter(ends * 60), timeout=10)
+        stub.RecordRoute(iter(ends * 60), timeout=timeouts.SECONDS)
     assert refused.value.code() == grpc.StatusCode.OUT_OF_RANGE
 
 
 def test_a_note_too_long_to_keep_is_refused(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
     place = pb.Point(latitude=8, longitude=8)
     fits, too_long = (pb.RouteNote(message="x" * length, location=place) for length in (990, 1000))
-    assert list(stub.RouteChat(iter([fits, fits]), timeout=10)) == [fits]
+    assert list(stub.RouteChat(iter([fits, fits]), timeout=timeouts.SECONDS)) == [fits]
     with pytest.raises(grpc.RpcError) as refused:
-        list(stub.RouteChat(iter([too_long]), timeout=10))
+        list(stub.RouteChat(iter([too_long]), timeout=timeouts.SECONDS))
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT

@@ -5,7 +5,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tests import programs
+from tests import timeouts
 
 
 def methods(channel: grpc.Channel) -> list[MethodDescriptor]:
@@ -32,7 +32,7 @@ def status(
     }[method.client_streaming, method.server_streaming]
     request = iter([b""]) if method.client_streaming else b""
     try:
-        answer = kind(path(method))(request, metadata=metadata, timeout=programs.PATIENCE_SECONDS)  # type: ignore[operator]
+        answer = kind(path(method))(request, metadata=metadata, timeout=timeouts.SECONDS)  # type: ignore[operator]
         if method.server_streaming:
             next(answer)
     except grpc.RpcError as error:

@@ -10,14 +10,14 @@ import calculator_pb2_grpc
 import grpc
 import pytest
 
-from tests import programs
+from tests import programs, timeouts
 from tests.open_call import OpenCall
 
 
 def _ask(address: str) -> float:
     with grpc.insecure_channel(address) as channel:
         request = calculator_pb2.BinaryOperation(first_operand=2, second_operand=3)
-        return calculator_pb2_grpc.CalculatorStub(channel).Calculate(request, timeout=10).result
+        return calculator_pb2_grpc.CalculatorStub(channel).Calculate(request, timeout=timeouts.SECONDS).result
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
     with programs.serving() as server:
         assert _ask(server.address) == 5
         server.process.send_signal(number)
-        assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+        assert server.process.wait(timeouts.SECONDS) == 0
         assert number.name in server.wait_for_log("Stopping")
         assert server.wait_for_log("Stopped")
         with pytest.raises(grpc.RpcError) as refused:
@@ -84,7 +84,7 @@ def test_calls_that_send_nothing_do_not_make_others_wait() -> None:
             over.wait()
             yield from ()
 
-        idle = [method.future(nothing(), timeout=programs.PATIENCE_SECONDS) for _ in range(20)]
+        idle = [method.future(nothing(), timeout=timeouts.SECONDS) for _ in range(20)]
         programs.eventually(lambda: sum(call.done() for call in idle) == len(idle) - 2)
         with pytest.raises(grpc.RpcError) as refused:
             _ask(server.address)
@@ -103,7 +103,7 @@ def test_a_second_signal_ends_it_at_once(number: signal.Signals) -> None:
         server.wait_for_log("Stopping")
         assert server.process.poll() is None
         server.process.send_signal(number)
-        assert server.process.wait(programs.PATIENCE_SECONDS) == -number
+        assert server.process.wait(timeouts.SECONDS) == -number
         with pytest.raises(grpc.RpcError) as broken:
             call.add_one()
         assert broken.value.code() == grpc.StatusCode.UNAVAILABLE

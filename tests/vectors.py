@@ -18,7 +18,7 @@ from google.rpc import (
 )
 from routeguide import route_guide_pb2
 
-from tests import programs
+from tests import timeouts
 
 FILES = sorted(Path("tests/vectors").glob("*.json"))
 _CONTRACTS = (calculator_pb2, v1_pb2, route_guide_pb2)
@@ -82,7 +82,7 @@ def call(channel: grpc.Channel, vector: Vector) -> tuple[list[dict[str, Any]], d
     responses: list[dict[str, Any]] = []
     requests = [request(vector, each["message"]) for each in vector.requests]
     try:
-        for response in multi_callable(iter(requests), timeout=programs.PATIENCE_SECONDS):
+        for response in multi_callable(iter(requests), timeout=timeouts.SECONDS):
             responses.append(described(response))  # noqa: PERF401 - an error may come after some
     except grpc.RpcError as error:
         return responses, _status(error)

@@ -31,7 +31,7 @@ import { connect } from "../client/ts/channel.ts";
 import { codeName, errorOf } from "../client/ts/status.ts";
 import { createBufferingTransport } from "../web/transport.ts";
 
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = Number(process.env["TIMEOUT_MS"]);
 
 const registry = createRegistry(
   file_calculator,

@@ -17,7 +17,7 @@ from deploy.emulator import front
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import Issuer
 from deploy.emulator.metadata_server import MetadataServer
-from tests import programs, vectors
+from tests import programs, timeouts, vectors
 from tests.vectors import FILES, METHODS, Vector
 
 TYPESCRIPT = Path("tests/vectors_peer").absolute()
@@ -106,10 +106,10 @@ def test_python_is_answered_what_the_vector_has(way_in: WayIn, vector: Vector, m
     indirect=["way_in"],
 )
 def test_typescript_says_and_is_answered_what_the_vectors_have(way_in: WayIn, protocol: str) -> None:
-    flags, environment = ["--target", way_in.target], {}
+    flags, environment = ["--target", way_in.target], {"TIMEOUT_MS": f"{timeouts.SECONDS * 1000:.0f}"}
     if way_in.ca_cert:
         flags += ["--ca-cert", str(way_in.ca_cert), "--auth", "identity-token"]
-        environment = {
+        environment |= {
             "GCE_METADATA_HOST": way_in.metadata,
             "GOOGLE_APPLICATION_CREDENTIALS": "",
             "NODE_EXTRA_CA_CERTS": str(way_in.ca_cert),  # for the fetch of Node, which has no flag for it

@@ -13,7 +13,7 @@ from calculator.v1 import calculator_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from client.channel import connect
-from tests import programs
+from tests import programs, timeouts
 from tests.open_call import OpenCall
 
 COUNT = 3
@@ -24,7 +24,7 @@ def server() -> Iterator[programs.Server]:
     with programs.serving(f"--workers={COUNT}") as running:
         yield running
         running.process.terminate()
-        running.process.wait(programs.PATIENCE_SECONDS)
+        running.process.wait(timeouts.SECONDS)
 
 
 def _workers(server: programs.Server) -> set[int]:
@@ -42,7 +42,7 @@ def _ask(server: programs.Server) -> float:
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(server.address, options) as channel:
         request = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
-        return calculator_pb2_grpc.CalculatorStub(channel).Calculate(request, timeout=10).result
+        return calculator_pb2_grpc.CalculatorStub(channel).Calculate(request, timeout=timeouts.SECONDS).result
 
 
 def _busy(process: int) -> int:
@@ -61,7 +61,7 @@ def test_each_worker_gets_connections(server: programs.Server) -> None:
     options = [("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.insecure_channel(server.address, options) for _ in range(60)]
     for channel in channels:
-        grpc.channel_ready_future(channel).result(programs.PATIENCE_SECONDS)
+        grpc.channel_ready_future(channel).result(timeouts.SECONDS)
     programs.eventually(lambda: all(_busy(worker) > before[worker] for worker in workers))
     for channel in channels:
         channel.close()
@@ -77,7 +77,7 @@ def test_a_worker_that_dies_is_told_of_and_replaced(server: programs.Server, end
     assert before - {victim} < _workers(server)
     with connect(server.address) as channel:  # it tries again where the port was the dead one's
         request = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
-        assert calculator_pb2_grpc.CalculatorStub(channel).Calculate(request, timeout=10).result == 5
+        assert calculator_pb2_grpc.CalculatorStub(channel).Calculate(request, timeout=timeouts.SECONDS).result == 5
 
 
 def test_a_signal_drains_them_all(server: programs.Server) -> None:
@@ -89,7 +89,7 @@ def test_a_signal_drains_them_all(server: programs.Server) -> None:
     for call in calls:
         assert call.add_one() == 2
         assert call.end() == grpc.StatusCode.OK
-    assert server.process.wait(programs.PATIENCE_SECONDS) == 0
+    assert server.process.wait(timeouts.SECONDS) == 0
     assert server.wait_for_log("Stopped")
     for channel in channels:
         channel.close()
@@ -99,7 +99,7 @@ def test_whoever_watches_the_health_is_told_of_the_end_whichever_worker_it_asked
     options = [("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.insecure_channel(server.address, options) for _ in range(20)]
     stubs: list[Any] = [health_pb2_grpc.HealthStub(channel) for channel in channels]  # types leave its methods out
-    watches = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=programs.PATIENCE_SECONDS) for stub in stubs]
+    watches = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=timeouts.SECONDS) for stub in stubs]
     held = [OpenCall(channel) for channel in channels]  # with none in flight, who watches is parted with at once
     assert {next(watch).status for watch in watches} == {health_pb2.HealthCheckResponse.SERVING}
     server.process.terminate()
@@ -118,7 +118,7 @@ def test_a_second_signal_ends_them_at_once() -> None:
             server.wait_for_log("Stopping on SIGINT")
             assert call.add_one() == 2
             server.process.send_signal(signal.SIGINT)
-            assert server.process.wait(programs.PATIENCE_SECONDS) == 1
+            assert server.process.wait(timeouts.SECONDS) == 1
         assert not [worker for worker in workers if _is_there(worker)]
 
 

@@ -8,7 +8,7 @@ import { dirname, join, resolve } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import axe from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { Program } from "./programs.ts";
+import { Program, TIMEOUT_MS } from "./programs.ts";
 
 const SCREENSHOTS = process.env["TEST_UNDECLARED_OUTPUTS_DIR"] ?? ".";
 const CHROMIUM = resolve(process.env["CHROMIUM"] ?? "");
@@ -43,7 +43,7 @@ beforeEach(async () => {
 async function open(from: Program): Promise<Page> {
   await page?.close();
   const opened = await browser.newPage();
-  opened.setDefaultTimeout(20_000);
+  opened.setDefaultTimeout(TIMEOUT_MS);
   opened.on("pageerror", (error) => assert.fail(error));
   await opened.goto(`http://localhost:${from.port}/`);
   return opened;

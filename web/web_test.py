@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests import programs
+from tests import programs, timeouts
 
 PROGRAM = Path("web/web").absolute()
 PATHS = ["--ingress-path=deploy/ingress/ingress", "--server-path=server/server"]
@@ -20,7 +20,7 @@ PATHS = ["--ingress-path=deploy/ingress/ingress", "--server-path=server/server"]
 @contextmanager
 def _web(*flags: str) -> Iterator[str]:
     """Run it; give the address that it prints."""
-    with subprocess.Popen([PROGRAM, *PATHS, "--port=0", *flags], stdout=subprocess.PIPE, text=True) as process:
+    with programs.started([PROGRAM, *PATHS, "--port=0", *flags], stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout
             [url] = re.findall(
@@ -29,16 +29,16 @@ def _web(*flags: str) -> Iterator[str]:
             yield url
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(programs.PATIENCE_SECONDS) == 0
+            assert process.wait(timeouts.SECONDS) == 0
 
 
 def test_the_page_is_where_it_says_and_what_answers_it_is_there_too() -> None:
     with _web() as url:
-        with urlopen(url, timeout=programs.PATIENCE_SECONDS) as page:
+        with urlopen(url, timeout=timeouts.SECONDS) as page:
             assert b"<title>Calculator</title>" in page.read()
         question = json.dumps({"operation": "OPERATION_ADD", "first_operand": 2, "second_operand": 3}).encode()
         request = Request(f"{url}/calculator.v1.Calculator/Calculate", question, {"Content-Type": "application/json"})
-        with urlopen(request, timeout=programs.PATIENCE_SECONDS) as answer:
+        with urlopen(request, timeout=timeouts.SECONDS) as answer:
             assert json.load(answer) == {"result": 5}
 
 

@@ -1,22 +1,16 @@
 """What the main module of every py_test adds to pytest."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
+
+from tests import programs
 
 
 def test_a_crash_after_the_last_test_says_that_it_is_one(tmp_path: Path) -> None:
     module = tmp_path / "crashing_test.py"
     module.write_text("import atexit, os\ndef test() -> None: atexit.register(os.abort)\n", encoding="utf-8")
     own = {"PYTHONPATH": os.pathsep.join(sys.path), "XML_OUTPUT_FILE": str(tmp_path / "test.xml")}
-    finished = subprocess.run(
-        [sys.executable, "bazel/python/pytest_main.py", module],
-        env=os.environ | own | {"TESTBRIDGE_TEST_ONLY": ""},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    finished = programs.run([sys.executable, "bazel/python/pytest_main.py", module], TESTBRIDGE_TEST_ONLY="", **own)
     assert finished.returncode != 0
     assert "Fatal Python error: Aborted" in finished.stderr

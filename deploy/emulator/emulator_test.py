@@ -22,7 +22,7 @@ from calculator.v1 import calculator_pb2_grpc
 
 from client.access import NONE, Access
 from client.channel import connect
-from tests import programs
+from tests import programs, timeouts
 from tests.documents import Document
 from tests.open_call import OpenCall
 
@@ -74,12 +74,12 @@ class Emulator:
 
 @contextmanager
 def _emulator(*flags: str) -> Iterator[Emulator]:
-    with subprocess.Popen([PROGRAM, *PATHS, "--port=0", *flags], stdout=subprocess.PIPE, text=True) as process:
+    with programs.started([PROGRAM, *PATHS, "--port=0", *flags], stdout=subprocess.PIPE) as process:
         try:
             yield Emulator(process)
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(programs.PATIENCE_SECONDS) == 0
+            assert process.wait(timeouts.SECONDS) == 0
 
 
 def test_the_document_shows_no_command_but_the_one_that_is_tested_here() -> None:
@@ -100,7 +100,7 @@ def test_the_token_that_it_says_how_to_get_lets_grpcurl_and_curl_in() -> None:
     with _emulator("--binary") as emulator:
         *_, fetch, grpcurl, curl = emulator.text.replace("\\\n", "").splitlines()
         [url] = re.findall(r"curl -s -H 'Metadata-Flavor: Google' +'(.*)'", fetch)
-        with urlopen(Request(url, headers={"Metadata-Flavor": "Google"}), timeout=programs.PATIENCE_SECONDS) as answer:
+        with urlopen(Request(url, headers={"Metadata-Flavor": "Google"}), timeout=timeouts.SECONDS) as answer:
             token = answer.read().decode()
         words = shlex.split(grpcurl.replace("$TOKEN", token))
         listed = programs.run([programs.grpcurl(), *words[words.index("--") + 1 :]])
@@ -121,7 +121,7 @@ def _posted(curl: list[str]) -> object:
     words = parser.parse_args(curl)
     request = Request(words.url, words.d.encode(), dict(header.split(": ", 1) for header in words.H))
     context = ssl.create_default_context(cafile=words.cacert)
-    with urlopen(request, timeout=programs.PATIENCE_SECONDS, context=context) as answer:
+    with urlopen(request, timeout=timeouts.SECONDS, context=context) as answer:
         return json.load(answer)
 
 
@@ -144,7 +144,7 @@ def test_an_instance_gets_no_more_requests_at_a_time_than_it_may_and_the_rest_wa
         with pytest.raises(grpc.RpcError) as refused:
             stub.Aggregate(iter([pb.AggregateRequest(numbers=[1])]), timeout=1)
         assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        waiting = stub.Aggregate.future(iter([pb.AggregateRequest(numbers=[1])]), timeout=programs.PATIENCE_SECONDS)
+        waiting = stub.Aggregate.future(iter([pb.AggregateRequest(numbers=[1])]), timeout=timeouts.SECONDS)
         assert [call.end() for call in taken] == [grpc.StatusCode.OK] * 2
         assert waiting.result().count == 1
 
@@ -163,13 +163,13 @@ def test_an_instance_that_stops_under_load_loses_no_call() -> None:
         assert len(servers) == len(ingresses) == 2
         with _connect(emulator) as channel:
             stub = calculator_pb2_grpc.CalculatorStub(channel)
-            calls = [stub.Calculate.future(REQUEST, timeout=programs.PATIENCE_SECONDS) for _ in range(300)]
+            calls = [stub.Calculate.future(REQUEST, timeout=timeouts.SECONDS) for _ in range(300)]
             calls[50].result()
             os.kill(servers[0], signal.SIGTERM)  # at the same time, as Cloud Run does
             os.kill(ingresses[0], signal.SIGTERM)
-            calls += [stub.Calculate.future(REQUEST, timeout=programs.PATIENCE_SECONDS) for _ in range(300)]
+            calls += [stub.Calculate.future(REQUEST, timeout=timeouts.SECONDS) for _ in range(300)]
             programs.eventually(lambda: _has_ended(ingresses[0]) and _has_ended(servers[0]))
-            calls += [stub.Calculate.future(REQUEST, timeout=programs.PATIENCE_SECONDS) for _ in range(100)]
+            calls += [stub.Calculate.future(REQUEST, timeout=timeouts.SECONDS) for _ in range(100)]
             assert {call.result().result for call in calls} == {5}
 
 
@@ -196,9 +196,7 @@ def test_a_stream_is_ended_when_it_has_taken_too_long_and_a_conversation_goes_on
         command, environment = [*emulator.client, "converse"], os.environ | emulator.environment
         with (
             _connect(emulator) as channel,
-            subprocess.Popen(
-                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            ) as talking,
+            programs.started(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as talking,
         ):
             assert talking.stdin
             assert talking.stdout
@@ -212,7 +210,7 @@ def test_a_stream_is_ended_when_it_has_taken_too_long_and_a_conversation_goes_on
             request = pb.ConverseRequest(operation=pb.OPERATION_ADD, second_operand=1)
             # After an answer, Envoy has no way left to say why.
             assert _status_of_a_silent_stream(stub, request).startswith(("DEADLINE_EXCEEDED: ", "INTERNAL: "))
-            answers, _ = talking.communicate("/ 0\n- 4\n", timeout=programs.PATIENCE_SECONDS)
+            answers, _ = talking.communicate("/ 0\n- 4\n", timeout=timeouts.SECONDS)
             assert answers == "DIVISION_BY_ZERO: 14 / 0 divides by zero\n10\n"
             assert talking.returncode == 0
 

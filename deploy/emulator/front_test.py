@@ -28,7 +28,7 @@ from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import ACCOUNT, Issuer
 from deploy.emulator.metadata_server import MetadataServer
 from deploy.envoy import Envoy
-from tests import bad_tokens, programs, served
+from tests import bad_tokens, programs, served, timeouts
 from tests.bad_tokens import BAD_TOKENS
 from tests.key_server import KeyServer
 
@@ -155,7 +155,9 @@ def _post(cloud_run: CloudRun, method: str, content_type: str, body: bytes) -> t
     port = int(cloud_run.target.rpartition(":")[2])
     context = ssl.create_default_context(cafile=str(cloud_run.ca_cert))
     headers = {"Content-Type": content_type, "Authorization": f"Bearer {cloud_run.issuer.token(AUDIENCE)}"}
-    with contextlib.closing(http.client.HTTPSConnection("localhost", port, timeout=20, context=context)) as connection:
+    with contextlib.closing(
+        http.client.HTTPSConnection("localhost", port, timeout=timeouts.SECONDS, context=context)
+    ) as connection:
         connection.request("POST", f"/calculator.v1.Calculator/{method}", body, headers)
         response = connection.getresponse()
         return response.status, response.read()
@@ -206,7 +208,7 @@ def _calculate(cloud_run: CloudRun, *metadata: tuple[str, str]) -> None:
     """Calculate, with some metadata."""
     with connect(cloud_run.target, access=Access(ca_cert=cloud_run.ca_cert, auth=NONE)) as channel:
         stub = calculator_pb2_grpc.CalculatorStub(channel)
-        stub.Calculate(pb.CalculateRequest(operation=pb.OPERATION_ADD), timeout=20, metadata=metadata)
+        stub.Calculate(pb.CalculateRequest(operation=pb.OPERATION_ADD), timeout=timeouts.SECONDS, metadata=metadata)
 
 
 @pytest.mark.parametrize("value", ["", "Basic x", "Bearer opaque"])

@@ -1,0 +1,61 @@
+"""The helper that runs programs: it waits for a program, but never for what the program has left behind."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import programs, timeouts
+
+# Starts a process that holds the pipes open for longer than any test lasts, and prints its id.
+LEAVES_A_CHILD = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+print(child.pid, flush=True)
+"""
+
+
+def _has_ended(process: int) -> bool:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # its parent has collected it
+        return " Z " in Path(f"/proc/{process}/stat").read_text(encoding="ascii")
+    return True
+
+
+def test_a_program_that_leaves_a_child_behind_is_not_waited_for_and_the_child_is_killed() -> None:
+    finished = programs.run([sys.executable, "-c", LEAVES_A_CHILD + "print('done')"])
+    child, said = finished.stdout.split()
+    assert (finished.returncode, said) == (0, "done")
+    programs.eventually(lambda: _has_ended(int(child)))
+
+
+def test_a_program_that_takes_too_long_fails_with_its_output_and_stack_and_its_child_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(LEAVES_A_CHILD + "def waits():\n    time.sleep(3600)\nwaits()\n", encoding="utf-8")
+    monkeypatch.setattr(timeouts, "SECONDS", 2)
+    with pytest.raises(AssertionError, match="did not exit within 2 s") as failed:
+        programs.run([sys.executable, script])
+    monkeypatch.undo()
+    child = int(str(failed.value).partition("stdout '")[2].partition("\\n")[0])
+    assert "in waits" in str(failed.value)
+    programs.eventually(lambda: _has_ended(child))
+
+
+def test_a_started_program_is_killed_with_its_child_when_the_block_ends() -> None:
+    with programs.started(
+        [sys.executable, "-c", LEAVES_A_CHILD + "time.sleep(3600)"], stdout=subprocess.PIPE
+    ) as program:
+        assert program.stdout
+        child = int(program.stdout.readline())
+    assert program.returncode < 0
+    programs.eventually(lambda: _has_ended(child))
+
+
+def test_a_program_reads_its_standard_input_and_the_variables_that_are_added() -> None:
+    code = "import os, sys; print(sys.stdin.read() + os.environ['ADDED']); sys.exit(3)"
+    finished = programs.run([sys.executable, "-c", code], standard_input="in ", ADDED="ü")
+    assert (finished.stdout, finished.stderr, finished.returncode) == ("in ü" + os.linesep, "", 3)
