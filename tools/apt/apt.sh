@@ -30,19 +30,27 @@ apt_mirror() {
   return 1
 }
 
+# apt_keyring: prints the path of the keyring that apt verifies the mirror's signature with.
+#   DEBIAN_KEYRING overrides it, for an organisation that signs its own mirror.
+apt_keyring() {
+  local keyring keyrings=(/usr/share/keyrings/debian-archive-keyring.{pgp,gpg})
+  [[ -z ${DEBIAN_KEYRING:-} ]] || keyrings=("$DEBIAN_KEYRING")
+  for keyring in "${keyrings[@]}"; do
+    [[ -r $keyring ]] || continue
+    echo "$keyring"
+    return
+  done
+  echo "cannot read ${keyrings[*]}: install debian-archive-keyring, or set DEBIAN_KEYRING to the path of a keyring" >&2
+  return 1
+}
+
 # apt_open FOLDER SUITE [PACKAGE...]: sets APT, the options that keep apt-get and apt-cache inside FOLDER (an absolute
 #   path), and reads SUITE's package lists. Each PACKAGE counts as installed, so that it is not drawn in.
 apt_open() {
   local folder=$1 suite=$2 keyring mirror package
   shift 2
-  mirror=$(apt_mirror)
-  for keyring in /usr/share/keyrings/debian-archive-keyring.{pgp,gpg} ''; do
-    [[ -r $keyring ]] && break
-  done
-  if [[ -z $keyring ]]; then
-    echo "Debian's keys are missing from /usr/share/keyrings; install debian-archive-keyring" >&2
-    return 1
-  fi
+  mirror=$(apt_mirror) || return
+  keyring=$(apt_keyring) || return
   mkdir -p "$folder"/{lists/partial,cache/archives/partial}
   echo "deb [signed-by=$keyring] $mirror $suite main" >"$folder/sources.list"
   for package in "$@"; do
