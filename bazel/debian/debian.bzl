@@ -2,6 +2,9 @@
 
 _MINIMUM_HOST_PYTHON = (3, 11)
 
+# The environment variables that tools/apt/apt.sh and fetch.sh read.
+_ENVIRON = ["DEBIAN_KEYRING", "DEBIAN_MIRROR", "DEBIAN_SNAPSHOT"]
+
 # What fetch.sh exits with where apt knows no Debian mirror.
 _NO_MIRROR = 69
 
@@ -100,7 +103,8 @@ _ATTRS = {
     "lock": attr.label(
         mandatory = True,
         allow_single_file = True,
-        doc = "A line `suite NAME`, then a line `name version sha256` for each package.",
+        doc = "A line `suite NAME`, a line `snapshot TIMESTAMP` (UTC, `YYYYMMDDTHHMMSSZ`), then a line " +
+              "`name version sha256 path` for each package, whose path begins with `pool/`.",
     ),
     "_apt": attr.label(default = "//tools/apt:apt.sh", allow_single_file = True),
     "_fetch": attr.label(default = "//bazel/debian:fetch.sh", allow_single_file = True),
@@ -124,11 +128,10 @@ def _unpack(rctx):
         return "apt has no Debian mirror (set DEBIAN_MIRROR to the base URI of one)"
     if fetched.return_code:
         fail("Fetching the packages of {} failed:\n{}{}".format(rctx.attr.lock, fetched.stdout, fetched.stderr))
-    stale = rctx.read("stale")
-    if stale:
+    if fetched.stdout:
         # buildifier: disable=print
-        print(("\nThe mirror no longer serves these pins of {}; its current versions, signed by Debian, are used:\n{}" +
-               "To pin those: ./bazelw run //third_party/debian:lock").format(rctx.attr.lock, stale))
+        print(("\n{}: {}To pin the current versions, run ./bazelw run //third_party/debian:lock. To use the pinned ones, set " +
+               "DEBIAN_SNAPSHOT to the base URI of a snapshot archive that has them.").format(rctx.attr.lock, fetched.stdout))
     return None
 
 def _is_linux_on_amd64(rctx):
@@ -159,8 +162,13 @@ debian_packages = repository_rule(
     implementation = _debian_packages_impl,
     doc = """Files out of pinned Debian packages, below root/.
 
-Where there is no apt there are none: `COMPATIBLE_WITH` of the repository's `compatible.bzl` makes targets, and all that
-depend on them, be skipped. A pin that the mirror no longer serves gives way to the suite's current version, with a note.""",
+Each package has the SHA-256 of the lock. It is downloaded from the mirror of the machine's apt (`DEBIAN_MIRROR` names another), or
+else from a snapshot archive (`DEBIAN_SNAPSHOT`, by default https://snapshot.debian.org/archive/debian). If neither serves it, the
+suite's current version is used, which apt verifies by Debian's keyring (`DEBIAN_KEYRING` names another): the rule prints a
+warning, and the repository's file `stale` has a line `name version` for each pin that was not used.
+
+On a machine without apt there are no files: `COMPATIBLE_WITH` in the repository's `compatible.bzl` makes targets, and all that
+depend on them, be skipped.""",
     attrs = _ATTRS | {
         "build_file_content": attr.string(
             doc = "The BUILD file of the repository, to which the programs are added.",
@@ -172,7 +180,7 @@ depend on them, be skipped. A pin that the mirror no longer serves gives way to 
             doc = "Names in usr/bin: each becomes a target that can be run, on any Linux on amd64.",
         ),
     },
-    environ = ["DEBIAN_MIRROR"],
+    environ = _ENVIRON,
 )
 
 def _use_debian(rctx):
@@ -217,12 +225,13 @@ debian_python = repository_rule(
     implementation = _debian_python_impl,
     doc = """A Python toolchain out of pinned Debian packages, the same on every Debian-like amd64 host.
 
-Elsewhere (no apt, another processor) the host's own python3 stands in, with a note.""",
+The packages are downloaded and verified as those of `debian_packages` are. On other machines (no apt, another processor) the
+host's python3 is used instead, and the rule prints a note.""",
     attrs = _ATTRS | {
         "_ca_bundle": attr.label(default = "//bazel/debian:ca_bundle.sh", allow_single_file = True),
         "_compile": attr.label(default = "//bazel/debian:compile_stdlib.sh", allow_single_file = True),
         "_image_base": attr.label(default = "//bazel/debian:image_base.sh", allow_single_file = True),
         "_launcher": attr.label(default = "//bazel/python:launcher.sh"),
     },
-    environ = ["DEBIAN_MIRROR"],
+    environ = _ENVIRON,
 )

@@ -1,37 +1,102 @@
 #!/usr/bin/env bash
-# fetch.sh APT_SH LOCK: unpacks the locked Debian packages into ./root, with what each says of itself in status.d.
+# fetch.sh APT_SH LOCK: unpacks the Debian packages that LOCK pins into ./root, and writes what each says of itself to
+# root/var/lib/dpkg/status.d.
 #
-# A mirror serves only current versions. Where a pin is gone the suite's current version is taken, on the strength of
-# Debian's signature alone, and named in ./stale. Exits with 69 where apt knows no Debian mirror.
+# A pin is one exact file. The mirror serves it, or else the snapshot archive $DEBIAN_SNAPSHOT, and no file is used that does not
+# have the SHA-256 of the lock. If neither serves the file, the suite's current version of the package is used, which apt
+# verifies by the suite's signature: ./stale then lists the pin, and standard output is a warning. Exits with 69 if apt has no
+# Debian mirror.
 set -euo pipefail
+shopt -s inherit_errexit
 # shellcheck source=tools/apt/apt.sh
 source "$1"
 lock=$2
 
-apt_mirror >/dev/null || exit 69
-apt_open "$PWD/apt" "$(sed -n 's/^suite //p' "$lock")"
-sed '/^suite /d' "$lock" >pins
-mapfile -t names < <(cut -d ' ' -f 1 pins)
-apt-cache "${APT[@]}" madison "${names[@]}" | awk '{ print $1, $3 }' >served
+# An archive that has not answered after this time is given up. apt waits up to twice as long where a connection is made.
+readonly ARCHIVE_SECONDS=10
 
-: >stale
-: >sums
-wanted=()
-while read -r name version sha256; do
-  if grep -qxF "$name $version" served; then
-    wanted+=("$name=$version")
-    echo "$sha256  debs/${name}_${version//:/%3a}_" >>sums
-  else
-    wanted+=("$name")
-    echo "$name $version" >>stale
-  fi
-done <pins
+die() {
+  echo "$1" >&2
+  exit 1
+}
+
+# apt_helper [OPTION | URI FILE HASH]...: downloads files at once; all that can be had are there even if it fails.
+apt_helper() {
+  /usr/lib/apt/apt-helper -q -o APT::Sandbox::User= "$@" >>apt.log 2>&1
+}
+
+# download BASE [OPTION...]: downloads the files of ./missing from BASE, and takes those that have the pinned hash off that list.
+#   The first file is downloaded alone, so that a server which never answers costs one timeout and not one for each file.
+download() {
+  local base=${1%/} began=$SECONDS files=() name version sha256 path
+  shift
+  while read -r name version sha256 path; do
+    files+=("$base/$path" "debs/$name.deb" "SHA256:$sha256")
+  done <missing
+  : >apt.log
+  apt_helper "$@" download-file "${files[@]:0:3}" || ((SECONDS - began < ARCHIVE_SECONDS)) || files=()
+  ((${#files[@]} <= 3)) || apt_helper "$@" download-file "${files[@]:3}" || true
+  while read -r name version sha256 path; do
+    # apt leaves half a file under its full name when a connection breaks.
+    if ! sha256sum --check --status 2>/dev/null <<<"$sha256  debs/$name.deb"; then
+      echo "$name $version $sha256 $path"
+      rm -f "debs/$name".deb*
+    fi
+  done <missing >still_missing
+  mv still_missing missing
+  sed -n '/^E: Failed to fetch / { s//  /p; q }' apt.log >>reasons
+}
+
+# use_current SUITE: downloads the current versions of the packages of ./missing, and prints what takes the place of what.
+use_current() {
+  local suite=$1 deb name version names
+  cut -d ' ' -f 1,2 missing >stale
+  apt_open "$PWD/apt" "$suite" >&2 || die "Pinned packages of $lock are no longer served:
+$(cat stale reasons)
+Their current versions cannot be used instead, since the package index of suite $suite could not be read (see above)."
+  mapfile -t names < <(cut -d ' ' -f 1 missing)
+  for name in "${names[@]}"; do
+    [[ $(apt-cache "${APT[@]}" madison "$name" 2>/dev/null) ]] || die "Package $name is pinned in $lock and no longer served:
+$(cat reasons)
+Suite $suite no longer has a package of this name: replace it in ${lock%.lock}.packages, then lock again."
+  done
+  mkdir current
+  (cd current && apt-get "${APT[@]}" download "${names[@]}") >&2 ||
+    die "The current versions of pinned packages that are no longer served could not be downloaded (see above): ${names[*]}"
+  for deb in current/*.deb; do
+    name=$(dpkg-deb --field "$deb" Package)
+    version=$(sed -n "s/^$name //p" stale)
+    echo "  $name $version (pinned): $(dpkg-deb --field "$deb" Version) (used)"
+    mv "$deb" "debs/$name.deb"
+  done
+}
+
+mirror=$(apt_mirror) || exit 69
+suite=$(sed -n 's/^suite //p' "$lock")
+snapshot=$(sed -n 's/^snapshot //p' "$lock")
+sed -E '/^(suite|snapshot) /d' "$lock" >missing
+if [[ ! $suite || ! $snapshot || ! -s missing ]] || grep -qvxE '\S+ \S+ [0-9a-f]{64} \S+' missing; then
+  die "$lock does not consist of 'suite NAME', 'snapshot TIMESTAMP' and lines 'name version sha256 path'; to write it again:
+./bazelw run //third_party/debian:lock"
+fi
+archive=${DEBIAN_SNAPSHOT:-https://snapshot.debian.org/archive/debian}/$snapshot
 
 mkdir debs
-(cd debs && apt-get "${APT[@]}" download "${wanted[@]}")
-while read -r sha256 prefix; do
-  echo "$sha256 $(echo "$prefix"*.deb)" | sha256sum --check --quiet
-done <sums
+: >stale
+: >reasons
+download "$mirror"
+if [[ -s missing ]]; then
+  download "$archive" -o Acquire::Retries=1 -o "Acquire::http::Timeout=$ARCHIVE_SECONDS" \
+    -o "Acquire::https::Timeout=$ARCHIVE_SECONDS"
+fi
+if [[ -s missing ]]; then
+  used=$(use_current "$suite")
+  echo "Neither the Debian mirror nor the snapshot archive $archive serves these pinned packages."
+  echo "The current versions of suite $suite, which are signed, are used instead:"
+  echo "$used"
+  echo "The downloads failed, among others, with:"
+  cat reasons
+fi
 
 apt_unpack "$PWD/root" debs/*.deb
 # What each package says of itself, where those who scan images without dpkg look for it; with its hash, which apt knows
@@ -41,6 +106,6 @@ for deb in debs/*.deb; do
   {
     dpkg-deb --field "$deb"
     echo "SHA256: $(sha256sum <"$deb" | cut -d ' ' -f 1)"
-  } >"root/var/lib/dpkg/status.d/$(dpkg-deb --field "$deb" Package)"
+  } >"root/var/lib/dpkg/status.d/$(basename "$deb" .deb)"
 done
-rm -rf apt debs pins served sums
+rm -rf apt apt.log current debs missing reasons

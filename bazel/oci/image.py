@@ -74,7 +74,7 @@ def check_release(settings: Json, status: Mapping[str, str], stale: list[str]) -
     Args:
         settings: those of the image.
         status: what Bazel knows of the workspace.
-        stale: Debian packages that are not of the version that is pinned, as `NAME VERSION`, the pinned one.
+        stale: the pins, as `NAME VERSION`, of Debian packages whose pinned file was not served.
 
     Raises:
         ReleaseError: they cannot; it says all that stands against it.
@@ -83,7 +83,9 @@ def check_release(settings: Json, status: Mapping[str, str], stale: list[str]) -
     unknown = sorted({key for text in texts for key in _KEY.findall(text)} - set(status))
     reasons = [f"Bazel knows no {key}; it is what --stamp and --workspace_status_command are for" for key in unknown]
     reasons += [
-        f"{pin} is pinned and no longer served; to pin what is: ./bazelw run //third_party/debian:lock" for pin in stale
+        f"{pin} is pinned, but another version is in the image, because no mirror or snapshot archive served the "
+        "pinned one; to pin the current version: ./bazelw run //third_party/debian:lock"
+        for pin in stale
     ]
     if reasons:
         raise ReleaseError("\n  ".join(["this is no release:", *reasons]))

@@ -1,23 +1,33 @@
 #!/usr/bin/env bash
-# bazel run //third_party/debian:lock: pins the newest versions that the mirror serves. A list NAME.packages names a suite and
-# packages of it; NAME.lock has the same suite, and a line "name version sha256" for each.
+# bazel run //third_party/debian:lock: pins the newest versions that the mirror serves.
+#
+# NAME.packages names a suite and packages of it. NAME.lock gets the same suite; the time (UTC), by which a snapshot archive finds
+# these packages again; and a line "name version sha256 path" for each package. A lock whose packages are the newest stays as it is.
 set -euo pipefail
 # shellcheck source=tools/apt/apt.sh
 source tools/apt/apt.sh
 folder=${BUILD_WORKSPACE_DIRECTORY:?run me by bazel run}/third_party/debian
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+now=$(date --utc +%Y%m%dT%H%M%SZ)
+
+# pins FILE: prints the packages of a lock, in none if there is no such file.
+pins() { grep -vE '^(suite|snapshot) ' "$1" 2>/dev/null || true; }
 
 for list in "$folder"/*.packages; do
   name=$(basename "$list" .packages)
-  mapfile -t packages < <(sed -E 's/#.*//; /^$/d; /^suite /d' "$list" | LC_ALL=C sort)
+  mapfile -t packages < <(sed -E 's/ *#.*//; /^$/d; /^suite /d' "$list" | LC_ALL=C sort)
   suite=$(sed -n 's/^suite //p' "$list")
   apt_open "$work/$name" "$suite"
-  echo "suite $suite" >"$work/lock"
+  printf '%s\n' "suite $suite" "snapshot $now" >"$work/lock"
   for package in "${packages[@]}"; do
-    apt-cache "${APT[@]}" show --no-all-versions "$package" |
-      awk -v package="$package" '/^Version:/ { v = $2 } /^SHA256:/ { s = $2 } END { if (!s) exit 1; print package, v, s }'
+    apt-cache "${APT[@]}" show --no-all-versions "$package" | awk -v package="$package" '
+      /^[^ ]/ { field[$1] = $2 }
+      END {
+        if (!field["SHA256:"]) exit 1
+        print package, field["Version:"], field["SHA256:"], field["Filename:"]
+      }'
   done >>"$work/lock"
-  mv "$work/lock" "$folder/$name.lock"
+  [[ $(pins "$work/lock") == "$(pins "$folder/$name.lock")" ]] || mv "$work/lock" "$folder/$name.lock"
   echo "${#packages[@]} packages pinned in third_party/debian/$name.lock"
 done
