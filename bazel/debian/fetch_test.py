@@ -1,0 +1,311 @@
+"""fetch.sh and lock.sh: which file is used for a pin, and what the user is told.
+
+The mirror and the snapshot archive are servers on loopback; apt, its signatures and the packages are real.
+"""
+
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bazel.debian.mirror import SUITE, FileServer, Mirror, Package, build
+from tests import programs
+
+FETCH = Path("bazel/debian/fetch.sh").absolute()
+APT = Path("tools/apt/apt.sh").absolute()
+LOCK = Path("third_party/debian/lock.sh").absolute()
+TIMESTAMP = "20260102T030405Z"
+INDEX = [f"dists/{SUITE}/InRelease", f"dists/{SUITE}/main/binary-amd64/Packages"]
+
+
+class Machine:
+    """A machine whose apt has no configuration, with a mirror and a snapshot archive that it can reach."""
+
+    def __init__(self, folder: Path, mirror: Mirror, archive: FileServer) -> None:
+        self.folder = folder
+        self.mirror = mirror
+        self.archive = archive
+        for empty in ("etc", "lists"):
+            (folder / empty).mkdir()
+        (folder / "apt.conf").write_text(
+            f'Dir::Etc "{folder}/etc"; Dir::State::Lists "{folder}/lists"; Acquire::Retries "0";\n', encoding="utf-8"
+        )
+        self.environment = {
+            "APT_CONFIG": str(folder / "apt.conf"),
+            "DEBIAN_KEYRING": str(mirror.keyring(folder)),
+            "DEBIAN_MIRROR": mirror.url,
+            "DEBIAN_SNAPSHOT": f"{archive.url}/archive",
+        }
+        self.work = folder / "work"
+        self.work.mkdir()
+
+    def package(self, name: str, version: str, text: str = "") -> Package:
+        """Build a package."""
+        return build(self.folder / f"{name}_{version}_{text}", name, version, text)
+
+    def archived(self, package: Package) -> str:
+        """Return the path of a package in the archive."""
+        return f"archive/{TIMESTAMP}/{package.path}"
+
+    def keep(self, *packages: Package) -> None:
+        """Have packages in the archive."""
+        self.archive.files |= {self.archived(package): package.content for package in packages}
+
+    def lock(self, *pins: Package) -> Path:
+        """Write a lock."""
+        file = self.folder / "test.lock"
+        lines = [f"suite {SUITE}", f"snapshot {TIMESTAMP}", *(pin.pin for pin in pins)]
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return file
+
+    def run_fetch(self, lock: Path) -> subprocess.CompletedProcess[str]:
+        """Run fetch.sh."""
+        return programs.run([FETCH, APT, lock], self.work, **self.environment)
+
+    def fetch(self, *pins: Package) -> str:
+        """Fetch pins, and return the warning."""
+        done = self.run_fetch(self.lock(*pins))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def refuse(self, *pins: Package) -> str:
+        """Fail to fetch pins, and return the error."""
+        done = self.run_fetch(self.lock(*pins))
+        assert done.returncode == 1
+        assert not (self.work / "root").exists()
+        return done.stderr
+
+    @property
+    def unpacked(self) -> dict[str, str]:
+        """What the files of the unpacked packages say, by package."""
+        return {file.parent.name: file.read_text("utf-8") for file in self.work.glob("root/usr/share/*/text")}
+
+    @property
+    def stale(self) -> str:
+        """The list of pins that were not used."""
+        return (self.work / "stale").read_text("utf-8")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    with Mirror() as mirror, FileServer() as archive:
+        yield Machine(tmp_path, mirror, archive)
+
+
+def _refused_url() -> str:
+    """Return the URL of a port that nobody listens on."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{unused.getsockname()[1]}"
+
+
+def test_pins_that_the_mirror_serves_are_all_that_is_downloaded(machine: Machine) -> None:
+    pins = [machine.package("alpha", "1.0"), machine.package("beta", "1:2.0+b1~deb13u1")]
+    machine.mirror.publish(*pins)
+    assert machine.fetch(*pins) == ""
+    assert machine.unpacked == {"alpha": "1.0", "beta": "1:2.0+b1~deb13u1"}
+    assert machine.stale == ""
+    assert sorted(machine.mirror.requests) == sorted(pin.path for pin in pins)
+    assert machine.archive.requests == []
+    assert sorted(path.name for path in machine.work.iterdir()) == ["root", "stale"]
+
+
+def test_every_package_leaves_its_fields_and_its_hash(machine: Machine) -> None:
+    pin = machine.package("alpha", "1.0")
+    machine.mirror.publish(pin)
+    machine.fetch(pin)
+    status = (machine.work / "root/var/lib/dpkg/status.d/alpha").read_text("utf-8")
+    assert status == f"{pin.control}SHA256: {pin.sha256}\n"
+
+
+def test_a_pin_that_left_the_mirror_comes_from_the_archive_as_it_was_when_it_was_locked(machine: Machine) -> None:
+    served, gone = machine.package("alpha", "1.0"), machine.package("beta", "1.0")
+    machine.mirror.publish(served, machine.package("beta", "2.0"))
+    machine.keep(gone)
+    assert machine.fetch(served, gone) == ""
+    assert machine.unpacked == {"alpha": "1.0", "beta": "1.0"}
+    assert machine.stale == ""
+    assert machine.archive.requests == [f"archive/{TIMESTAMP}/{gone.path}"]
+    assert not set(INDEX) & set(machine.mirror.requests)
+
+
+def test_an_older_package_that_the_mirror_still_has_is_used_though_the_index_lists_a_newer_one(
+    machine: Machine,
+) -> None:
+    pin = machine.package("alpha", "1.0")
+    machine.mirror.publish(machine.package("alpha", "2.0"))
+    machine.mirror.files[pin.path] = pin.content
+    assert machine.fetch(pin) == ""
+    assert machine.unpacked == {"alpha": "1.0"}
+
+
+def test_without_an_archive_the_current_version_takes_the_place_of_a_pin_with_a_warning(machine: Machine) -> None:
+    served, gone = machine.package("alpha", "1.0"), machine.package("beta", "1.0")
+    machine.mirror.publish(served, machine.package("beta", "2.0"))
+    machine.environment["DEBIAN_SNAPSHOT"] = unreachable = _refused_url()
+    warning = machine.fetch(served, gone)
+    assert f"snapshot archive {unreachable}/{TIMESTAMP} serves these" in warning
+    assert "  beta 1.0 (pinned): 2.0 (used)\n" in warning
+    assert re.search(rf"{re.escape(gone.path)}  404 ", warning)
+    assert re.search(rf"{re.escape(unreachable)}/\S+  (Could not|Unable to) connect to ", warning)
+    assert "alpha" not in warning
+    assert machine.unpacked == {"alpha": "1.0", "beta": "2.0"}
+    assert machine.stale == "beta 1.0\n"
+
+
+def test_current_versions_are_used_for_all_pins_if_nobody_serves_any(machine: Machine) -> None:
+    machine.mirror.publish(machine.package("alpha", "2.0"), machine.package("beta", "2.0"))
+    pins = [machine.package("alpha", "1.0"), machine.package("beta", "1.0")]
+    warning = machine.fetch(*pins)
+    assert "  alpha 1.0 (pinned): 2.0 (used)\n  beta 1.0 (pinned): 2.0 (used)\n" in warning
+    assert sorted(machine.archive.requests) == sorted(map(machine.archived, pins))
+    assert machine.unpacked == {"alpha": "2.0", "beta": "2.0"}
+    assert machine.stale == "alpha 1.0\nbeta 1.0\n"
+
+
+def test_a_package_of_the_archive_that_has_another_hash_is_not_used(machine: Machine) -> None:
+    pin = machine.package("alpha", "1.0")
+    machine.mirror.publish(machine.package("alpha", "2.0"))
+    machine.archive.files[machine.archived(pin)] = machine.package("alpha", "1.0", "tampered").content
+    assert re.search(rf"{re.escape(machine.archived(pin))}  Hash Sum mismatch", machine.fetch(pin))
+    assert machine.unpacked == {"alpha": "2.0"}
+    assert machine.stale == "alpha 1.0\n"
+
+
+@pytest.mark.parametrize("is_archived", [True, False])
+def test_a_package_of_the_mirror_that_has_another_hash_is_not_used(machine: Machine, *, is_archived: bool) -> None:
+    pin = machine.package("alpha", "1.0")
+    machine.mirror.publish(machine.package("alpha", "2.0"))
+    machine.mirror.files[pin.path] = machine.package("alpha", "1.0", "tampered").content
+    if is_archived:
+        machine.keep(pin)
+    assert ("Hash Sum mismatch" in machine.fetch(pin)) is not is_archived
+    assert machine.unpacked == {"alpha": "1.0" if is_archived else "2.0"}
+    assert machine.stale == ("" if is_archived else "alpha 1.0\n")
+
+
+def test_half_a_package_is_not_used(machine: Machine) -> None:
+    pin = machine.package("alpha", "1.0")
+    machine.mirror.publish(pin)
+    machine.mirror.broken.add(pin.path)
+    machine.keep(pin)
+    assert machine.fetch(pin) == ""
+    assert machine.unpacked == {"alpha": "1.0"}
+    assert machine.archive.requests == [machine.archived(pin)]
+
+
+def test_a_rebuilt_package_of_the_same_version_is_stale(machine: Machine) -> None:
+    machine.mirror.publish(machine.package("alpha", "1.0", "rebuilt"))
+    assert "  alpha 1.0 (pinned): 1.0 (used)\n" in machine.fetch(machine.package("alpha", "1.0"))
+    assert machine.unpacked == {"alpha": "rebuilt"}
+    assert machine.stale == "alpha 1.0\n"
+
+
+def test_a_current_version_that_differs_from_the_signed_index_is_an_error(machine: Machine) -> None:
+    current = machine.package("alpha", "2.0")
+    machine.mirror.publish(current)
+    tampered = machine.package("alpha", "2.0", "tampered").content
+    machine.mirror.files[current.path] = tampered.ljust(len(current.content))[: len(current.content)]
+    error = machine.refuse(machine.package("alpha", "1.0"))
+    assert "Hash Sum mismatch" in error
+    assert "could not be downloaded (see above): alpha" in error
+
+
+def test_an_index_that_another_key_has_signed_is_an_error(machine: Machine, tmp_path: Path) -> None:
+    machine.mirror.publish(machine.package("alpha", "2.0"))
+    with Mirror() as other:
+        (tmp_path / "other").mkdir()
+        machine.environment["DEBIAN_KEYRING"] = str(other.keyring(tmp_path / "other"))
+    error = machine.refuse(machine.package("alpha", "1.0"))
+    assert "InRelease" in error
+    assert f"alpha 1.0\n  {machine.mirror.url}/pool/" in error
+    assert f"the package index of suite {SUITE} could not be read (see above)" in error
+
+
+def test_an_index_that_was_changed_after_it_was_signed_is_an_error(machine: Machine) -> None:
+    machine.mirror.publish(machine.package("alpha", "2.0"))
+    machine.mirror.files[INDEX[0]] = machine.mirror.files[INDEX[0]].replace(b"2020", b"2021")
+    assert f"the package index of suite {SUITE} could not be read" in machine.refuse(machine.package("alpha", "1.0"))
+
+
+def test_a_pin_whose_package_left_the_suite_is_an_error_that_names_it(machine: Machine) -> None:
+    machine.mirror.publish(machine.package("alpha", "2.0"))
+    error = machine.refuse(machine.package("alpha", "1.0"), machine.package("beta", "1.0"))
+    assert f"Package beta is pinned in {machine.folder}/test.lock and no longer served" in error
+    assert f"Suite {SUITE} no longer has a package of this name" in error
+    assert f"{machine.folder}/test.packages" in error
+
+
+def test_a_keyring_that_is_missing_is_an_error_that_names_it(machine: Machine) -> None:
+    machine.mirror.publish(machine.package("alpha", "2.0"))
+    machine.environment["DEBIAN_KEYRING"] = "/missing/keyring.gpg"
+    assert "cannot read /missing/keyring.gpg: " in machine.refuse(machine.package("alpha", "1.0"))
+
+
+@pytest.mark.parametrize("missing", ["suite", "snapshot", "alpha", "path"])
+def test_a_lock_that_lacks_something_is_an_error_that_names_it(machine: Machine, missing: str) -> None:
+    pin = machine.package("alpha", "1.0")
+    lock = machine.lock(pin)
+    lines = lock.read_text("utf-8").replace(f" {pin.path}" if missing == "path" else "", "").splitlines()
+    lock.write_text("".join(f"{line}\n" for line in lines if not line.startswith(missing)), encoding="utf-8")
+    done = machine.run_fetch(lock)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{lock} does not consist of")
+    assert machine.mirror.requests == []
+
+
+def test_no_mirror_has_an_exit_status_of_its_own(machine: Machine) -> None:
+    machine.environment["DEBIAN_MIRROR"] = ""
+    done = machine.run_fetch(machine.lock(machine.package("alpha", "1.0")))
+    assert done.returncode == 69
+    assert "set DEBIAN_MIRROR" in done.stderr
+
+
+class Workspace:
+    """A workspace that has one list of packages, of the package alpha."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._folder = machine.folder / "workspace/third_party/debian"
+        self._folder.mkdir(parents=True)
+        (self._folder / "test.packages").write_text(f"suite {SUITE}\nalpha  # why\n", encoding="utf-8")
+        self.lock = self._folder / "test.lock"
+
+    def write_lock(self) -> None:
+        """Run lock.sh."""
+        workspace = str(self._folder.parents[1])
+        done = programs.run([LOCK], BUILD_WORKSPACE_DIRECTORY=workspace, **self._machine.environment)
+        assert done.stdout == "1 packages pinned in third_party/debian/test.lock\n", done.stderr
+
+
+def test_a_lock_has_suite_time_hash_and_path_and_is_what_fetch_reads(machine: Machine) -> None:
+    package = machine.package("alpha", "1:1.0")
+    machine.mirror.publish(package)
+    workspace = Workspace(machine)
+    began = datetime.now(UTC).replace(microsecond=0)
+    workspace.write_lock()
+    suite, snapshot, pin = workspace.lock.read_text("utf-8").splitlines()
+    assert suite == f"suite {SUITE}"
+    assert began <= datetime.strptime(snapshot, "snapshot %Y%m%dT%H%M%SZ").replace(tzinfo=UTC) <= datetime.now(UTC)
+    assert pin == package.pin
+    done = machine.run_fetch(workspace.lock)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert machine.unpacked == {"alpha": "1:1.0"}
+
+
+def test_a_lock_is_written_again_only_if_a_package_changed(machine: Machine) -> None:
+    machine.mirror.publish(machine.package("alpha", "1.0"))
+    workspace = Workspace(machine)
+    old = f"suite {SUITE}\nsnapshot {TIMESTAMP}\n{machine.package('alpha', '1.0', '').pin}\n"
+    workspace.lock.write_text(old, encoding="utf-8")
+    workspace.write_lock()
+    assert workspace.lock.read_text("utf-8") == old
+    newer = machine.package("alpha", "2.0")
+    machine.mirror.publish(newer)
+    workspace.write_lock()
+    assert TIMESTAMP not in workspace.lock.read_text("utf-8")
+    assert newer.pin in workspace.lock.read_text("utf-8")
