@@ -12,7 +12,8 @@ shopt -s inherit_errexit
 source "$1"
 lock=$2
 
-# An archive that has not answered after this time is given up. apt waits up to twice as long where a connection is made.
+# The timeout of the archive. An archive that never answers costs up to four times as long, once: apt tries twice, and waits twice
+# as long for an answer as for a connection.
 readonly ARCHIVE_SECONDS=10
 
 die() {
@@ -79,7 +80,8 @@ if [[ ! $suite || ! $snapshot || ! -s missing ]] || grep -qvxE '\S+ \S+ [0-9a-f]
   die "$lock does not consist of 'suite NAME', 'snapshot TIMESTAMP' and lines 'name version sha256 path'; to write it again:
 ./bazelw run //third_party/debian:lock"
 fi
-archive=${DEBIAN_SNAPSHOT:-https://snapshot.debian.org/archive/debian}/$snapshot
+archive=${DEBIAN_SNAPSHOT:-https://snapshot.debian.org/archive/debian}
+archive=${archive%/}/$snapshot
 
 mkdir debs
 : >stale

@@ -38,7 +38,7 @@ class Machine:
             "APT_CONFIG": str(folder / "apt.conf"),
             "DEBIAN_KEYRING": str(mirror.keyring(folder)),
             "DEBIAN_MIRROR": mirror.url,
-            "DEBIAN_SNAPSHOT": f"{archive.url}/archive",
+            "DEBIAN_SNAPSHOT": f"{archive.url}/archive/",
         }
         self.work = folder / "work"
         self.work.mkdir()
