@@ -1,7 +1,8 @@
 """Every implementation says and understands what the vectors have, through every way in: see vectors/README.md."""
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -69,11 +70,17 @@ def _container(image: str, folder: Path) -> Container:
     return Container(Layout(Path(image)), root, Path(os.environ["BWRAP"]))
 
 
-@pytest.fixture(scope="module", params=WAYS)
-def way_in(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WayIn]:
+@pytest.fixture(scope="module")
+def ways_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], WayIn]]:
+    """What opens each way in once, when it is first asked for."""
+    with ExitStack() as stack:
+        yield functools.cache(lambda name: stack.enter_context(_way_in(name, tmp_path_factory.mktemp("way"))))
+
+
+@pytest.fixture(params=WAYS)
+def way_in(request: pytest.FixtureRequest, ways_in: Callable[[str], WayIn]) -> WayIn:
     """A server, behind ever more in front of it."""
-    with _way_in(request.param, tmp_path_factory.mktemp("way")) as way:
-        yield way
+    return ways_in(request.param)
 
 
 # What one says depends on the clock, what the other says on who has spoken before.

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import deflate
 
-# Of libdeflate's levels, 0 to 12. It takes seven seconds for 50 MB, and is an action of its own, so once a layer.
-_TIGHTEST = 12
+# Of libdeflate's levels, 0 to 12. Level 12 takes twice as long and makes a layer 0.1 % smaller, level 9 takes half as
+# long and makes it 2.5 % larger.
+_LEVEL = 10
 
 
 def compressed(tar: bytes) -> bytes:
     """Return a tar as gzip has it, with neither a name nor a time in its header."""
-    return bytes(deflate.gzip_compress(tar, _TIGHTEST))
+    return bytes(deflate.gzip_compress(tar, _LEVEL))
 
 
 def main() -> int:

@@ -37,6 +37,11 @@ def _pip_helper_impl(rctx):
     rctx.delete("wheel.zip")
     rctx.delete("wheel")
 
+    # pip runs once for each package, without writing bytecode: it would compile itself each time.
+    compiled = rctx.execute([python, "-m", "compileall", "-q", "."])
+    if compiled.return_code:
+        fail("{} could not be compiled:\n{}{}".format(requirement, compiled.stdout, compiled.stderr))
+
 _pip_helper = repository_rule(
     implementation = _pip_helper_impl,
     doc = "An unpacked wheel, as rules_python expects its helpers; with no package, an empty repository in its place.",

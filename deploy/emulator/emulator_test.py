@@ -89,24 +89,33 @@ def test_the_document_shows_no_command_but_the_one_that_is_tested_here() -> None
     assert "(default: 8443)" in programs.run([PROGRAM, "--help"]).stdout
 
 
-@pytest.mark.parametrize("flags", [[], ["--binary", "--instances=2"]], ids=["image", "binary"])
-def test_the_command_that_it_prints_works_and_it_ends_on_ctrl_c(flags: list[str]) -> None:
-    with _emulator(*flags) as emulator:
+@pytest.fixture(scope="module")
+def binary() -> Iterator[Emulator]:
+    """An emulator that runs the programs, not the images."""
+    with _emulator("--binary", "--instances=2") as emulator:
+        yield emulator
+
+
+def test_the_command_that_it_prints_works_with_the_images_and_it_ends_on_ctrl_c() -> None:
+    with _emulator() as emulator:
         assert emulator.call("add", "2", "3") == ("5\n", "")
-        assert emulator.call("health") == ("SERVING\n", "")
 
 
-def test_the_token_that_it_says_how_to_get_lets_grpcurl_and_curl_in() -> None:
-    with _emulator("--binary") as emulator:
-        *_, fetch, grpcurl, curl = emulator.text.replace("\\\n", "").splitlines()
-        [url] = re.findall(r"curl -s -H 'Metadata-Flavor: Google' +'(.*)'", fetch)
-        with urlopen(Request(url, headers={"Metadata-Flavor": "Google"}), timeout=timeouts.SECONDS) as answer:
-            token = answer.read().decode()
-        words = shlex.split(grpcurl.replace("$TOKEN", token))
-        listed = programs.run([programs.grpcurl(), *words[words.index("--") + 1 :]])
-        assert "calculator.v1.Calculator" in listed.stdout.splitlines(), listed.stderr
-        called = _posted(shlex.split(curl.replace("$TOKEN", token)))
-        assert called == {"result": 5}
+def test_the_command_that_it_prints_works_with_the_programs(binary: Emulator) -> None:
+    assert binary.call("add", "2", "3") == ("5\n", "")
+    assert binary.call("health") == ("SERVING\n", "")
+
+
+def test_the_token_that_it_says_how_to_get_lets_grpcurl_and_curl_in(binary: Emulator) -> None:
+    *_, fetch, grpcurl, curl = binary.text.replace("\\\n", "").splitlines()
+    [url] = re.findall(r"curl -s -H 'Metadata-Flavor: Google' +'(.*)'", fetch)
+    with urlopen(Request(url, headers={"Metadata-Flavor": "Google"}), timeout=timeouts.SECONDS) as answer:
+        token = answer.read().decode()
+    words = shlex.split(grpcurl.replace("$TOKEN", token))
+    listed = programs.run([programs.grpcurl(), *words[words.index("--") + 1 :]])
+    assert "calculator.v1.Calculator" in listed.stdout.splitlines(), listed.stderr
+    called = _posted(shlex.split(curl.replace("$TOKEN", token)))
+    assert called == {"result": 5}
 
 
 def _posted(curl: list[str]) -> object:
@@ -222,10 +231,9 @@ def test_by_http_1_to_the_instances_no_answer_of_grpc_gets_back() -> None:
     assert error.startswith("Error: UNKNOWN: ")  # its status would be a trailer
 
 
-def test_a_port_that_is_taken_is_not_shared() -> None:
-    with _emulator("--binary") as emulator:
-        port = emulator.client[emulator.client.index("--target") + 1].rpartition(":")[2]
-        second = programs.run([PROGRAM, *PATHS, "--binary", f"--port={port}"])
+def test_a_port_that_is_taken_is_not_shared(binary: Emulator) -> None:
+    port = binary.client[binary.client.index("--target") + 1].rpartition(":")[2]
+    second = programs.run([PROGRAM, *PATHS, "--binary", f"--port={port}"])
     assert second.returncode == 1
     assert "local: the port is taken; choose another with --port\n" in second.stderr
 

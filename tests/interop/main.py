@@ -1,6 +1,7 @@
 """bazel run //tests/interop: prints which of the official cases which peer passes against which engine."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tests import programs
@@ -22,19 +23,26 @@ def outcome(peer: Peer, case: str, address: str) -> str:
     return "passes"
 
 
-def table(engine: str) -> str:
-    """Return the outcomes against one engine, as a table in Markdown."""
-    lines = [f"| {engine} | {' | '.join(peer.name for peer in PEERS)} |", "| --- |" + " --- |" * len(PEERS)]
+def table(engine: str, outcome_of: Callable[[Peer, str], str]) -> str:
+    """Return the outcomes against one engine, as a table in Markdown.
+
+    Args:
+        engine: its name, for the heading.
+        outcome_of: returns the outcome of a case with a peer, in a word.
+    """
+    heading = [f"| {engine} | {' | '.join(peer.name for peer in PEERS)} |", "| --- |" + " --- |" * len(PEERS)]
+    rows = [f"| `{case}` | {' | '.join(outcome_of(peer, case) for peer in PEERS)} |" for case in cases.NAMES]
+    return "\n".join([*heading, *rows]) + "\n"
+
+
+def _measured(engine: str) -> str:
     with programs.serving_by(SERVER, *ENGINES[engine]) as server:
-        for case in cases.NAMES:
-            outcomes = [outcome(peer, case, server.address) for peer in PEERS]
-            lines.append(f"| `{case}` | {' | '.join(outcomes)} |")
-    return "\n".join(lines) + "\n"
+        return table(engine, lambda peer, case: outcome(peer, case, server.address))
 
 
 def main() -> int:
     """Print all tables; return 1 if a case fails."""
-    text = "\n".join(table(engine) for engine in ENGINES)
+    text = "\n".join(map(_measured, ENGINES))
     print(text, end="")
     return 1 if "**fails**" in text else 0
 
