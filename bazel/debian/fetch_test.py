@@ -298,9 +298,10 @@ def test_a_lock_has_suite_time_hash_and_path_and_is_what_fetch_reads(machine: Ma
 
 
 def test_a_lock_is_written_again_only_if_a_package_changed(machine: Machine) -> None:
-    machine.mirror.publish(machine.package("alpha", "1.0"))
+    package = machine.package("alpha", "1.0")
+    machine.mirror.publish(package)
     workspace = Workspace(machine)
-    old = f"suite {SUITE}\nsnapshot {TIMESTAMP}\n{machine.package('alpha', '1.0', '').pin}\n"
+    old = f"suite {SUITE}\nsnapshot {TIMESTAMP}\n{package.pin}\n"
     workspace.lock.write_text(old, encoding="utf-8")
     workspace.write_lock()
     assert workspace.lock.read_text("utf-8") == old
