@@ -6,12 +6,14 @@ packed once more in another folder. There is no network, so the packages are tho
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bazel.oci.layout import Layout
 from tests import nested_bazel
+from tests.nested_bazel import NestedBazel
 
 PYTHON = "python3.13"
 BASE = Path("../debian/base.tar")
@@ -24,10 +26,10 @@ REVISION = "org.opencontainers.image.revision"
 class Elsewhere:
     """A checkout, an interpreter and a Bazel, all in a folder of another name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bazel: NestedBazel) -> None:
         self.debian = folder / "debian"
         self.checkout = folder / "checkout"
-        self._output = folder / "output"
+        self._bazel = bazel
         self._copy_debian()
         shutil.copytree(".", self.checkout, ignore=self._built)
 
@@ -51,9 +53,7 @@ class Elsewhere:
         repositories["debian"] = self.debian
         del repositories["bazel_tools"]  # is Bazel's own
         overrides = (f"--override_repository={name}={folder}" for name, folder in repositories.items())
-        return nested_bazel.run(
-            self.checkout, self._output, "build", "--spawn_strategy=local", *options, *overrides, *IMAGES
-        )
+        return self._bazel.run("build", "--spawn_strategy=local", *options, *overrides, *IMAGES)
 
     @property
     def built(self) -> Path:
@@ -66,8 +66,10 @@ class Elsewhere:
 
 
 @pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
-    return Elsewhere(tmp_path_factory.mktemp("elsewhere"))
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+    folder = tmp_path_factory.mktemp("elsewhere")
+    with nested_bazel.opened(folder / "checkout", folder / "output") as bazel:
+        yield Elsewhere(folder, bazel)
 
 
 def test_the_base_is_the_same_when_it_is_packed_elsewhere(elsewhere: Elsewhere) -> None:

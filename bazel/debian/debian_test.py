@@ -62,12 +62,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         (workspace / f"{name}.lock").write_text(lock, encoding="utf-8")
     (folder / "apt").mkdir()
     (folder / "apt.conf").write_text(f'Dir::Etc "{folder}/apt";\n', encoding="utf-8")
-    with Mirror() as mirror, FileServer() as archive:
+    with (
+        Mirror() as mirror,
+        FileServer() as archive,
+        nested_bazel.opened(workspace, folder / "output") as bazel,
+    ):
         mirror.publish(old["alpha"], new["beta"], new["gamma"])
         archive.files[f"{TIMESTAMP}/{old['beta'].path}"] = old["beta"].content
-        done = nested_bazel.run(
-            workspace,
-            folder / "output",
+        done = bazel.run(
             *("build", "--noenable_bzlmod", "--color=no", "--curses=no"),
             *(f"@{name}//:{file}" for name in PINNED for file in ("stale", f"root/usr/share/{PINNED[name]}/text")),
             APT_CONFIG=str(folder / "apt.conf"),
