@@ -26,7 +26,7 @@ from calculator.v1 import calculator_pb2_grpc
 from bazel.oci.layout import Layout
 from deploy import contained
 from deploy.container import Container
-from tests import programs
+from tests import programs, timeouts
 
 _AS_BUILT, _BASELINE = "as built", "no bytecode"
 _REQUEST = pb.CalculateRequest(operation=pb.OPERATION_MULTIPLY, first_operand=6, second_operand=7)
@@ -73,7 +73,7 @@ def _start(container: Container) -> float:
         contained.serving(container, K_SERVICE="calculator") as server,
         grpc.insecure_channel(server.address) as channel,
     ):
-        answer = calculator_pb2_grpc.CalculatorStub(channel).Calculate(_REQUEST, timeout=20)
+        answer = calculator_pb2_grpc.CalculatorStub(channel).Calculate(_REQUEST, timeout=timeouts.SECONDS)
         taken = time.perf_counter() - began
     if answer.result != 42:  # noqa: PLR2004
         raise RuntimeError(f"6 * 7 is not {answer.result}")

@@ -4,7 +4,8 @@ import json
 import os
 import socket
 import subprocess
-from contextlib import ExitStack
+from concurrent import futures
+from contextlib import suppress
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -234,15 +235,24 @@ def test_what_does_not_go_together_is_said_before_anything_is_sent(client: Path,
     assert finished.stderr.count("\n") == 1
 
 
-def test_a_server_that_starts_too_late_is_asked_again(client: Path) -> None:
-    with ExitStack() as opened:
-        nobody = opened.enter_context(socket.create_server(("localhost", 0)))
-        port = nobody.getsockname()[1]
-        command = [str(client), "--target", f"localhost:{port}", "--timeout", str(timeouts.SECONDS), "add", "2", "3"]
-        asking = opened.enter_context(programs.started(command, stdout=subprocess.PIPE))
-        connection, _ = nobody.accept()  # and nobody answers the first call
-        connection.close()
-        nobody.close()
-        opened.enter_context(programs.serving_by(programs.SERVER, f"--port={port}"))
-        answer, _ = asking.communicate(timeout=timeouts.SECONDS)
+def _forward(source: socket.socket, target: socket.socket) -> None:
+    """Send to one socket what another receives, until either is closed."""
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+
+
+def test_a_call_is_repeated_when_its_first_connection_is_closed(client: Path, server: programs.Server) -> None:
+    with socket.create_server(("localhost", 0)) as listener:
+        listener.settimeout(timeouts.SECONDS)
+        target = f"localhost:{listener.getsockname()[1]}"
+        command = [str(client), "--target", target, "--timeout", str(timeouts.SECONDS), "add", "2", "3"]
+        with programs.started(command, stdout=subprocess.PIPE) as asking, futures.ThreadPoolExecutor(2) as pool:
+            listener.accept()[0].close()
+            repeated, _ = listener.accept()
+            with repeated, socket.create_connection(("localhost", server.port)) as onward:
+                pool.submit(_forward, repeated, onward)
+                pool.submit(_forward, onward, repeated)
+                answer, _ = asking.communicate(timeout=timeouts.SECONDS)
+                onward.shutdown(socket.SHUT_RDWR)
     assert answer == "5\n"

@@ -7,6 +7,8 @@ from typing import Any
 
 from interop import messages_pb2
 
+from tests import timeouts
+
 NAMES = (
     "empty_unary",
     "large_unary",
@@ -46,8 +48,8 @@ SPECIAL_STATUS = messages_pb2.EchoStatus(
     code=2, message="\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t\n"
 )
 
-# Long enough for a slow machine; the only case that waits for a deadline sets a shorter one.
-TIMEOUT_SECONDS = 20
+# The only case that waits for a deadline sets a shorter one.
+TIMEOUT_SECONDS = timeouts.SECONDS
 SHORT_TIMEOUT_SECONDS = 0.001
 
 

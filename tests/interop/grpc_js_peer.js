@@ -28,7 +28,7 @@ const largeUnary = (fields = {}) => ({
   ...fields,
 });
 
-const deadline = (milliseconds = 20000) => ({ deadline: Date.now() + milliseconds });
+const deadline = (milliseconds = Number(process.env.TIMEOUT_MS)) => ({ deadline: Date.now() + milliseconds });
 const metadata = (...pairs) => {
   const made = new grpc.Metadata();
   for (const [key, value] of pairs) {

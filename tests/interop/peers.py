@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import programs
-from tests.interop import grpcio_peer, grpclib_peer
+from tests.interop import cases, grpcio_peer, grpclib_peer
 
 # The flags of each engine, which is what serves below the interceptor: the suite is the same for all.
 ENGINES: dict[str, tuple[str, ...]] = {engine: (f"--engine={engine}",) for engine in ("fast", "stock")}
@@ -38,7 +38,9 @@ def _run_grpclib(case: str, address: str) -> None:
 def _run_grpc_js(case: str, address: str) -> None:
     modules, contract = (Path(os.environ[name]).absolute() for name in ("NODE_MODULES", "CONTRACT"))
     script = "tests/interop/grpc_js_peer.js"
-    finished = programs.run([os.environ["NODE"], script, contract.parent.parent, address, case], NODE_PATH=str(modules))
+    command = [os.environ["NODE"], script, str(contract.parent.parent), address, case]
+    timeout = f"{cases.TIMEOUT_SECONDS * 1000:.0f}"
+    finished = programs.run(command, NODE_PATH=str(modules), TIMEOUT_MS=timeout)
     assert finished.returncode == 0, finished.stderr
 
 
