@@ -34,7 +34,7 @@ def _own_connection(server: programs.Server) -> Iterator[calculator_pb2_grpc.Cal
 
 def _statuses(server: programs.Server) -> Counter[str]:
     """Count the statuses of Calculate in the access log."""
-    return Counter(re.findall(rf"{METHOD} (\w+)", "\n".join(server.log)))
+    return Counter(re.findall(rf"{METHOD} (\w+) duration_ms=", "\n".join(server.log)))
 
 
 def test_a_grpc_client_with_as_many_threads_as_the_limit_loses_no_call() -> None:
