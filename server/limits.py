@@ -20,20 +20,22 @@ class Limit:
     | state | entered by | counts against |
     | --- | --- | --- |
     | in flight | `enter`: the call was admitted | `max_concurrent_calls` |
-    | answered | `answer`: its handler has returned | `max_concurrent_calls`, a second time as many |
+    | answered | `answer`: its handler has returned | `2 * max_concurrent_calls + 10` |
 
     A client may start another call as soon as it has read a response, before this server has learned that the response
     was delivered. Such a client must not be refused, so an answered call does not count as in flight. A client that
-    reads no responses must not make the server hold any number of them, so answered calls have a maximum of their own.
+    reads no responses must not make the server hold any number of them, so answered calls have their own maximum. It is
+    larger, since a client may read all responses and start as many calls before the server has learned of one delivery.
 
     Args:
-        max_concurrent_calls: the maximum number of calls in flight, and that of answered calls.
+        max_concurrent_calls: the maximum number of calls in flight.
         max_deadline: the maximum duration of a call, in seconds.
     """
 
     def __init__(self, max_concurrent_calls: int, max_deadline: float) -> None:
         """Start with no calls."""
-        self._max_concurrent_calls = max_concurrent_calls
+        self._max_in_flight = max_concurrent_calls
+        self._max_answered = 2 * max_concurrent_calls + 10
         self._max_deadline = max_deadline
         # The time at which each call has to end, by state.
         self._in_flight: dict[Call, float] = {}
@@ -49,12 +51,11 @@ class Limit:
         Raises:
             TooMuchError: the maximum is reached. The client may try again.
         """
-        most = self._max_concurrent_calls
         with self._lock:
-            if len(self._in_flight) >= most:
-                raise TooMuchError(f"{most} calls are in flight; try again")
-            if len(self._answered) >= most:
-                raise TooMuchError(f"{most} responses are waiting for clients to read them; try again")
+            if len(self._in_flight) >= self._max_in_flight:
+                raise TooMuchError(f"{self._max_in_flight} calls are in flight; try again")
+            if len(self._answered) >= self._max_answered:
+                raise TooMuchError(f"{self._max_answered} responses are not yet delivered to their clients; try again")
             self._in_flight[call] = time.monotonic() + self._max_deadline
             if not self._thread:
                 self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
