@@ -224,6 +224,10 @@ def test_every_request_is_part_of_a_trace_its_callers_or_its_own(cloud_run: Clou
     theirs = "4bf92f3577b34da6a3ce929d0e0e4736"
     token = ("authorization", f"Bearer {cloud_run.issuer.token(AUDIENCE)}")
     googles = "105445aa7843bc8bf206b12000100000"
+    # A log line may come after its response. This one comes after those of the calls of other tests.
+    last = "0af7651916cd43dd8448eb211c80319c"
+    _calculate(cloud_run, token, ("traceparent", f"00-{last}-00f067aa0ba902b7-01"))
+    cloud_run.server.wait_for_log(last)
     before = len(cloud_run.server.log)
     _calculate(cloud_run, token)
     _calculate(cloud_run, token, ("x-request-id", "not an id"))
