@@ -11,7 +11,10 @@ shopt -s inherit_errexit
 # shellcheck source=tools/apt/apt.sh
 source "$1"
 lock=$2
+export LC_ALL=C.UTF-8 LANGUAGE= # English messages of apt, which are searched below; LANGUAGE overrides C.UTF-8.
 
+# What a line of the lock matches. In addition, its path must not contain "..".
+readonly PIN='[a-z0-9][a-z0-9+.-]* \S+ [0-9a-f]{64} pool/\S+'
 # The timeout of the archive. An archive that never answers costs up to four times as long, once: apt tries twice, and waits twice
 # as long for an answer as for a connection.
 readonly ARCHIVE_SECONDS=10
@@ -26,17 +29,42 @@ apt_helper() {
   /usr/lib/apt/apt-helper -q -o APT::Sandbox::User= "$@" >>apt.log 2>&1
 }
 
-# download BASE [OPTION...]: downloads the files of ./missing from BASE, and takes those that have the pinned hash off that list.
-#   The first file is downloaded alone, so that a server which never answers costs one timeout and not one for each file.
+# mirror_bases: prints the base URIs of the mirror. A mirror+SCHEME:PATH is a list of mirrors, which apt-helper cannot choose from:
+#   the URIs in the list are printed in their order.
+mirror_bases() {
+  local list=${mirror#mirror+}
+  if [[ $list == "$mirror" ]]; then
+    echo "$mirror"
+  elif apt_helper download-file "${list%/}" mirrors; then
+    sed -E '/^(#|$)/d; s/\s.*//' mirrors
+  else
+    echo "  cannot read the mirror list ${mirror%/}" >>reasons
+  fi
+}
+
+# from_mirror [URI FILE HASH]...: downloads files from the mirror.
+from_mirror() {
+  apt_helper download-file "$@"
+}
+
+# from_archive [URI FILE HASH]...: downloads files from the archive. If the first one fails slowly, the others are skipped, so that
+#   an archive that never answers costs one timeout and not one for each file.
+from_archive() {
+  local began=$SECONDS options=(-o Acquire::Retries=1)
+  options+=(-o "Acquire::http::Timeout=$ARCHIVE_SECONDS" -o "Acquire::https::Timeout=$ARCHIVE_SECONDS")
+  apt_helper "${options[@]}" download-file "${@:1:3}" || ((SECONDS - began < ARCHIVE_SECONDS)) || return
+  (($# <= 3)) || apt_helper "${options[@]}" download-file "${@:4}"
+}
+
+# download FROM BASE: downloads the files of ./missing from BASE by the function FROM, and takes those that have the pinned hash off
+#   that list.
 download() {
-  local base=${1%/} began=$SECONDS files=() name version sha256 path
-  shift
+  local from=$1 base=${2%/} files=() name version sha256 path
   while read -r name version sha256 path; do
     files+=("$base/$path" "debs/$name.deb" "SHA256:$sha256")
   done <missing
   : >apt.log
-  apt_helper "$@" download-file "${files[@]:0:3}" || ((SECONDS - began < ARCHIVE_SECONDS)) || files=()
-  ((${#files[@]} <= 3)) || apt_helper "$@" download-file "${files[@]:3}" || true
+  "$from" "${files[@]}" || true
   while read -r name version sha256 path; do
     # apt leaves half a file under its full name when a connection breaks.
     if ! sha256sum --check --status 2>/dev/null <<<"$sha256  debs/$name.deb"; then
@@ -48,12 +76,13 @@ download() {
   sed -n '/^E: Failed to fetch / { s//  /p; q }' apt.log >>reasons
 }
 
-# use_current SUITE: downloads the current versions of the packages of ./missing, and prints what takes the place of what.
+# use_current SUITE: downloads the current versions of the packages of ./missing. Lists the pins that they differ from in ./stale,
+#   and prints what takes the place of what.
 use_current() {
-  local suite=$1 deb name version names
-  cut -d ' ' -f 1,2 missing >stale
+  local suite=$1 deb name version sha256 names
   apt_open "$PWD/apt" "$suite" >&2 || die "Pinned packages of $lock are no longer served:
-$(cat stale reasons)
+$(cut -d ' ' -f 1,2 missing)
+$(cat reasons)
 Their current versions cannot be used instead, since the package index of suite $suite could not be read (see above)."
   mapfile -t names < <(cut -d ' ' -f 1 missing)
   for name in "${names[@]}"; do
@@ -64,35 +93,44 @@ Suite $suite no longer has a package of this name: replace it in ${lock%.lock}.p
   mkdir current
   (cd current && apt-get "${APT[@]}" download "${names[@]}") >&2 ||
     die "The current versions of pinned packages that are no longer served could not be downloaded (see above): ${names[*]}"
-  for deb in current/*.deb; do
-    name=$(dpkg-deb --field "$deb" Package)
-    version=$(sed -n "s/^$name //p" stale)
+  while read -r name version sha256 _; do
+    deb=debs/$name.deb
+    mv "current/$name"_*.deb "$deb"
+    # The mirror may serve the pinned file after all, now that apt has tried again.
+    sha256sum --check --status <<<"$sha256  $deb" && continue
+    echo "$name $version" >>stale
     echo "  $name $version (pinned): $(dpkg-deb --field "$deb" Version) (used)"
-    mv "$deb" "debs/$name.deb"
-  done
+  done <missing
 }
 
 mirror=$(apt_mirror) || exit 69
 suite=$(sed -n 's/^suite //p' "$lock")
 snapshot=$(sed -n 's/^snapshot //p' "$lock")
-sed -E '/^(suite|snapshot) /d' "$lock" >missing
-if [[ ! $suite || ! $snapshot || ! -s missing ]] || grep -qvxE '\S+ \S+ [0-9a-f]{64} \S+' missing; then
+grep -vE '^(suite|snapshot) ' "$lock" >missing || true
+[[ $suite && $snapshot && -s missing ]] ||
   die "$lock does not consist of 'suite NAME', 'snapshot TIMESTAMP' and lines 'name version sha256 path'; to write it again:
 ./bazelw run //third_party/debian:lock"
-fi
+while IFS= read -r line; do
+  [[ $line =~ ^$PIN$ && $line != *' pool/'*..* ]] ||
+    die "$lock has the invalid line '$line'; accepted are lines 'name version sha256 path' that match
+$PIN
+and have no '..' in the path; to write the lock again:
+./bazelw run //third_party/debian:lock"
+done <missing
 archive=${DEBIAN_SNAPSHOT:-https://snapshot.debian.org/archive/debian}
 archive=${archive%/}/$snapshot
 
 mkdir debs
 : >stale
 : >reasons
-download "$mirror"
-if [[ -s missing ]]; then
-  download "$archive" -o Acquire::Retries=1 -o "Acquire::http::Timeout=$ARCHIVE_SECONDS" \
-    -o "Acquire::https::Timeout=$ARCHIVE_SECONDS"
-fi
-if [[ -s missing ]]; then
-  used=$(use_current "$suite")
+bases=$(mirror_bases)
+for base in $bases; do
+  [[ ! -s missing ]] || download from_mirror "$base"
+done
+[[ ! -s missing ]] || download from_archive "$archive"
+used=''
+[[ ! -s missing ]] || used=$(use_current "$suite")
+if [[ $used ]]; then
   echo "Neither the Debian mirror nor the snapshot archive $archive serves these pinned packages."
   echo "The current versions of suite $suite, which are signed, are used instead:"
   echo "$used"
@@ -110,4 +148,4 @@ for deb in debs/*.deb; do
     echo "SHA256: $(sha256sum <"$deb" | cut -d ' ' -f 1)"
   } >"root/var/lib/dpkg/status.d/$(basename "$deb" .deb)"
 done
-rm -rf apt apt.log current debs missing reasons
+rm -rf apt apt.log current debs mirrors missing reasons

@@ -6,6 +6,7 @@ The mirror and the snapshot archive are servers on loopback; apt, its signatures
 import re
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ FETCH = Path("bazel/debian/fetch.sh").absolute()
 APT = Path("tools/apt/apt.sh").absolute()
 LOCK = Path("third_party/debian/lock.sh").absolute()
 TIMESTAMP = "20260102T030405Z"
+HASH = "a" * 64
 INDEX = [f"dists/{SUITE}/InRelease", f"dists/{SUITE}/main/binary-amd64/Packages"]
 
 
@@ -29,6 +31,7 @@ class Machine:
         self.folder = folder
         self.mirror = mirror
         self.archive = archive
+        self.script = FETCH
         for empty in ("etc", "lists"):
             (folder / empty).mkdir()
         (folder / "apt.conf").write_text(
@@ -64,7 +67,7 @@ class Machine:
 
     def run_fetch(self, lock: Path) -> subprocess.CompletedProcess[str]:
         """Run fetch.sh."""
-        return programs.run([FETCH, APT, lock], self.work, **self.environment)
+        return programs.run([self.script, APT, lock], self.work, **self.environment)
 
     def fetch(self, *pins: Package) -> str:
         """Fetch pins, and return the warning."""
@@ -191,11 +194,102 @@ def test_a_package_of_the_mirror_that_has_another_hash_is_not_used(machine: Mach
 def test_half_a_package_is_not_used(machine: Machine) -> None:
     pin = machine.package("alpha", "1.0")
     machine.mirror.publish(pin)
-    machine.mirror.broken.add(pin.path)
+    machine.mirror.broken[pin.path] = 1
     machine.keep(pin)
     assert machine.fetch(pin) == ""
     assert machine.unpacked == {"alpha": "1.0"}
     assert machine.archive.requests == [machine.archived(pin)]
+
+
+def test_a_pin_that_is_the_current_version_is_not_stale_after_a_broken_connection(machine: Machine) -> None:
+    pin = machine.package("alpha", "1.0")
+    machine.mirror.publish(pin)
+    machine.mirror.broken[pin.path] = 1
+    machine.environment["DEBIAN_SNAPSHOT"] = _refused_url()
+    assert machine.fetch(pin) == ""
+    assert machine.unpacked == {"alpha": "1.0"}
+    assert machine.stale == ""
+    assert machine.mirror.requests.count(pin.path) == 2
+
+
+def test_after_a_broken_connection_only_the_pin_that_is_gone_is_stale(machine: Machine) -> None:
+    broken, gone = machine.package("alpha", "1.0"), machine.package("beta", "1.0")
+    machine.mirror.publish(broken, machine.package("beta", "2.0"))
+    machine.mirror.broken[broken.path] = 1
+    warning = machine.fetch(broken, gone)
+    assert re.findall(r"\S+ \S+ \(pinned\): \S+ \(used\)", warning) == ["beta 1.0 (pinned): 2.0 (used)"]
+    assert machine.unpacked == {"alpha": "1.0", "beta": "2.0"}
+    assert machine.stale == "beta 1.0\n"
+
+
+def test_a_slow_failure_stops_the_downloads_from_the_archive_but_not_from_the_mirror(machine: Machine) -> None:
+    machine.script = machine.folder / "fetch.sh"
+    before, after = FETCH.read_text("utf-8").split("SECONDS - began < ARCHIVE_SECONDS")
+    machine.script.write_text(f"{before}SECONDS - began < 0{after}", encoding="utf-8")  # Every failure is slow.
+    machine.script.chmod(0o755)
+    gone, archived, served = pins = [machine.package(name, "1.0") for name in ("alpha", "beta", "gamma")]
+    machine.mirror.publish(machine.package("alpha", "2.0"), machine.package("beta", "2.0"), served)
+    machine.keep(archived)
+    machine.fetch(*pins)
+    assert machine.unpacked == {"alpha": "2.0", "beta": "2.0", "gamma": "1.0"}
+    assert machine.archive.requests == [machine.archived(gone)]
+    assert machine.mirror.requests.index(served.path) < machine.mirror.requests.index(INDEX[0])
+
+
+@pytest.fixture(params=["mirror+file", "mirror+http"])
+def mirror_list(machine: Machine, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Replace the mirror's URI by that of a list, which names a mirror that is down, then the real one."""
+    content = f"# Mirrors\n\n{_refused_url()}/debian/\n{machine.mirror.url}/\tpriority:2 type:deb type:index\n"
+    machine.archive.files["mirrors.list"] = content.encode()
+    # apt names its index files after this path, so it must be short.
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir="/tmp") as file:
+        file.write(content)
+        file.flush()
+        uris = {"mirror+file": f"mirror+file:{file.name}", "mirror+http": f"mirror+{machine.archive.url}/mirrors.list"}
+        machine.environment["DEBIAN_MIRROR"] = uris[request.param] + "/"  # As apt prints the URIs of its sources.
+        yield
+
+
+@pytest.mark.usefixtures("mirror_list")
+def test_a_mirror_list_leads_to_a_mirror_that_serves_the_pin(machine: Machine) -> None:
+    pin = machine.package("alpha", "1.0")
+    machine.mirror.publish(machine.package("alpha", "2.0"))
+    machine.mirror.files[pin.path] = pin.content
+    assert machine.fetch(pin) == ""
+    assert machine.unpacked == {"alpha": "1.0"}
+    assert machine.mirror.requests == [pin.path]
+    assert machine.archived(pin) not in machine.archive.requests
+    assert sorted(path.name for path in machine.work.iterdir()) == ["root", "stale"]
+
+
+@pytest.mark.usefixtures("mirror_list")
+def test_a_mirror_list_leads_to_a_mirror_that_serves_the_current_version(machine: Machine) -> None:
+    pin = machine.package("alpha", "1.0")
+    machine.mirror.publish(machine.package("alpha", "2.0"))
+    assert re.search(rf"{re.escape(machine.mirror.url)}/{re.escape(pin.path)}  404 ", machine.fetch(pin))
+    assert machine.unpacked == {"alpha": "2.0"}
+
+
+def test_a_mirror_list_that_cannot_be_read_is_a_reason_in_the_error(machine: Machine) -> None:
+    pin = machine.package("alpha", "1.0")
+    machine.environment["DEBIAN_MIRROR"] = f"mirror+file:{machine.folder}/missing"
+    assert f"  cannot read the mirror list mirror+file:{machine.folder}/missing\n" in machine.refuse(pin)
+
+
+def test_without_a_mirror_list_a_pin_comes_from_the_archive(machine: Machine) -> None:
+    pin = machine.package("alpha", "1.0")
+    machine.environment["DEBIAN_MIRROR"] = f"mirror+file:{machine.folder}/missing"
+    machine.keep(pin)
+    assert machine.fetch(pin) == ""
+    assert machine.unpacked == {"alpha": "1.0"}
+
+
+def test_reasons_are_reported_to_a_user_whose_apt_does_not_speak_english(machine: Machine) -> None:
+    pin = machine.package("alpha", "1.0")
+    machine.mirror.publish(machine.package("alpha", "2.0"))
+    # This has an effect where apt's translations are installed.
+    machine.environment |= {"LC_ALL": "C.UTF-8", "LANGUAGE": "de"}
+    assert f"{pin.path}  404 " in machine.fetch(pin)
 
 
 def test_a_rebuilt_package_of_the_same_version_is_stale(machine: Machine) -> None:
@@ -246,16 +340,50 @@ def test_a_keyring_that_is_missing_is_an_error_that_names_it(machine: Machine) -
     assert "cannot read /missing/keyring.gpg: " in machine.refuse(machine.package("alpha", "1.0"))
 
 
-@pytest.mark.parametrize("missing", ["suite", "snapshot", "alpha", "path"])
+@pytest.mark.parametrize("missing", ["suite", "snapshot", "alpha"])
 def test_a_lock_that_lacks_something_is_an_error_that_names_it(machine: Machine, missing: str) -> None:
-    pin = machine.package("alpha", "1.0")
-    lock = machine.lock(pin)
-    lines = lock.read_text("utf-8").replace(f" {pin.path}" if missing == "path" else "", "").splitlines()
+    lock = machine.lock(machine.package("alpha", "1.0"))
+    lines = lock.read_text("utf-8").splitlines()
     lock.write_text("".join(f"{line}\n" for line in lines if not line.startswith(missing)), encoding="utf-8")
     done = machine.run_fetch(lock)
     assert done.returncode == 1
     assert done.stderr.startswith(f"{lock} does not consist of")
     assert machine.mirror.requests == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"alpha 1.0 {HASH}",
+        f"alpha 1.0 {HASH} pool/a.deb more",
+        f"alpha 1.0 {HASH} dists/a.deb",
+        f"alpha 1.0 {HASH} /pool/a.deb",
+        f"alpha 1.0 {HASH} pool/../../a.deb",
+        f"alpha 1.0 {HASH[1:]} pool/a.deb",
+        f"alpha 1.0 {HASH.upper()} pool/a.deb",
+        f"../alpha 1.0 {HASH} pool/a.deb",
+        f"-alpha 1.0 {HASH} pool/a.deb",
+        f"Alpha 1.0 {HASH} pool/a.deb",
+    ],
+)
+def test_a_line_that_is_not_a_pin_is_an_error_that_names_it(machine: Machine, line: str) -> None:
+    lock = machine.lock(machine.package("alpha", "1.0"))
+    lock.write_text(f"{lock.read_text('utf-8')}{line}", encoding="utf-8")
+    done = machine.run_fetch(lock)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        f"{lock} has the invalid line '{line}'; accepted are lines 'name version sha256 path'"
+    )
+    assert machine.mirror.requests == []
+
+
+def test_the_last_pin_is_used_even_if_its_line_has_no_end(machine: Machine) -> None:
+    pins = [machine.package("alpha", "1.0"), machine.package("beta", "1.0")]
+    machine.mirror.publish(*pins)
+    lock = machine.lock(*pins)
+    lock.write_text(lock.read_text("utf-8").rstrip("\n"), encoding="utf-8")
+    assert machine.run_fetch(lock).returncode == 0
+    assert machine.unpacked == {"alpha": "1.0", "beta": "1.0"}
 
 
 def test_no_mirror_has_an_exit_status_of_its_own(machine: Machine) -> None:
@@ -310,3 +438,15 @@ def test_a_lock_is_written_again_only_if_a_package_changed(machine: Machine) -> 
     workspace.write_lock()
     assert TIMESTAMP not in workspace.lock.read_text("utf-8")
     assert newer.pin in workspace.lock.read_text("utf-8")
+
+
+def test_a_lock_is_written_again_if_only_the_suite_changed(machine: Machine) -> None:
+    package = machine.package("alpha", "1.0")
+    machine.mirror.publish(package)
+    workspace = Workspace(machine)
+    workspace.lock.write_text(f"suite bookworm\nsnapshot {TIMESTAMP}\n{package.pin}\n", encoding="utf-8")
+    workspace.write_lock()
+    suite, snapshot, pin = workspace.lock.read_text("utf-8").splitlines()
+    assert suite == f"suite {SUITE}"
+    assert snapshot != f"snapshot {TIMESTAMP}"
+    assert pin == package.pin

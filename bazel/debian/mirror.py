@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -76,14 +77,14 @@ class FileServer(LoopbackServer):
     Attributes:
         files: contents by path, which has no leading slash.
         requests: the paths that were asked for, in this order.
-        broken: paths whose connection is closed in the middle of the file.
+        broken: by path, how many of the next requests have their connection closed in the middle of the file.
     """
 
     def __init__(self) -> None:
         super().__init__(_Handler)
         self.files: dict[str, bytes] = {}
         self.requests: list[str] = []
-        self.broken: set[str] = set()
+        self.broken: Counter[str] = Counter()
 
     @property
     def url(self) -> str:
@@ -104,7 +105,8 @@ class _Handler(QuietHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if path in self.server.broken else content)
+        self.wfile.write(content[: len(content) // 2] if self.server.broken[path] > 0 else content)
+        self.server.broken[path] -= 1
 
 
 class Mirror(FileServer):

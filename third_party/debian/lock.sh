@@ -2,7 +2,8 @@
 # bazel run //third_party/debian:lock: pins the newest versions that the mirror serves.
 #
 # NAME.packages names a suite and packages of it. NAME.lock gets the same suite; the time (UTC), by which a snapshot archive finds
-# these packages again; and a line "name version sha256 path" for each package. A lock whose packages are the newest stays as it is.
+# these packages again; and a line "name version sha256 path" for each package. A lock that already has this suite and the newest
+# packages stays as it is.
 set -euo pipefail
 # shellcheck source=tools/apt/apt.sh
 source tools/apt/apt.sh
@@ -11,8 +12,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 now=$(date --utc +%Y%m%dT%H%M%SZ)
 
-# pins FILE: prints the packages of a lock, in none if there is no such file.
-pins() { grep -vE '^(suite|snapshot) ' "$1" 2>/dev/null || true; }
+# pins FILE: prints the suite and the packages of a lock; prints nothing if there is no such file.
+pins() { grep -v '^snapshot ' "$1" 2>/dev/null || true; }
 
 for list in "$folder"/*.packages; do
   name=$(basename "$list" .packages)

@@ -25,7 +25,7 @@ apt_mirror() {
     [[ $ID == debian && $release == "$VERSION_CODENAME" ]] || continue
     echo "$uri"
     return
-  done < <(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' 'Component: main')
+  done < <(apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' 'Component: main')
   echo "no Debian mirror in apt's sources; set DEBIAN_MIRROR to the base URI of one" >&2
   return 1
 }
