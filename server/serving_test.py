@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import socket
+from unittest.mock import Mock
 
 import calculator_pb2
 import calculator_pb2_grpc
@@ -54,3 +55,14 @@ def test_with_another_grpcio_than_its_own_the_engine_is_not_taken_by_itself(
 def test_where_identity_tokens_are_checked_the_engine_is_not_taken_by_itself() -> None:
     rules = IdentityRules(audiences=("https://a",), callers=("a@example.com",), keys="http://localhost:1/")
     assert not isinstance(serving.build(Config(port=0, identity=rules)).server, InlineServer)
+
+
+def test_a_drain_of_the_default_grace_ends_before_cloud_run_kills_the_server() -> None:
+    server, calls, telemetry = Mock(), Mock(), Mock()
+    grace = Config().shutdown_grace
+    serving.Serving(server, "", Mock(), calls, telemetry).drain(grace)
+    calls.finish.assert_called_once_with(grace)
+    [ending], [sending] = server.stop.call_args.args, telemetry.close.call_args.args
+    assert ending > grace  # so that the calls end with a status
+    # Cloud Run kills an instance 10 s after SIGTERM. The process itself needs some of that, too.
+    assert ending + sending <= 9.75

@@ -166,10 +166,9 @@ def test_a_toolbox_whose_making_failed_is_made_anew(checkout: Checkout) -> None:
 def test_no_process_stands_between_the_caller_and_bazel(checkout: Checkout) -> None:
     checkout.put_in_toolbox("trap 'echo told; exit 6' TERM; echo $$; sleep 60 & wait")
     with programs.started(["./bazelw"], cwd=checkout.root, env=checkout.environment(), stdout=subprocess.PIPE) as call:
-        assert call.stdout
-        assert call.stdout.readline() == f"{call.pid}\n"
+        assert programs.read_until(call) == f"{call.pid}\n"
         call.send_signal(signal.SIGTERM)
-        assert call.stdout.readline() == "told\n"
+        assert programs.read_until(call) == "told\n"
         assert call.wait(timeouts.SECONDS) == 6
 
 
@@ -218,10 +217,9 @@ def test_a_signal_during_the_build_of_a_program_ends_the_build(checkout: Checkou
     with programs.started(
         ["./bazelw", "run", "//x"], cwd=checkout.root, env=environment, stdout=subprocess.PIPE
     ) as call:
-        assert call.stdout
-        assert call.stdout.readline() == "building\n"
+        assert programs.read_until(call) == "building\n"
         call.send_signal(signal.SIGTERM)
-        assert call.stdout.readline() == "told\n"
+        assert programs.read_until(call) == "told\n"
         assert call.wait(timeouts.SECONDS) == 6
     assert not list(checkout.root.glob("tmp.*"))
 

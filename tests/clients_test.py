@@ -251,8 +251,12 @@ def test_a_call_is_repeated_when_its_first_connection_is_closed(client: Path, se
             listener.accept()[0].close()
             repeated, _ = listener.accept()
             with repeated, socket.create_connection(("localhost", server.port)) as onward:
-                pool.submit(_forward, repeated, onward)
-                pool.submit(_forward, onward, repeated)
-                answer, _ = asking.communicate(timeout=timeouts.SECONDS)
-                onward.shutdown(socket.SHUT_RDWR)
+                try:
+                    pool.submit(_forward, repeated, onward)
+                    pool.submit(_forward, onward, repeated)
+                    answer, _ = asking.communicate(timeout=timeouts.SECONDS)
+                finally:
+                    for each in (repeated, onward):  # to close a socket does not wake the thread that reads from it
+                        with suppress(OSError):  # its peer has closed the connection already
+                            each.shutdown(socket.SHUT_RDWR)
     assert answer == "5\n"

@@ -3,22 +3,21 @@
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests import programs
+from tests import programs, timeouts
 
 _TOOLBOX = Path("/usr/share/bazel/toolbox.bazelrc")
 
 
 class NestedBazel:
-    """A Bazel with a server and an output base of its own.
+    """A Bazel with its own server and output base.
 
     Args:
         workspace: the folder with the WORKSPACE.
-        output: the folder for all that this Bazel writes.
+        output: the folder for all that this Bazel writes; it does not exist yet.
     """
 
     def __init__(self, workspace: Path, output: Path) -> None:
@@ -27,32 +26,35 @@ class NestedBazel:
         self._output = output
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command; return status, stdout and stderr. Only the timeout of the test limits how long it takes.
+        """Run a command that may take most of the test's time, and return its status, stdout and stderr.
 
         Args:
             arguments: the command, such as `build`, and its arguments.
             environment: variables for it, in addition to those of the test.
+
+        Raises:
+            AssertionError: the command did not end in time. The message has its output.
         """
+        return self._run(timeouts.seconds_left(), *arguments, **environment)
+
+    def shut_down(self) -> None:
+        """End the server, if a command has started one.
+
+        Raises:
+            AssertionError: the server did not end in time.
+        """
+        if self._output.exists():
+            self._run(timeouts.SECONDS, "shutdown")
+
+    def _run(self, seconds: float, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         bazel = shutil.which("bazel") or shutil.which("bazelisk")
         assert bazel, f"no bazel on a test's PATH, {os.environ['PATH']}; BAZELW=toolbox ./bazelw test has one"
-        startup = [f"--output_user_root={self._output}/user", f"--output_base={self._output}"]
+        # The server of a test that is killed ends after a minute rather than after Bazel's default of three hours.
+        startup = ["--max_idle_secs=60", f"--output_user_root={self._output}/user", f"--output_base={self._output}"]
         if _TOOLBOX.exists():
             startup.insert(0, f"--bazelrc={_TOOLBOX}")
-        with (
-            tempfile.TemporaryFile("w+", encoding="utf-8") as output,
-            tempfile.TemporaryFile("w+", encoding="utf-8") as error,
-            programs.started(
-                [bazel, *startup, *arguments],
-                cwd=self._workspace,
-                env=os.environ | {"HOME": str(Path.home())} | environment,
-                stdout=output,
-                stderr=error,
-            ) as process,
-        ):
-            status = process.wait()
-            output.seek(0)
-            error.seek(0)
-            return subprocess.CompletedProcess(arguments, status, output.read(), error.read())
+        variables = {"HOME": str(Path.home())} | environment
+        return programs.run_within(seconds, [bazel, *startup, *arguments], self._workspace, **variables)
 
 
 @contextmanager
@@ -62,4 +64,4 @@ def opened(workspace: Path, output: Path) -> Iterator[NestedBazel]:
     try:
         yield bazel
     finally:
-        bazel.run("shutdown")
+        bazel.shut_down()

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import selectors
 import signal
 import subprocess
 import tempfile
@@ -36,9 +37,10 @@ def grpcurl() -> Path:
 
 @contextmanager
 def started(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.Popen[str]]:  # noqa: ANN401
-    """Start a program in a process group of its own; kill the whole group in the end.
+    """Start a program in its own process group; in the end, kill the group and, on Linux, all other descendants.
 
-    Programs that it started and left behind are killed too, so none of them holds a pipe open.
+    So no process that the program leaves behind holds a pipe open. There is one exception: a descendant that has its
+    own process group or session is not found once its parent has ended. The server of a Bazel is an example.
 
     Args:
         command: the program and its arguments.
@@ -48,12 +50,55 @@ def started(command: Sequence[str | Path], **options: Any) -> Iterator[subproces
         try:
             yield process
         finally:
-            _kill_group(process)
+            _kill(process)
 
 
-def _kill_group(process: subprocess.Popen[str]) -> None:
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill a process, its process group and its descendants."""
+    # Once a process has been waited for, another process may get its number.
+    descendants = _descendants(process.pid) if process.returncode is None else []
     with contextlib.suppress(ProcessLookupError):  # the group has ended
         os.killpg(process.pid, signal.SIGKILL)
+    for descendant in descendants:
+        with contextlib.suppress(ProcessLookupError):  # it has ended, perhaps with the group
+            os.kill(descendant, signal.SIGKILL)
+
+
+def _descendants(process: int) -> list[int]:
+    """Return the children of a process, their children and so on; none where there is no /proc."""
+    children: list[int] = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the process or one of its threads has ended
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            children += map(int, (thread / "children").read_text(encoding="ascii").split())
+    return children + [each for child in children for each in _descendants(child)]
+
+
+def read_until(process: subprocess.Popen[str], text: str = "\n") -> str:
+    """Read the standard output of a program up to the end of a text, and return all that was read.
+
+    The rest of the output stays in the pipe, so `communicate` returns it.
+
+    Args:
+        process: the program, whose standard output is a pipe.
+        text: what to wait for; by default, the end of a line.
+
+    Raises:
+        AssertionError: the program closed its standard output before, or did not write the text in time.
+    """
+    assert process.stdout
+    output, end, read = process.stdout.fileno(), text.encode(), b""
+    ends = time.monotonic() + timeouts.SECONDS
+    with selectors.DefaultSelector() as selector:
+        selector.register(output, selectors.EVENT_READ)
+        while not read.endswith(end):
+            left = ends - time.monotonic()
+            is_ready = left > 0 and selector.select(left)
+            what = f"{process.args!r} did not write {text!r}, but {read.decode(errors='replace')!r}"
+            assert is_ready, f"{what}, within {timeouts.SECONDS:.0f} s"
+            byte = os.read(output, 1)
+            assert byte, f"{what}, before it closed its standard output"
+            read += byte
+    return read.decode()
 
 
 def run(
@@ -73,6 +118,28 @@ def run(
     Raises:
         AssertionError: the program did not exit in time. The message has its output, and its stack if it is in Python.
     """
+    return run_within(timeouts.SECONDS, command, folder, standard_input, **environment)
+
+
+def run_within(
+    seconds: float,
+    command: Sequence[str | Path],
+    folder: str | Path = ".",
+    standard_input: str = "",
+    **environment: str,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program as `run` does, but with another timeout.
+
+    Args:
+        seconds: the timeout.
+        command: as for `run`.
+        folder: as for `run`.
+        standard_input: as for `run`.
+        environment: as for `run`.
+
+    Raises:
+        AssertionError: as for `run`.
+    """
     # Files, not pipes: a pipe has no end while a process that the program has left behind holds it open.
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as error:
         given.write(standard_input.encode())
@@ -81,15 +148,13 @@ def run(
         variables = os.environ | {"PYTHONFAULTHANDLER": "1"} | environment
         with started(command, cwd=folder, env=variables, **streams) as process:
             try:
-                status = process.wait(timeouts.SECONDS)
+                status = process.wait(seconds)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGABRT)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_ABORT_SECONDS)
                 said = f"stdout {_content(output)!r} and stderr:\n{_content(error)}"
-                raise AssertionError(
-                    f"{command} did not exit within {timeouts.SECONDS:.0f} s; it wrote {said}"
-                ) from None
+                raise AssertionError(f"{command} did not exit within {seconds:.0f} s; it wrote {said}") from None
         return subprocess.CompletedProcess(command, status, _content(output), _content(error))
 
 
@@ -212,7 +277,7 @@ def serving_by(
             server.port = int(re.findall(r":(\d+)", address)[0])
             yield server
         finally:
-            _kill_group(process)
+            _kill(process)
             follower.join()
 
 

@@ -10,10 +10,11 @@ import pytest
 
 from tests import programs, timeouts
 
-# Starts a process that holds the pipes open for longer than any test lasts, and prints its id.
+# Starts a process that holds the pipes open for longer than any test lasts, and prints its id. With an argument, the
+# process has its own session.
 LEAVES_A_CHILD = """
 import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], start_new_session=len(sys.argv) > 1)
 print(child.pid, flush=True)
 """
 
@@ -45,14 +46,46 @@ def test_a_program_that_takes_too_long_fails_with_its_output_and_stack_and_its_c
     programs.eventually(lambda: _has_ended(child))
 
 
-def test_a_started_program_is_killed_with_its_child_when_the_block_ends() -> None:
-    with programs.started(
-        [sys.executable, "-c", LEAVES_A_CHILD + "time.sleep(3600)"], stdout=subprocess.PIPE
-    ) as program:
-        assert program.stdout
-        child = int(program.stdout.readline())
+@pytest.mark.parametrize("arguments", [[], ["session"]])
+def test_a_started_program_is_killed_with_its_child_when_the_block_ends(arguments: list[str]) -> None:
+    code = LEAVES_A_CHILD + "time.sleep(3600)"
+    with programs.started([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE) as program:
+        child = int(programs.read_until(program))
     assert program.returncode < 0
     programs.eventually(lambda: _has_ended(child))
+
+
+def test_a_started_program_is_killed_with_the_child_of_its_child() -> None:
+    code = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]])"
+    child = ["-c", LEAVES_A_CHILD + "time.sleep(3600)", "session"]
+    with programs.started([sys.executable, "-c", code, *child], stdout=subprocess.PIPE) as program:
+        grandchild = int(programs.read_until(program))
+    programs.eventually(lambda: _has_ended(grandchild))
+
+
+def test_output_is_read_up_to_a_text_and_the_rest_is_left() -> None:
+    code = "print('one\\ntwo ü three')"
+    with programs.started([sys.executable, "-X", "utf8", "-c", code], stdout=subprocess.PIPE) as program:
+        assert programs.read_until(program) == "one\n"
+        assert programs.read_until(program, "ü") == "two ü"
+        assert program.communicate(timeout=timeouts.SECONDS)[0] == " three\n"
+
+
+def test_a_program_that_ends_without_the_text_fails_with_its_output() -> None:
+    with (
+        programs.started([sys.executable, "-c", "print('other')"], stdout=subprocess.PIPE) as program,
+        pytest.raises(AssertionError, match=r"did not write 'text', but 'other\\n', before it closed"),
+    ):
+        programs.read_until(program, "text")
+
+
+def test_a_program_that_does_not_write_the_text_in_time_fails_with_its_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import time; print('one\\ntwo', end='', flush=True); time.sleep(3600)"
+    with programs.started([sys.executable, "-c", code], stdout=subprocess.PIPE) as program:
+        programs.read_until(program)
+        monkeypatch.setattr(timeouts, "SECONDS", 1)
+        with pytest.raises(AssertionError, match="did not write 'text', but 'two', within 1 s"):
+            programs.read_until(program, "text")
 
 
 def test_a_program_reads_its_standard_input_and_the_variables_that_are_added() -> None:

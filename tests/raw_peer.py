@@ -170,7 +170,7 @@ class RawPeer:
         """Send any amount of DATA as HTTP/2's flow control lets it, and read until the stream is over.
 
         Raises:
-            TimeoutError: the server took longer than anyone's patience.
+            TimeoutError: the server did not respond within the timeout.
         """
         answer = Answer()
         room = {0: _FIRST_WINDOW, stream: _FIRST_WINDOW}
@@ -198,7 +198,7 @@ class RawPeer:
         """Read frames until the server closes the connection, and answer none.
 
         Raises:
-            TimeoutError: the server took longer than anyone's patience.
+            TimeoutError: the server did not respond within the timeout.
         """
         ends = time.monotonic() + timeouts.SECONDS
         while header := self._take(_FRAME_HEADER_BYTES, ends):
@@ -228,7 +228,7 @@ class RawPeer:
             answer: what came back on it so far.
 
         Raises:
-            TimeoutError: the server took longer than anyone's patience.
+            TimeoutError: the server did not respond within the timeout.
         """
         answer = answer or Answer()
         frames = self.frames()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import programs
+from tests import programs, timeouts
 from tests.documents import Document, Session
 
 README = Path("README.md").read_text(encoding="utf-8")
@@ -85,9 +85,9 @@ def test_the_page_is_where_it_is_said_to_be() -> None:
     [session] = SHOWN.of("./bazelw", "run", "//web")
     paths = ["--ingress-path=deploy/ingress/ingress", "--server-path=server/server"]
     with programs.started([WEB, *paths, "--port=0"], stdout=subprocess.PIPE) as program:
-        assert program.stdout
-        assert re.sub(r":\d+", ":8080", program.stdout.readline()) == session.output
+        assert re.sub(r":\d+", ":8080", programs.read_until(program)) == session.output
         program.send_signal(signal.SIGINT)
+        assert program.wait(timeouts.SECONDS) == 0
 
 
 @pytest.mark.parametrize("session", SHOWN.of("grpcurl"), ids=str)
@@ -138,8 +138,9 @@ def test_every_target_that_is_named_exists() -> None:
         assert f'name = "{name or Path(package).name}"' in build, f"//{package}:{name}"
 
 
-# Serves the example's servicer, and asks it twice.
+# Serves the example's servicer, and asks it twice. Its argument is the timeout of a call in seconds.
 ASK = """
+import sys
 from concurrent import futures
 
 import grpc
@@ -151,11 +152,12 @@ server = grpc.server(futures.ThreadPoolExecutor(), interceptors=[CallInterceptor
 roots_pb2_grpc.add_RootsServiceServicer_to_server(RootsServicer(), server)
 port = server.add_insecure_port("localhost:0")
 server.start()
+timeout = float(sys.argv[1])
 with grpc.insecure_channel(f"localhost:{port}") as channel:
     stub = roots_pb2_grpc.RootsServiceStub(channel)
-    print(stub.SquareRoot(roots_pb2.SquareRootRequest(number=49), timeout=60).root)
+    print(stub.SquareRoot(roots_pb2.SquareRootRequest(number=49), timeout=timeout).root)
     try:
-        stub.SquareRoot(roots_pb2.SquareRootRequest(number=-4), timeout=60)
+        stub.SquareRoot(roots_pb2.SquareRootRequest(number=-4), timeout=timeout)
     except grpc.RpcError as error:
         print(error.code().name, error.details())
 server.stop(None).wait()
@@ -176,9 +178,8 @@ def test_the_service_that_is_added_in_five_minutes_answers(tmp_path: Path) -> No
     made = programs.run(["tools/protoc/protoc", f"-I{tmp_path}", plugin, *outputs, "roots/v1/roots.proto"])
     assert made.returncode == 0, made.stderr
     assert "export declare const RootsService" in (tmp_path / "roots/v1/roots_pb.d.ts").read_text(encoding="utf-8")
-    asked = programs.run(
-        [sys.executable, "-c", ASK], PYTHONPATH=os.pathsep.join([str(tmp_path), str(Path.cwd()), *sys.path])
-    )
+    path = os.pathsep.join([str(tmp_path), str(Path.cwd()), *sys.path])
+    asked = programs.run([sys.executable, "-c", ASK, str(timeouts.SECONDS)], PYTHONPATH=path)
     assert asked.stdout == "7.0\nINVALID_ARGUMENT number is -4: accepted from 0 up\n", asked.stderr
 
 

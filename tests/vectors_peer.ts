@@ -32,6 +32,7 @@ import { codeName, errorOf } from "../client/ts/status.ts";
 import { createBufferingTransport } from "../web/transport.ts";
 
 const TIMEOUT_MS = Number(process.env["TIMEOUT_MS"]);
+assert(TIMEOUT_MS > 0, "TIMEOUT_MS has to be the timeout of a call in milliseconds");
 
 const registry = createRegistry(
   file_calculator,

@@ -24,6 +24,7 @@ before(async () => {
     args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
     env: { ...process.env, FONTCONFIG_FILE: join(folder, "fonts.conf"), LD_LIBRARY_PATH: join(folder, "lib") },
     executablePath: CHROMIUM,
+    timeout: TIMEOUT_MS,
   });
   server = await Program.start("SERVER");
   ingress = await Program.start("INGRESS", `--server-port=${server.port}`);

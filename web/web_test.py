@@ -22,10 +22,8 @@ def _web(*flags: str) -> Iterator[str]:
     """Run it; give the address that it prints."""
     with programs.started([PROGRAM, *PATHS, "--port=0", *flags], stdout=subprocess.PIPE) as process:
         try:
-            assert process.stdout
-            [url] = re.findall(
-                r"^The calculator is at (http://localhost:\d+)\. Ctrl\+C stops it\.$", process.stdout.readline()
-            )
+            line = programs.read_until(process)
+            [url] = re.findall(r"^The calculator is at (http://localhost:\d+)\. Ctrl\+C stops it\.$", line)
             yield url
         finally:
             process.send_signal(signal.SIGINT)

@@ -46,13 +46,8 @@ class Emulator:
     """
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout
         self.process = process
-        self.text = ""
-        while "/Calculate\n" not in self.text:  # the last line
-            line = process.stdout.readline()
-            assert line, self.text
-            self.text += line
+        self.text = programs.read_until(process, "/Calculate\n")  # the end of the last line
 
     def call(self, *command: str) -> tuple[str, str]:
         """Run the client command that is printed, but with another end."""
@@ -208,14 +203,13 @@ def test_a_stream_is_ended_when_it_has_taken_too_long_and_a_conversation_goes_on
             programs.started(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as talking,
         ):
             assert talking.stdin
-            assert talking.stdout
             stub = calculator_pb2_grpc.CalculatorStub(channel)
             print("3 + 4", file=talking.stdin, flush=True)
-            assert talking.stdout.readline() == "7\n"
+            assert programs.read_until(talking) == "7\n"
             # Envoy tells the server how long it has, so that either of them may be the first to end it.
             assert _status_of_a_silent_stream(stub).startswith("DEADLINE_EXCEEDED: ")
             print("* 2", file=talking.stdin, flush=True)  # the stream of the 7 began before the one that has ended
-            assert talking.stdout.readline() == "14\n"
+            assert programs.read_until(talking) == "14\n"
             request = pb.ConverseRequest(operation=pb.OPERATION_ADD, second_operand=1)
             # After an answer, Envoy has no way left to say why.
             assert _status_of_a_silent_stream(stub, request).startswith(("DEADLINE_EXCEEDED: ", "INTERNAL: "))

@@ -28,7 +28,10 @@ const largeUnary = (fields = {}) => ({
   ...fields,
 });
 
-const deadline = (milliseconds = Number(process.env.TIMEOUT_MS)) => ({ deadline: Date.now() + milliseconds });
+const TIMEOUT_MS = Number(process.env.TIMEOUT_MS);
+assert(TIMEOUT_MS > 0, "TIMEOUT_MS has to be the timeout of a call in milliseconds");
+
+const deadline = (milliseconds = TIMEOUT_MS) => ({ deadline: Date.now() + milliseconds });
 const metadata = (...pairs) => {
   const made = new grpc.Metadata();
   for (const [key, value] of pairs) {
