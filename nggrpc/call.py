@@ -1,0 +1,230 @@
+"""One call as the I/O thread has it: from the headers of its request to the end of its stream."""
+
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+import grpc
+
+from nggrpc import headers, messages
+from nggrpc.errors import StatusError
+from nggrpc.headers import RequestHead
+from nggrpc.http2 import ErrorCode, Headers
+from nggrpc.methods import Method
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nggrpc.connection import Connection
+    from nggrpc.runners import Runner
+    from nggrpc.timers import Timer
+
+_LOGGER = logging.getLogger(__name__)
+
+MAX_UNSENT_BYTES = 64 * 1024
+"""A handler that sends faster than its client reads waits while so many bytes wait to be sent."""
+
+
+class Call:
+    """One call. It belongs to the I/O thread; a handler has a `Context` of it.
+
+    | state | begins with | messages of the client | messages of the handler |
+    | --- | --- | --- | --- |
+    | open | the headers of the request | are queued | are sent |
+    | finished | the queueing of its status: `finish`, `end_early` | are dropped | are dropped |
+    | over | the end of its stream or connection: `close` | are dropped | are dropped |
+
+    Attributes:
+        connection: where it came from.
+        stream_id: the number of its HTTP/2 stream.
+        head: what the headers of its request say.
+        method: what it calls.
+        deadline: when its client gives up, by time.monotonic; None for never.
+        runner: what runs its handler, once that has begun.
+        timer: ends it at the deadline.
+        requests: the messages that its handler has not taken yet; the handler removes them, in whichever thread it is.
+        has_all_requests: whether the client has ended its side.
+        is_finished: see the table.
+        is_over: see the table.
+        is_marked: whether its connection will start its handler, or tell it of a change, at the end of this pass.
+        code: the status code, once it is finished.
+        callbacks: what to call when it is over.
+        written_bytes: how much its handler has sent so far, prefixes included.
+        queued_bytes: how much of that waits for the client to read it.
+    """
+
+    __slots__ = (
+        "_has_begun",
+        "_reader",
+        "callbacks",
+        "code",
+        "connection",
+        "deadline",
+        "has_all_requests",
+        "head",
+        "is_finished",
+        "is_marked",
+        "is_over",
+        "method",
+        "queued_bytes",
+        "requests",
+        "runner",
+        "stream_id",
+        "timer",
+        "unacknowledged_bytes",
+        "written_bytes",
+    )
+
+    def __init__(self, connection: "Connection", stream_id: int, head: RequestHead, method: Method) -> None:
+        """Begin with the headers of a request."""
+        self.connection = connection
+        self.stream_id = stream_id
+        self.head = head
+        self.method = method
+        self.deadline = None if head.timeout is None else time.monotonic() + head.timeout
+        self.runner: Runner | None = None
+        self.timer: Timer | None = None
+        self.requests: deque[bytes] = deque()
+        self.has_all_requests = self.is_finished = self.is_over = self.is_marked = False
+        self.code: grpc.StatusCode | None = None
+        self.callbacks: deque[Callable[[], None]] = deque()
+        self.written_bytes = self.queued_bytes = self.unacknowledged_bytes = 0
+        self._reader: messages.Reader | None = None
+        self._has_begun = False
+
+    # The request.
+
+    def receive(self, data: bytes, *, is_last: bool) -> None:
+        """Take a part of the body of the request.
+
+        Raises:
+            StatusError: it is not valid.
+        """
+        self.unacknowledged_bytes += len(data)
+        size = len(data) - messages.PREFIX_BYTES
+        if self._reader is None and size >= 0 and data[0] == 0 and int.from_bytes(data[1:5], "big") == size:
+            messages.check_size(size, self.connection.options.max_message_bytes)
+            self.requests.append(data[messages.PREFIX_BYTES :])  # nearly always: one whole message in one frame
+        elif data:
+            if self._reader is None:
+                self._reader = messages.Reader(self.connection.options.max_message_bytes, self.head.encoding)
+            self.requests += self._reader.read(data)
+            if not self.requests:  # the rest of a message has to have room
+                self.acknowledge(self.unacknowledged_bytes)
+        if is_last:
+            self.end_requests()
+
+    def end_requests(self) -> None:
+        """Note that the client has ended its side.
+
+        Raises:
+            StatusError: it did so within a message, or has sent too few or too many.
+        """
+        self.has_all_requests = True
+        if self._reader and not self._reader.is_at_boundary:
+            raise StatusError(grpc.StatusCode.INTERNAL, "the request ended within a message")
+        if not self.method.request_streaming and len(self.requests) != 1:
+            raise StatusError(grpc.StatusCode.UNIMPLEMENTED, f"{self.head.path} requires exactly one request message")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its handler has what it needs to begin."""
+        return self.has_all_requests or self.method.request_streaming
+
+    def acknowledge(self, amount: int) -> None:
+        """Let the client send as many bytes again: they were taken."""
+        amount = min(amount, self.unacknowledged_bytes)
+        self.unacknowledged_bytes -= amount
+        self.connection.acknowledge(self.stream_id, amount)
+
+    # The response.
+
+    def begin(self, fields: Headers) -> None:
+        """Send the response headers."""
+        if not self.is_finished:
+            self._has_begun = True
+            self.connection.session.send_response(self.stream_id, fields)
+            self.connection.note_response()
+
+    def write(self, message: bytes) -> None:
+        """Send a message, with its prefix."""
+        self.written_bytes += len(message)
+        if self.is_finished:
+            return
+        session = self.connection.session
+        session.send_data(self.stream_id, message)
+        self.connection.note_response()
+        self.queued_bytes = session.queued_body_size(self.stream_id)
+        if self.queued_bytes >= MAX_UNSENT_BYTES:
+            self.connection.full.add(self)
+
+    def finish(self, code: grpc.StatusCode, fields: Headers | None, message: bytes | None, trailers: Headers) -> None:
+        """Send the end of the response.
+
+        Args:
+            code: the status code that the trailers have.
+            fields: the response headers, unless they were sent.
+            message: the last message, with its prefix, if there is one.
+            trailers: the trailers.
+        """
+        if self.is_finished:
+            return
+        self.is_finished = True
+        self.code = code
+        session = self.connection.session
+        if fields is not None and message is None:
+            session.send_response(self.stream_id, (*fields, *trailers), end_stream=True)
+        else:
+            if fields is not None:
+                session.send_response(self.stream_id, fields)
+            if message is not None:
+                session.send_data(self.stream_id, message)
+            session.send_trailers(self.stream_id, trailers)
+        self.connection.note_response()
+        if not self.has_all_requests:
+            self.connection.finished_early[self.stream_id] = message is not None or fields is None
+
+    def end_early(self, code: grpc.StatusCode, details: str, *, is_closing: bool = False) -> None:
+        """End it with a status, whatever its handler does.
+
+        If the client does not read, a status cannot reach it: it would come after the messages that wait. Then the
+        stream is reset.
+
+        Args:
+            code: the status code.
+            details: the text of the status.
+            is_closing: whether the connection is about to be closed, so that the stream need not be reset.
+        """
+        if self.is_over:
+            return
+        session = self.connection.session
+        if self.is_finished or session.queued_body_size(self.stream_id):
+            self.is_finished = True
+            self.code = code
+            if not is_closing:
+                session.reset_stream(self.stream_id, ErrorCode.CANCEL)
+                self.connection.note_response()
+        else:
+            fields = None if self._has_begun else headers.RESPONSE
+            self.finish(code, fields, None, headers.trailers(code, details, ()))
+        self.connection.mark(self)
+
+    def close(self, *, is_delivered: bool) -> None:
+        """Note the end of the stream, and call back.
+
+        Args:
+            is_delivered: whether everything was sent, rather than the client gone before.
+        """
+        if self.is_over:
+            return
+        if not self.is_finished or (not is_delivered and self.code is grpc.StatusCode.OK):
+            expired = self.deadline is not None and time.monotonic() >= self.deadline
+            self.code = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
+        self.is_finished = self.is_over = True
+        while self.callbacks:
+            callback = self.callbacks.popleft()
+            try:
+                callback()
+            except Exception:
+                _LOGGER.exception("a callback of %s failed", self.head.path)

@@ -1,0 +1,197 @@
+"""One connection without its socket: the same responses however the bytes come, by two HTTP/2 libraries."""
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from dataclasses import dataclass, field
+
+import grpc
+import h2.config
+import h2.connection
+import h2.events
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import nggrpc
+from nggrpc import http2
+from nggrpc.connection import Connection
+from nggrpc.grpc_server import Server
+from nggrpc.h2_session import H2Session
+from nggrpc.http2 import Session
+
+MAX_MESSAGE_BYTES = 1000
+
+
+def _echo(request: bytes, context: grpc.ServicerContext) -> bytes:
+    context.set_trailing_metadata((("seen", str(len(request))),))
+    return request
+
+
+def _repeat(request: bytes, _context: grpc.ServicerContext) -> Iterator[bytes]:
+    for _ in range(5):
+        yield request
+
+
+def _join(requests: Iterator[bytes], _context: grpc.ServicerContext) -> bytes:
+    return b"".join(requests)
+
+
+def _answer(requests: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
+    for request in requests:
+        yield request[::-1]
+
+
+def _fail(_request: bytes, context: grpc.ServicerContext) -> bytes:
+    context.abort(grpc.StatusCode.FAILED_PRECONDITION, "not today: 100 %")
+
+
+HANDLERS: dict[str, "grpc.RpcMethodHandler[bytes, bytes]"] = {
+    "Echo": grpc.unary_unary_rpc_method_handler(nggrpc.never_blocks(_echo)),
+    "Repeat": grpc.unary_stream_rpc_method_handler(nggrpc.never_blocks(_repeat)),
+    "Join": grpc.stream_unary_rpc_method_handler(nggrpc.never_blocks(_join)),
+    "Answer": grpc.stream_stream_rpc_method_handler(nggrpc.never_blocks(_answer)),
+    "Fail": grpc.unary_unary_rpc_method_handler(nggrpc.never_blocks(_fail)),
+}
+
+
+@pytest.fixture(scope="module")
+def host() -> Server:
+    """A server that is not started: its connections are driven by the test."""
+    options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
+    server = nggrpc.server(futures.ThreadPoolExecutor(1), options=options)
+    assert isinstance(server, Server)
+    server.add_registered_method_handlers("Test", HANDLERS)
+    return server
+
+
+@dataclass
+class Response:
+    """What a client has received of a call.
+
+    Attributes:
+        headers: all headers and trailers.
+        body: the DATA frames, joined.
+        reset: the code of an RST_STREAM frame.
+    """
+
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: bytes = b""
+    reset: int | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client sends in one call."""
+
+    path: str
+    body: bytes
+    extra: tuple[tuple[str, str], ...] = ()
+    content_type: str = "application/grpc"
+    ends: bool = True
+
+
+def _prefixed(message: bytes, flag: int = 0) -> bytes:
+    return bytes([flag]) + len(message).to_bytes(4, "big") + message
+
+
+MESSAGES = st.binary(max_size=300).map(_prefixed)
+PATHS = st.sampled_from([f"/Test/{name}" for name in HANDLERS] + ["/Test/Missing"])
+REQUESTS = st.one_of(
+    st.builds(Request, PATHS, MESSAGES),
+    st.builds(Request, PATHS, st.lists(MESSAGES, max_size=4).map(b"".join)),
+    st.builds(Request, PATHS, MESSAGES, extra=st.just((("key", "value"), ("key-bin", "AAE")))),
+    st.builds(Request, PATHS, MESSAGES, ends=st.sampled_from([True, False])),
+    # What is not valid.
+    st.builds(Request, PATHS, st.binary(max_size=50)),
+    st.builds(Request, PATHS, st.just(_prefixed(bytes(MAX_MESSAGE_BYTES + 1)))),
+    st.builds(Request, PATHS, MESSAGES, content_type=st.sampled_from(["application/grpc+proto", "text/plain"])),
+    st.builds(
+        Request,
+        PATHS,
+        st.binary(max_size=300).map(lambda message: _prefixed(gzip.compress(message, mtime=0), 1)),
+        extra=st.sampled_from([(("grpc-encoding", name),) for name in ("gzip", "deflate", "identity", "snappy")]),
+    ),
+    st.builds(
+        Request,
+        PATHS,
+        st.binary(max_size=300).map(lambda message: _prefixed(zlib.compress(message), 1)),
+        extra=st.just((("grpc-encoding", "deflate"),)),
+    ),
+    st.builds(Request, PATHS, MESSAGES, extra=st.sampled_from([(("grpc-timeout", "1"),), (("x-bin", "!"),)])),
+)
+
+
+class Client:
+    """A client whose bytes the test carries to and from a connection."""
+
+    def __init__(self) -> None:
+        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding=None))
+        self.h2.initiate_connection()
+        self.responses: dict[int, Response] = {}
+
+    def send(self, request: Request) -> None:
+        stream_id = self.h2.get_next_available_stream_id()
+        self.responses[stream_id] = Response()
+        headers = [(":method", "POST"), (":scheme", "http"), (":path", request.path), (":authority", "test")]
+        headers += [("te", "trailers"), ("content-type", request.content_type), *request.extra]
+        self.h2.send_headers(stream_id, headers)
+        self.h2.send_data(stream_id, request.body, end_stream=request.ends)
+
+    def receive(self, data: bytes) -> None:
+        for event in self.h2.receive_data(data):
+            if isinstance(event, h2.events.ResponseReceived | h2.events.TrailersReceived):
+                self.responses[event.stream_id].headers += [
+                    (bytes(name), bytes(value)) for name, value in event.headers
+                ]
+            elif isinstance(event, h2.events.DataReceived):
+                self.responses[event.stream_id].body += event.data
+            elif isinstance(event, h2.events.StreamReset):
+                self.responses[event.stream_id].reset = event.error_code
+
+
+NewSession = Callable[[int, int], Session]
+
+
+def _responses(
+    host: Server, new_session: NewSession, requests: list[Request], cut: Callable[[bytes], list[bytes]]
+) -> dict[int, Response]:
+    client = Client()
+    for request in requests:
+        client.send(request)
+    connection = Connection(host, new_session(100, 16384), "test:", lambda: None)
+    for part in cut(client.h2.data_to_send()):
+        connection.receive(part)
+        while connection.has_more:
+            client.receive(connection.data_to_send())
+    connection.lose()
+    return client.responses
+
+
+def _whole(data: bytes) -> list[bytes]:
+    return [data]
+
+
+@given(requests=st.lists(REQUESTS, min_size=1, max_size=6), sizes=st.lists(st.integers(1, 60), min_size=1))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_the_responses_do_not_depend_on_how_the_bytes_are_split(
+    host: Server, requests: list[Request], sizes: list[int]
+) -> None:
+    def cut(data: bytes) -> list[bytes]:
+        parts: list[bytes] = []
+        position = 0
+        while position < len(data):
+            size = sizes[len(parts) % len(sizes)]
+            parts.append(data[position : position + size])
+            position += size
+        return parts
+
+    split = _responses(host, http2.new_session, requests, cut)
+    assert split == _responses(host, http2.new_session, requests, _whole)
+
+
+@given(requests=st.lists(REQUESTS, min_size=1, max_size=6))
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_the_responses_are_the_same_by_nghttp2_and_by_h2(host: Server, requests: list[Request]) -> None:
+    assert _responses(host, http2.new_session, requests, _whole) == _responses(host, H2Session, requests, _whole)

@@ -1,0 +1,266 @@
+"""One call as its handler has it: its requests, its responses, and `grpc.ServicerContext`."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+
+from nggrpc import headers, messages
+from nggrpc.call import MAX_UNSENT_BYTES, Call
+from nggrpc.errors import StatusError
+from nggrpc.headers import Metadata, Pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nggrpc.runners import Runner
+
+_LOGGER = logging.getLogger(__name__)
+
+# Each time that a thread tells the I/O thread what it has taken has a price, so it does not for every small message.
+_TOLD_BYTES = 16 * 1024
+
+
+class Context(grpc.ServicerContext):
+    """What a handler may ask of its call, and tell it. It belongs to the handler.
+
+    Args:
+        call: the call; of what the I/O thread changes in it, a handler reads only what is safe to read at any time.
+        runner: waits, and has the I/O thread do something, as is right in the thread of the handler.
+    """
+
+    _code: grpc.StatusCode | None = None
+    _details = ""
+    _initial: Pairs = ()
+    _trailing: Metadata | None = None
+    _encoding = "identity"
+    _compresses_next = True
+    _has_begun = False
+    _is_aborted = False
+    _untold_bytes = 0
+    _sent_bytes = 0
+
+    def __init__(self, call: Call, runner: "Runner") -> None:
+        """Start with nothing said."""
+        self._call = call
+        self._runner = runner
+
+    # Requests and responses, for `runners.serve`.
+
+    def only_request(self) -> Any:  # noqa: ANN401
+        """Return the one request of a method that has one."""
+        return self._take()
+
+    def requests(self) -> Iterator[Any]:
+        """Return all requests, as they come.
+
+        Raises:
+            grpc.RpcError: the call ended early: its client cancelled it, or its deadline passed.
+        """
+        while True:
+            if not self._call.requests:
+                self._runner.wait_until(self._has_request_or_end)
+                if not self._call.requests:
+                    if self._call.is_finished:
+                        raise grpc.RpcError("the call has ended")
+                    return
+            yield self._take()
+
+    def _has_request_or_end(self) -> bool:
+        call = self._call
+        return bool(call.requests or call.has_all_requests or call.is_finished)
+
+    def _take(self) -> Any:  # noqa: ANN401
+        call = self._call
+        message = call.requests.popleft()
+        self._untold_bytes += messages.PREFIX_BYTES + len(message)
+        if self._untold_bytes >= self._runner.told_bytes:
+            self._runner.act(call.acknowledge, self._untold_bytes)
+            self._untold_bytes = 0
+        deserialize = call.method.deserialize
+        if not deserialize:
+            return message
+        try:
+            return deserialize(message)
+        except Exception as error:
+            _LOGGER.exception("a request of %s cannot be deserialized", call.head.path)
+            raise StatusError(grpc.StatusCode.INTERNAL, "Exception deserializing request!") from error
+
+    def send(self, response: Any) -> bool:  # noqa: ANN401
+        """Send one of several responses; wait while too much waits to be sent. Return whether the call goes on."""
+        self._begin()
+        message = self._prefixed(response)
+        self._sent_bytes += len(message)
+        self._runner.act(self._call.write, message)
+        self._runner.wait_until(self._has_room_or_end)
+        return not self._call.is_finished
+
+    def send_or_finish(self, response: Any) -> None:  # noqa: ANN401
+        """Send one of several responses without waiting, from any thread; finish if it is None."""
+        if response is None:
+            self.finish()
+        else:
+            self._begin()
+            self._runner.act(self._call.write, self._prefixed(response))
+
+    def _has_room_or_end(self) -> bool:
+        call = self._call
+        return self._sent_bytes - call.written_bytes + call.queued_bytes < MAX_UNSENT_BYTES or call.is_finished
+
+    def _begin(self) -> None:
+        if not self._has_begun:
+            fields = headers.response(self._encoding, self._initial)
+            self._has_begun = True
+            self._runner.act(self._call.begin, fields)
+
+    def _prefixed(self, response: Any) -> bytes:  # noqa: ANN401
+        serialize = self._call.method.serialize
+        message = serialize(response) if serialize else response
+        encoding = self._encoding if self._compresses_next else "identity"
+        self._compresses_next = True
+        return messages.prefixed(message, encoding)
+
+    def respond(self, response: Any) -> None:  # noqa: ANN401
+        """Send the only response, or none where the code is not OK, and the status."""
+        code = self._code or grpc.StatusCode.OK
+        self._finish(code, self._prefixed(response) if code is grpc.StatusCode.OK else None)
+
+    def finish(self) -> None:
+        """Send the status, after all responses."""
+        self._finish(self._code or grpc.StatusCode.OK, None)
+
+    def _finish(self, code: grpc.StatusCode, message: bytes | None) -> None:
+        fields = None if self._has_begun else headers.response(self._encoding, self._initial)
+        trailers = headers.trailers(code, self._details, self._trailing or ())
+        self._runner.act(self._call.finish, code, fields, message, trailers)
+
+    def fail(self, error: Exception) -> None:
+        """End the call, since its handler raised an error."""
+        if isinstance(error, StatusError):
+            self._code, self._details = error.code, error.details
+        elif not self._is_aborted:
+            if isinstance(error, grpc.RpcError) and self._call.is_finished:
+                return  # the handler was told that its call has ended
+            _LOGGER.error("%s raised an exception", self._call.head.path, exc_info=error)
+            self._code, self._details = grpc.StatusCode.UNKNOWN, f"Exception calling application: {error}"
+        try:
+            self._finish(self._code or grpc.StatusCode.UNKNOWN, None)
+        except ValueError:
+            _LOGGER.exception("the metadata of %s cannot be sent", self._call.head.path)
+            self._initial, self._trailing = (), None
+            self._finish(grpc.StatusCode.INTERNAL, None)
+
+    # grpc.ServicerContext.
+
+    def is_active(self) -> bool:
+        """Return whether the call goes on: it has neither ended nor been cancelled."""
+        return not self._call.is_finished
+
+    def time_remaining(self) -> float | None:  # type: ignore[override] # its published type lacks None
+        """Return the seconds to the deadline, at least 0; None without a deadline."""
+        deadline = self._call.deadline
+        return None if deadline is None else max(0, deadline - time.monotonic())
+
+    def cancel(self) -> bool:
+        """End the call with the code and the details that were set, by default CANCELLED, from any thread."""
+        code = self._code or grpc.StatusCode.CANCELLED
+        self._call.connection.post(self._call.end_early, code, self._details)
+        return True
+
+    def add_callback(self, callback: "Callable[[], None]") -> bool:
+        """Have something called in the I/O thread when the call is over; return False if it is over already."""
+        call = self._call
+        call.callbacks.append(callback)
+        if call.is_over:
+            try:
+                call.callbacks.remove(callback)
+            except ValueError:
+                return True  # it was called just now
+            return False
+        return True
+
+    def invocation_metadata(self) -> Metadata:
+        """Return the metadata of the request."""
+        return self._call.head.metadata
+
+    def peer(self) -> str:
+        """Return the address of the client, such as "ipv4:127.0.0.1:51234"."""
+        return self._call.connection.peer
+
+    def peer_identities(self) -> Iterable[bytes] | None:
+        """Return None: there is no TLS."""
+        return None
+
+    def peer_identity_key(self) -> str | None:
+        """Return None: there is no TLS."""
+        return None
+
+    def auth_context(self) -> Mapping[str, bytes]:
+        """Return an empty mapping: there is no TLS."""
+        return {}
+
+    def set_compression(self, compression: grpc.Compression) -> None:
+        """Compress the responses, if the client accepts that."""
+        encoding = messages.NAMES[compression]
+        if self._has_begun:
+            raise ValueError("the compression has to be set before the response begins")
+        if encoding in self._call.head.accepted_encodings:
+            self._encoding = encoding
+
+    def disable_next_message_compression(self) -> None:
+        """Send the next response uncompressed."""
+        self._compresses_next = False
+
+    def send_initial_metadata(self, initial_metadata: Pairs) -> None:
+        """Send the response headers now.
+
+        Raises:
+            ValueError: they were sent before, or the metadata cannot be sent.
+        """
+        if self._has_begun:
+            raise ValueError("the initial metadata was sent before")
+        self._initial = tuple(initial_metadata)
+        self._begin()
+
+    def set_trailing_metadata(self, trailing_metadata: Pairs) -> None:
+        """Set the metadata to send with the status."""
+        self._trailing = tuple(trailing_metadata)  # type: ignore[arg-type] # pairs are as good as Metadatum
+
+    def trailing_metadata(self) -> Metadata | None:  # type: ignore[override] # its published type lacks None
+        """Return the metadata to send with the status, if it was set."""
+        return self._trailing
+
+    def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
+        """End the call with a status.
+
+        Raises:
+            Exception: always, without arguments, as grpcio does: it ends the handler.
+        """
+        if code is grpc.StatusCode.OK:
+            _LOGGER.error("abort() was called with StatusCode.OK; the call ends with UNKNOWN")
+            code, details = grpc.StatusCode.UNKNOWN, ""
+        self._code, self._details, self._is_aborted = code, details, True
+        raise Exception  # noqa: TRY002
+
+    def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        """End the call with a status, which may have trailing metadata; see `abort`."""
+        self.set_trailing_metadata(status.trailing_metadata)
+        self.abort(status.code, status.details)
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        """Set the status code."""
+        self._code = code
+
+    def code(self) -> grpc.StatusCode | None:
+        """Return the status code: that of the call when it is finished, before that the one that was set."""
+        return self._call.code or self._code
+
+    def set_details(self, details: str) -> None:
+        """Set the text of the status."""
+        self._details = details
+
+    def details(self) -> bytes:
+        """Return the text of the status."""
+        return self._details.encode()

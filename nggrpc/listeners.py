@@ -1,0 +1,160 @@
+"""The sockets that a server listens on: how an address is bound, and how connections are accepted."""
+
+import errno
+import logging
+import os
+import select
+import socket
+import time
+from collections.abc import Callable
+
+from nggrpc.loop import Loop
+
+_LOGGER = logging.getLogger(__name__)
+
+_BACKLOG = 4096
+
+# How many connections are accepted before other events have their turn.
+_ACCEPTED = 64
+
+# When there are no descriptors left, some may be in a moment.
+_PAUSE_SECONDS = 0.1
+
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+def bind(address: str, *, reuse_port: bool) -> socket.socket:
+    """Return a socket that is bound to an address, and does not listen yet.
+
+    Args:
+        address: "HOST:PORT", "[IPV6]:PORT" or "unix:PATH". Port 0 is any free port. "[::]" is every interface, by IPv4
+            alone where there is no IPv6.
+        reuse_port: whether other processes may bind the same port.
+
+    Raises:
+        RuntimeError: it cannot be bound; the message says why. grpcio raises this type, too.
+    """
+    try:
+        if address.startswith("unix:"):
+            return _bound(socket.AF_UNIX, address.removeprefix("unix:").removeprefix("//"), reuse_port=False)
+        host, _, port = address.rpartition(":")
+        if not port.isdecimal():
+            raise RuntimeError(f"cannot bind {address!r}: accepted are HOST:PORT, [IPV6]:PORT and unix:PATH")
+        return _bound_to_host(host.strip("[]"), int(port), reuse_port=reuse_port)
+    except OSError as error:
+        raise RuntimeError(f"cannot bind {address!r}: {error.strerror or error}") from error
+
+
+def _bound_to_host(host: str, port: int, *, reuse_port: bool) -> socket.socket:
+    try:
+        [(family, _, _, _, place), *_] = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        return _bound(family, place, reuse_port=reuse_port)
+    except OSError as error:
+        if host != "::" or error.errno not in _NO_IPV6:
+            raise
+        return _bound(socket.AF_INET, ("0.0.0.0", port), reuse_port=reuse_port)  # noqa: S104 - as "[::]" asks for
+
+
+def _bound(family: int, place: object, *, reuse_port: bool) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family != socket.AF_UNIX:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT if reuse_port else socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        bound.bind(place)  # type: ignore[arg-type] # an address of the family
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def port_of(bound: socket.socket) -> int:
+    """Return the port of a socket; 1 for a socket of the file system, as grpcio does."""
+    return 1 if bound.family == socket.AF_UNIX else bound.getsockname()[1]
+
+
+def peer_name(connected: socket.socket, place: tuple[object, ...]) -> str:
+    """Return the address of a client in gRPC's form: https://grpc.github.io/grpc/cpp/md_doc_naming.html."""
+    if connected.family == socket.AF_UNIX:
+        return "unix:"
+    host, port = str(place[0]), place[1]
+    if host.startswith("::ffff:") and "." in host:
+        return f"ipv4:{host.removeprefix('::ffff:')}:{port}"
+    return f"ipv4:{host}:{port}" if connected.family == socket.AF_INET else f"ipv6:%5B{host}%5D:{port}"
+
+
+class Listener:
+    """A socket that listens.
+
+    Args:
+        loop: the I/O thread.
+        bound: the socket.
+        accepted: takes each connection: its socket and the address of the client.
+        may_accept: whether there is room for another connection.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        bound: socket.socket,
+        accepted: Callable[[socket.socket, str], None],
+        may_accept: Callable[[], bool],
+    ) -> None:
+        """Listen."""
+        self._loop = loop
+        self._socket = bound
+        self._accepted = accepted
+        self._may_accept = may_accept
+        self._is_paused = False
+        bound.settimeout(0)
+        bound.listen(_BACKLOG)
+        loop.add(bound.fileno(), select.EPOLLIN, self._on_event)
+
+    def _on_event(self, _events: int) -> None:
+        for _ in range(_ACCEPTED):
+            if not self._may_accept():
+                self._pause()
+                return
+            if not self._accept():
+                return
+
+    def _accept(self) -> bool:
+        """Accept a connection, if there is one; return whether there may be more."""
+        try:
+            connected, place = self._socket.accept()
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                _LOGGER.warning("cannot accept connections for now: %s", os.strerror(error.errno or 0))
+                self._pause()
+                return False
+            return True  # the client has gone before it was accepted
+        connected.settimeout(0)
+        if connected.family != socket.AF_UNIX:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._accepted(connected, peer_name(connected, place))
+        return True
+
+    def _pause(self) -> None:
+        self._is_paused = True
+        self._loop.remove(self._socket.fileno())
+        self._loop.timers.add(time.monotonic() + _PAUSE_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            self._loop.add(self._socket.fileno(), select.EPOLLIN, self._on_event)
+
+    def close(self) -> None:
+        """Accept the connections that wait in the listen queue, which closing would reset, and listen no longer."""
+        while not self._is_paused and self._may_accept() and self._accept():
+            pass
+        if not self._is_paused:
+            self._loop.remove(self._socket.fileno())
+        self._is_paused = False
+        self._socket.close()

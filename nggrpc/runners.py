@@ -1,0 +1,189 @@
+"""Where handlers run: on the I/O thread, in a fiber of it, or in a thread pool.
+
+| runner | for handlers that | waiting means |
+| --- | --- | --- |
+| `InlineRunner` | never block, and need nothing but the requests that are there | (they do not wait) |
+| `FiberRunner` | never block, but may wait for requests or for room | the I/O thread does other work |
+| `ThreadRunner` | are not marked @never_blocks | a thread of the pool sleeps |
+"""
+
+import contextvars
+import functools
+import threading
+from collections.abc import Callable
+from concurrent import futures
+from typing import Any, Protocol
+
+import greenlet
+
+from nggrpc.call import Call
+from nggrpc.context import Context
+from nggrpc.methods import Method
+
+
+class Runner(Protocol):
+    """What runs a handler.
+
+    Attributes:
+        told_bytes: how much its handler takes before it tells the I/O thread.
+    """
+
+    told_bytes: int
+
+    def act(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
+        """Have the I/O thread call a function, now or soon."""
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Return once a condition holds; the handler calls this."""
+
+    def notify(self) -> None:
+        """Check the condition that a handler waits for; the I/O thread calls this."""
+
+
+class InlineRunner:
+    """Runs handlers that have nothing to wait for on the I/O thread."""
+
+    told_bytes = 0
+
+    def act(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
+        """Call a function."""
+        function(*arguments)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Do nothing: the condition holds."""
+
+    def notify(self) -> None:
+        """Do nothing: no handler waits."""
+
+
+class FiberRunner(greenlet.greenlet):
+    """Runs a handler on a stack of its own, which the I/O thread leaves while the handler waits."""
+
+    told_bytes = 0
+    _condition: Callable[[], bool] | None = None
+
+    def __init__(self, run: "Callable[[FiberRunner, Call], None]") -> None:
+        """Have a stack that is not used yet. The I/O thread's own stack is the current one."""
+        super().__init__(functools.partial(run, self))
+        self._io_thread = greenlet.getcurrent()
+
+    def act(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
+        """Call a function."""
+        function(*arguments)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Go on with the I/O thread's other work until a condition holds."""
+        if condition():
+            return
+        self._condition = condition
+        self.rest()
+
+    def rest(self) -> Any:  # noqa: ANN401
+        """Go on with the I/O thread's other work until it switches back; return what it gives then."""
+        return self._io_thread.switch()
+
+    def notify(self) -> None:
+        """Let the handler go on, if what it waits for is there."""
+        if self._condition and self._condition():
+            self._condition = None
+            self.switch()
+
+
+class ThreadRunner:
+    """Runs a handler in a thread of a pool.
+
+    Args:
+        post: has the I/O thread call something.
+    """
+
+    told_bytes = 16 * 1024
+
+    def __init__(self, post: Callable[..., None]) -> None:
+        """Wait for nothing."""
+        self._post = post
+        self._changed = threading.Condition()
+        self._is_waiting = False
+
+    def act(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
+        """Have the I/O thread call a function."""
+        self._post(function, *arguments)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Sleep until a condition holds."""
+        if condition():
+            return
+        with self._changed:
+            self._is_waiting = True  # before the condition is checked: see notify
+            self._changed.wait_for(condition)
+            self._is_waiting = False
+
+    def notify(self) -> None:
+        """Wake the handler, if it waits."""
+        if self._is_waiting:
+            with self._changed:
+                self._changed.notify_all()
+
+
+_INLINE = InlineRunner()
+
+
+class Runners:
+    """Starts handlers.
+
+    Args:
+        pool: runs those that may block.
+        post: has the I/O thread call something, from any thread.
+    """
+
+    def __init__(self, pool: futures.ThreadPoolExecutor, post: Callable[..., None]) -> None:
+        """Start with no fibers."""
+        self._pool = pool
+        self._post = post
+        self._idle_fibers: list[FiberRunner] = []
+
+    def start(self, call: Call) -> None:
+        """Start the handler of a call: the one place that decides where it runs."""
+        method = call.method
+        if not method.never_blocks:
+            call.runner = runner = ThreadRunner(self._post)
+            (method.pool or self._pool).submit(serve, call, runner)
+        elif method.response_streaming or not call.has_all_requests:
+            call.runner = fiber = self._idle_fibers.pop() if self._idle_fibers else FiberRunner(self._run_fiber)
+            fiber.switch(call)
+        else:
+            call.runner = _INLINE
+            serve(call, _INLINE)
+
+    def _run_fiber(self, fiber: FiberRunner, call: Call) -> None:
+        """Run one handler after the other: to make another fiber takes as long as to answer a call."""
+        while True:
+            serve(call, fiber)
+            del call
+            self._idle_fibers.append(fiber)
+            call = fiber.rest()
+
+    def close(self) -> None:
+        """End the fibers, which no other thread could."""
+        for fiber in self._idle_fibers:
+            fiber.throw()
+
+
+def serve(call: Call, runner: Runner) -> None:
+    """Run the handler of a call from beginning to end, in its own context of contextvars."""
+    contextvars.Context().run(_serve, call.method, Context(call, runner))
+
+
+def _serve(method: Method, context: Context) -> None:
+    try:
+        request = context.requests() if method.request_streaming else context.only_request()
+        if method.takes_callback:
+            method.behavior(request, context, context.send_or_finish)
+        elif method.response_streaming:
+            for response in method.behavior(request, context):
+                if not context.send(response):
+                    return
+            context.finish()
+        else:
+            context.respond(method.behavior(request, context))
+    except Exception as error:  # noqa: BLE001 - whatever happens, the client gets a status
+        context.fail(error)

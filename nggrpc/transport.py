@@ -1,0 +1,158 @@
+"""The socket of one connection: reads bytes for the connection, and sends those that it has."""
+
+import logging
+import select
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import grpc
+
+from nggrpc import http2
+from nggrpc.connection import Connection, Host
+from nggrpc.loop import Loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LOGGER = logging.getLogger(__name__)
+
+# How much is read before other connections have their turn.
+_READ_BYTES = 64 * 1024
+
+# How long a client has to close the connection once this side has.
+_LINGER_SECONDS = 1.0
+
+_READABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
+
+
+class Transport:
+    """A connected socket and its connection.
+
+    Args:
+        loop: the I/O thread.
+        host: the server.
+        connected: the socket.
+        peer: the address of the client.
+        closed: is called when the socket was closed.
+
+    Attributes:
+        connection: the HTTP/2 connection.
+        is_open: whether the socket is.
+    """
+
+    def __init__(
+        self, loop: Loop, host: Host, connected: socket.socket, peer: str, closed: "Callable[[Transport], None]"
+    ) -> None:
+        """Greet the client."""
+        self._loop = loop
+        self._socket = connected
+        self._closed = closed
+        self._unsent: bytes | memoryview = b""
+        self.is_open = True
+        self._is_lost = False
+        session = http2.new_session(host.options.max_streams, host.options.max_metadata_bytes)
+        self.connection = Connection(host, session, peer, self._flush_soon)
+        loop.add(connected.fileno(), select.EPOLLIN, self._on_event)
+        self.connection.lifecycle.begin()
+        self._flush()
+
+    def _on_event(self, events: int) -> None:
+        if events & select.EPOLLOUT:
+            self._flush()
+        if events & _READABLE:
+            self._read()
+
+    def _read(self) -> None:
+        if not self.is_open:
+            return
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:  # such as a reset connection
+            data = b""
+        if not data:
+            self.close()
+            return
+        if self._is_lost:  # what the client says now is of no interest
+            return
+        try:
+            self.connection.receive(data)
+        except http2.ProtocolError:
+            self.close()
+        except Exception:
+            _LOGGER.exception("a connection failed")
+            self.close()
+        else:
+            self._flush()
+
+    def _flush_soon(self) -> None:
+        self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Send what there is to send, as far as the socket takes it: the connection keeps the rest."""
+        if self._is_lost:
+            return
+        was_blocked = bool(self._unsent)
+        try:
+            self._send()
+        except (OSError, http2.ProtocolError):
+            self.close()
+            return
+        is_blocked = bool(self._unsent)
+        lifecycle = self.connection.lifecycle
+        if lifecycle.is_forced or (lifecycle.is_done and not is_blocked):
+            self._end()
+        elif is_blocked != was_blocked:
+            self._loop.modify(self._socket.fileno(), select.EPOLLIN | (select.EPOLLOUT if is_blocked else 0))
+
+    def _send(self) -> None:
+        connection = self.connection
+        data = self._unsent
+        try:
+            while data or connection.has_more:
+                data = data or connection.data_to_send()
+                sent = self._socket.send(data) if data else 0
+                data = memoryview(data)[sent:] if sent < len(data) else b""
+        except BlockingIOError:
+            pass
+        self._unsent = data
+
+    def abort(self, details: str) -> None:
+        """End the calls with UNAVAILABLE, send that if the socket takes it, and close it."""
+        self._read()  # the client may have cancelled calls
+        self.connection.end_calls(grpc.StatusCode.UNAVAILABLE, details)
+        self._flush()
+        self.close()
+
+    def _end(self) -> None:
+        """Send no more, and close the socket when the client has done so.
+
+        If a socket is closed before all that was received is read, the kernel resets the connection, and the client may
+        lose what it has not read yet.
+        """
+        self._lose()
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
+            return
+        self._loop.modify(self._socket.fileno(), select.EPOLLIN)
+        self._loop.timers.add(time.monotonic() + _LINGER_SECONDS, self.close)
+
+    def _lose(self) -> None:
+        if not self._is_lost:
+            self._is_lost = True
+            self._unsent = b""
+            self.connection.lose()
+
+    def close(self) -> None:
+        """Close the socket; the calls of the connection are cancelled."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        self._lose()
+        self._loop.remove(self._socket.fileno())
+        self._socket.close()
+        self._closed(self)
