@@ -17,6 +17,7 @@ from calculator.v1.calculator_pb2_grpc import CalculatorStub
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import nggrpc
 from client import conversation
 from client.channel import ATTEMPTS, connect
 from client.conversation import converse
@@ -68,7 +69,7 @@ class Servicer(CalculatorServicer):
 @contextmanager
 def _serving(servicer: CalculatorServicer, max_deadline: float = 60) -> Iterator[CalculatorStub]:
     interceptor = CallInterceptor(max_concurrent_calls=10, max_deadline=max_deadline)
-    server = grpc.server(futures.ThreadPoolExecutor(10), interceptors=[interceptor])
+    server = nggrpc.server(futures.ThreadPoolExecutor(10), interceptors=[interceptor])
     calculator_pb2_grpc.add_CalculatorServicer_to_server(servicer, server)
     port = server.add_insecure_port("localhost:0")
     server.start()

@@ -8,7 +8,6 @@ import functools
 import os
 import select
 import sys
-import threading
 import time
 from json import dumps
 from json.encoder import encode_basestring as quoted
@@ -74,43 +73,40 @@ def _rare_fields(call: Call) -> dict[str, Any]:
 
 
 class AccessLog:
-    """Writes a line on stderr for each call that it is given, at once unless in a batch.
+    """Writes a line on stderr for each call that it is given.
 
     Args:
         log_format: one of logs.FORMATS.
         project: see `json`.
+        is_batched: whether lines wait until they are many, or until `flush`. Then one thread alone may use it.
     """
 
-    def __init__(self, log_format: str, project: str = "") -> None:
+    def __init__(self, log_format: str, project: str = "", *, is_batched: bool = False) -> None:
         """Write nothing yet."""
         self._line = functools.partial(json, project=project) if log_format == "json" else text
         self._stderr = sys.stderr.fileno()
-        self._batching_thread = 0
+        self._is_batched = is_batched
         self._size = 0
-        self.batch: list[bytes] = []
-        """The lines of a batch that are not written yet."""
-
-    def begin_batch(self) -> None:
-        """Have the lines of this thread wait until they are many, or `write_batch`."""
-        self._batching_thread = threading.get_ident()
+        self._batch: list[bytes] = []
 
     def __call__(self, call: Call) -> None:
         """Write the line of a call."""
         line = self._line(call).encode(errors="backslashreplace")
-        if threading.get_ident() != self._batching_thread:
+        if not self._is_batched:
             self._write(line)
             return
-        # What is written to a pipe in one piece of that size no other line gets into.
+        # A write to a pipe of up to this size is atomic: no line of another writer gets into it.
         if self._size + len(line) > select.PIPE_BUF:
-            self.write_batch()
-        self.batch.append(line)
+            self.flush()
+        self._batch.append(line)
         self._size += len(line)
 
-    def write_batch(self) -> None:
-        """Write what there is of this thread's batch."""
-        self._write(b"".join(self.batch))
-        self.batch.clear()
-        self._size = 0
+    def flush(self) -> None:
+        """Write the lines that wait."""
+        if self._batch:
+            self._write(b"".join(self._batch))
+            self._batch.clear()
+            self._size = 0
 
     def _write(self, lines: bytes) -> None:
         # As with logging: whoever reads the log may have gone, and there is nobody else to tell.

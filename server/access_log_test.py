@@ -28,7 +28,6 @@ def _call(peer: str = "ipv4:127.0.0.1:1", left: float = 2, code: grpc.StatusCode
     context.peer.return_value = peer
     context.time_remaining.return_value = left
     context.code.return_value = code
-    setattr(context, "_state", mock.Mock(client="open"))  # noqa: B010 - of grpc's own, whose type says nothing of it
     call = Call("/A/\x1b[2J\ud800", _HANDLER, context)
     for name, value in facts.items():
         setattr(call, name, value)

@@ -6,11 +6,11 @@ import grpc
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
+from nggrpc import never_blocks
 from server.aggregation import Aggregation
 from server.arithmetic import Operation, calculate
 from server.errors import CalculatorError, TooLongError, UnknownOperationError
 from server.expression import Step, evaluate
-from server.handlers import never_blocks
 
 _BY_NUMBER: dict[int, Operation] = {
     pb.OPERATION_ADD: Operation.ADD,

@@ -38,6 +38,7 @@ class Call:
         received_bytes: how long the messages were that came, so far.
         sent_bytes: how long those were that went.
         is_stopped: whether it was still going on when the server had to end.
+        is_cut: whether it ended before its servicer did.
     """
 
     caller: str | None = None
@@ -45,6 +46,7 @@ class Call:
     received_bytes = 0
     sent_bytes = 0
     is_stopped = False
+    is_cut = False
     _is_expired = False
 
     def __init__(
@@ -74,17 +76,13 @@ class Call:
         """How it ended, or would if it ended now."""
         if self._is_expired:
             return grpc.StatusCode.DEADLINE_EXCEEDED
-        if self._is_cancelled and self.is_stopped:
+        if self.is_cut and self.is_stopped:
             return grpc.StatusCode.UNAVAILABLE  # as its client is told
-        if self._is_cancelled:
+        if self.is_cut:
             return grpc.StatusCode.DEADLINE_EXCEEDED if self.deadline_left_ms == 0 else grpc.StatusCode.CANCELLED
-        code: grpc.StatusCode | None = self.context.code()  # type: ignore[attr-defined]
+        # grpcio leaves it at what the servicer has set when a client goes before it has read the response.
+        code: grpc.StatusCode | None = self.context.code()  # type: ignore[attr-defined] # its published type lacks it
         return code or grpc.StatusCode.OK
-
-    @property
-    def _is_cancelled(self) -> bool:
-        # The public is_active() is false of a call that has ended well, too.
-        return bool(self.context._state.client == "cancelled")  # type: ignore[attr-defined] # noqa: SLF001
 
     def when_over(self, callback: "Callable[[Call], None]") -> None:
         """Call back when it has ended and its status is certain: a servicer may well have ended before."""
@@ -132,11 +130,11 @@ class Call:
         return message
 
     def expire(self) -> None:
-        """End it with DEADLINE_EXCEEDED, from another thread than its own."""
+        """End it, from another thread than its own: with DEADLINE_EXCEEDED by nggrpc, with CANCELLED by grpcio."""
         self._is_expired = True
-        # The public context.cancel() can say nothing but CANCELLED, and abort() nothing from another thread.
-        [number, _] = grpc.StatusCode.DEADLINE_EXCEEDED.value
-        self.context._rpc_event.call.cancel(number, _EXPIRED)  # type: ignore[attr-defined] # noqa: SLF001
+        self.context.set_code(grpc.StatusCode.DEADLINE_EXCEEDED)
+        self.context.set_details(_EXPIRED)
+        self.context.cancel()
 
     def fail(self, error: Exception) -> NoReturn:
         """End it with the status of an error; a crash is told the caller by an id alone."""
@@ -149,7 +147,7 @@ class Call:
             self.context.abort_with_status(statuses.of_error(UnknownMethodError(str(error))))
         # grpc's own way to end a servicer that called context.abort, and one whose client has left.
         is_abort = type(error) is Exception and not error.args and self.status is not grpc.StatusCode.OK
-        is_gone = isinstance(error, grpc.RpcError) and self._is_cancelled
+        is_gone = isinstance(error, grpc.RpcError) and not self.context.is_active()
         if is_abort or is_gone:
             raise error
         crash_id = os.urandom(8).hex()

@@ -61,8 +61,7 @@ class Config:
         min_ping_interval: how often a client may ping to keep a connection alive, in seconds.
         access_log: whether each call is a line in the log.
         channelz: whether the server tells of its own connections.
-        engine: "fast" to answer calls that never block on the thread that reads them, "stock" to have grpc do it all,
-            "auto" for the one that can do what is asked for.
+        engine: what speaks gRPC: "nggrpc", or "stock" for grpcio's own server.
         workers: how many processes serve, 1 to 256.
         identity: whose calls are answered; everybody's, if that is not for the server to check.
         service: the name of this service, in traces and metrics.
@@ -83,7 +82,7 @@ class Config:
     min_ping_interval: float = 5
     access_log: bool = True
     channelz: bool = False
-    engine: str = "auto"
+    engine: str = "nggrpc"
     workers: int = 1
     identity: IdentityRules | None = None
     service: str = "calculator"
@@ -125,7 +124,7 @@ def _log_format(setting: str, value: str) -> str:
     raise ConfigError(f"{setting}={value!r} is not accepted: {_listed(logs.FORMATS)}")
 
 
-ENGINES = ("auto", "fast", "stock")
+ENGINES = ("nggrpc", "stock")
 
 
 def _workers(setting: str, value: str) -> int:
@@ -156,7 +155,7 @@ _FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
     ),
     "max_connection_age_grace": (_seconds, "SECONDS", "time that the calls of such a connection have to finish"),
     "max_deadline": (_seconds, "SECONDS", "how long a call may take, whatever deadline its client gave it"),
-    "engine": (_engine, "ENGINE", "fast, for calls that never block; stock, grpc's own; auto, fast if it can be"),
+    "engine": (_engine, "ENGINE", "what speaks gRPC: nggrpc, or stock for grpcio's own server"),
     "workers": (_workers, "COUNT", "processes that share the port; auto: as many as there are CPUs for this container"),
     "min_ping_interval": (_seconds, "SECONDS", "time between two pings; a client that sends more is told to go away"),
 }
@@ -294,6 +293,6 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     for name, (parse, _, _) in _FLAGS.items():
         if flags[name] is not None:
             settings[name] = parse(f"--{name.replace('_', '-')}", flags[name])
-    if settings["identity"] and settings.get("engine") == "fast":
-        raise ConfigError("--engine=fast cannot wait for the keys that --require-identity-token needs; choose auto")
+    if settings["channelz"] and settings.get("engine") != "stock":
+        raise ConfigError("--channelz requires --engine=stock: nggrpc does not have the channelz service")
     return Config(**settings)  # type: ignore[arg-type] # each was parsed by its own function

@@ -89,7 +89,6 @@ def test_identity_tokens_are_asked_for_with_all_that_is_allowed() -> None:
         ([*IDENTITY, "--identity-keys=https://[x"], "an https:// URL is"),
         ([*IDENTITY, "--identity-keys=https://x:99999/"], "an https:// URL is"),
         ([*IDENTITY, "--identity-keys=https:///keys"], "an https:// URL is"),
-        ([*IDENTITY, "--engine=fast"], "--engine=fast cannot wait for the keys that --require-identity-token needs"),
     ],
 )
 def test_half_of_what_identity_tokens_take_is_refused(arguments: list[str], complaint: str) -> None:

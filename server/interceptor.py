@@ -7,10 +7,10 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
+import nggrpc
 from server import logs
 from server.call import Call
 from server.errors import UnknownMethodError
-from server.handlers import behavior
 from server.limits import Limit
 
 # Who asks after the server's health, or its connections, wants to know most when it is busy: they have room of their
@@ -79,6 +79,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         for watch in self._watches.left_after(0):
             watch.context.cancel()
 
+    @nggrpc.once_per_method
     def intercept_service(
         self, continuation: "Callable[[_Details], _Handler | None]", handler_call_details: _Details
     ) -> _Handler:
@@ -87,7 +88,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         handler = found or _NO_HANDLER
         method = str(handler_call_details.method)
         limit = self._limit(method)
-        call_servicer = behavior(handler)
+        call_servicer = nggrpc.behavior(handler)
 
         def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
             call = Call(method, handler, context, is_known=found is not None)
@@ -99,6 +100,9 @@ class CallInterceptor(grpc.ServerInterceptor):
             with _Surroundings(self, limit, call):
                 yield from map(call.serialized, call_servicer(call.receive(requests), context))
 
+        if nggrpc.is_never_blocking(call_servicer) and not self.admit:  # to admit a call, its keys may be fetched
+            nggrpc.never_blocks(answer)
+            nggrpc.never_blocks(stream)
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(stream)
         return grpc.stream_unary_rpc_method_handler(answer)
@@ -160,6 +164,8 @@ class _Surroundings:
         self._is_over = True
         if self._has_returned:
             self._limit.leave(self._call)
+        else:
+            self._call.is_cut = True
         self._calls.log(self._call)
 
 

@@ -13,12 +13,8 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # handler runs at an awkward moment, and Ctrl+C during the start ends it like any other.
 signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
 
-# The core's own lines are in a format of its own, and some say what a client made up. Before it is imported.
+# Silence the native log of gRPC core: its lines ignore our format and can echo text of a client. Set before the import.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-
-# What the core does to each call it does at one go. -event_engine_listener would be far faster, but now and then
-# a connection would be read no more, until a ping of the core's has had no answer for a minute.
-os.environ.setdefault("GRPC_EXPERIMENTS", "fuse_filters")
 
 from server import config, listening, logs  # noqa: E402
 

@@ -9,10 +9,10 @@ import grpc
 from routeguide import route_guide_pb2 as pb
 from routeguide import route_guide_pb2_grpc
 
+from nggrpc import never_blocks
 from server import geography
 from server.errors import ResultOverflowError, TooLongError
 from server.geography import Place
-from server.handlers import never_blocks
 
 # What is kept of the notes: so many places, at each the newest so many, none longer than this, in bytes. A server that
 # forgot nothing would run out.

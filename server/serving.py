@@ -1,6 +1,5 @@
 """Builds the gRPC server out of its parts, and binds its port."""
 
-import logging
 import time
 from collections.abc import Callable
 from concurrent import futures
@@ -17,6 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from routeguide import route_guide_pb2, route_guide_pb2_grpc
 
+import nggrpc
 from server import listening
 from server.access_log import AccessLog
 from server.calculator import CalculatorServicer
@@ -29,15 +29,10 @@ from server.tutorial import TutorialServicer
 if TYPE_CHECKING:
     from server.telemetry import Telemetry
 
-_LOGGER = logging.getLogger(__name__)
-
 _MAX_METADATA_BYTES = 16384
 
 # Room for the calls that are to be refused.
 _SPARE_CALLS = 24
-
-ENGINE_IS_FOR = "1.85.1"
-"""The version of grpcio whose own parts the fast engine takes."""
 
 # Cloud Run gives a second beyond the default grace: to end the calls that are left, to send the last of their traces,
 # and to be gone.
@@ -82,24 +77,28 @@ class Serving:
 
 
 def _options(config: Config, *, is_shared: bool) -> list[tuple[str, int]]:
-    return [
+    options = [
         # Otherwise a port that another server of the same user holds would be shared with it, silently.
         ("grpc.so_reuseport", int(is_shared)),
         ("grpc.max_receive_message_length", config.max_message_bytes),
         # Of a connection. Those that are refused count in no limit, and would be kept for a client that reads nothing.
         ("grpc.max_concurrent_streams", config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS),
-        # Otherwise gRPC core also counts streams that the client has seen end, but whose memory is not freed yet. It
-        # then resets new calls of a client that keeps to the limit: REFUSED_STREAM, without a line in the log.
-        ("grpc.http.overload_protection", 0),
-        # Both, or calls between the two are refused at random.
         ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
-        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.max_connection_age_ms", round(config.max_connection_age * 1000)),
         ("grpc.max_connection_age_grace_ms", round(config.max_connection_age_grace * 1000)),
         # Clients may ping idle or not. By default grpc takes one in five minutes, or tells them to go (too_many_pings).
         ("grpc.http2.min_ping_interval_without_data_ms", round(config.min_ping_interval * 1000)),
         ("grpc.keepalive_permit_without_calls", 1),
     ]
+    if config.engine == "stock":
+        options += [
+            # Otherwise gRPC core also counts streams that the client has seen end, but whose memory is not freed yet.
+            # It then resets new calls of a client that keeps to the limit: REFUSED_STREAM, without a line in the log.
+            ("grpc.http.overload_protection", 0),
+            # Otherwise core refuses metadata of more than max_metadata_size at random.
+            ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
+        ]
+    return options
 
 
 def build(config: Config, shared: SharedPort | None = None) -> Serving:
@@ -116,38 +115,23 @@ def build(config: Config, shared: SharedPort | None = None) -> Serving:
     host, port = (shared.host, shared.port) if shared else (listening.host(config.port), config.port)
     telemetry = _telemetry(config)
     observe = telemetry.observe if telemetry else None
-    log = AccessLog(config.log_format, config.project) if config.access_log else None
+    is_stock = config.engine == "stock"
+    log = AccessLog(config.log_format, config.project, is_batched=not is_stock) if config.access_log else None
     calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, log or unlogged, observe, _admit(config))
-    server = _server(config, _options(config, is_shared=bool(shared)), calls, log)
+    # No `maximum_concurrent_rpcs`: the engine would refuse calls by itself, without a reason or a line in the log. The
+    # interceptor refuses calls; the spare threads are for that.
+    pool = futures.ThreadPoolExecutor(config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS, "call")
+    options = _options(config, is_shared=bool(shared))
+    if is_stock:
+        server = grpc.server(pool, interceptors=[calls], options=options)
+    else:
+        server = nggrpc.server(pool, interceptors=[calls], options=options, on_idle=log.flush if log else None)
     health_servicer = _add_services(server, config)
     try:
         port = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
         raise ListenError(f"cannot listen on port {port}: {error}") from error
     return Serving(server, f"{host}:{port}", health_servicer, calls, telemetry)
-
-
-def _server(
-    config: Config, options: list[tuple[str, int]], calls: CallInterceptor, log: AccessLog | None
-) -> grpc.Server:
-    # No `maximum_concurrent_rpcs`: grpc would refuse calls by itself, without a reason or a line in the log. The
-    # interceptor refuses calls; the spare threads are for that.
-    threads = config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS
-    pool = futures.ThreadPoolExecutor(threads, thread_name_prefix="call")
-    if config.engine == "stock" or (config.engine == "auto" and (config.identity or not _engine_fits())):
-        return grpc.server(pool, interceptors=[calls], options=options)
-    from server.engine import InlineServer  # noqa: PLC0415 - of grpc's own parts, which another version may not have
-
-    return InlineServer(pool, [calls], options, log)
-
-
-def _engine_fits() -> bool:
-    if grpc.__version__ == ENGINE_IS_FOR:
-        return True
-    _LOGGER.warning(
-        "The fast engine is for grpcio %s, and this is %s: taking grpc's own", ENGINE_IS_FOR, grpc.__version__
-    )
-    return False
 
 
 def _admit(config: Config) -> Admit | None:

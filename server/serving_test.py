@@ -12,18 +12,17 @@ import grpc
 import pytest
 
 from server import serving
-from server.config import Config, IdentityRules
-from server.engine import InlineServer
+from server.config import Config
 from tests import timeouts
 
 
 class _SocketWithoutIpv6(socket.socket):
     """The kernel's answer where IPv6 is switched off."""
 
-    def __init__(self, family: int = -1, *arguments: int) -> None:
+    def __init__(self, family: int = -1, kind: int = -1, protocol: int = -1, fileno: int | None = None) -> None:
         if family == socket.AF_INET6:
             raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
-        super().__init__(family, *arguments)
+        super().__init__(family, kind, protocol, fileno)
 
 
 def test_without_ipv6_it_serves_on_ipv4_and_says_so(
@@ -40,21 +39,6 @@ def test_without_ipv6_it_serves_on_ipv4_and_says_so(
         stub = calculator_pb2_grpc.CalculatorStub(channel)
         assert stub.Calculate(calculator_pb2.BinaryOperation(first_operand=2), timeout=timeouts.SECONDS).result == 2
     running.drain(grace=0)
-
-
-def test_with_another_grpcio_than_its_own_the_engine_is_not_taken_by_itself(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert isinstance(serving.build(Config(port=0)).server, InlineServer)
-    assert not caplog.records
-    monkeypatch.setattr(grpc, "__version__", "1.86.0")
-    assert not isinstance(serving.build(Config(port=0)).server, InlineServer)
-    assert f"The fast engine is for grpcio {serving.ENGINE_IS_FOR}, and this is 1.86.0" in caplog.text
-
-
-def test_where_identity_tokens_are_checked_the_engine_is_not_taken_by_itself() -> None:
-    rules = IdentityRules(audiences=("https://a",), callers=("a@example.com",), keys="http://localhost:1/")
-    assert not isinstance(serving.build(Config(port=0, identity=rules)).server, InlineServer)
 
 
 def test_a_drain_of_the_default_grace_ends_before_cloud_run_kills_the_server() -> None:

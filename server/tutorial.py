@@ -4,9 +4,9 @@ import calculator_pb2
 import calculator_pb2_grpc
 import grpc
 
+from nggrpc import never_blocks
 from server.arithmetic import Operation, calculate
 from server.errors import UnknownOperationError
-from server.handlers import never_blocks
 
 _OPERATIONS: dict[int, Operation] = {
     calculator_pb2.ADD: Operation.ADD,

@@ -40,7 +40,7 @@ def test_stopping_tells_who_watches_first_and_finishes_what_is_in_flight() -> No
 
 
 def test_calls_are_still_taken_for_the_delay_that_the_server_is_given() -> None:
-    flags = ("--shutdown-delay=600", "--engine=fast"), ("--shutdown-delay=600", "--engine=stock")
+    flags = ("--shutdown-delay=600", "--engine=nggrpc"), ("--shutdown-delay=600", "--engine=stock")
     for delayed in flags:
         with programs.serving(*delayed) as server, grpc.insecure_channel(server.address) as watching:
             watch = _watch(watching)

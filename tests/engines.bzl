@@ -3,14 +3,14 @@
 load("//bazel/python:defs.bzl", "py_test")
 
 def engines_test(name, env = {}, **kwargs):
-    """Tests //server as it is started by tests.programs, once on each engine.
+    """Tests //server as it is started by tests.programs, once on nggrpc and once on grpcio's own server.
 
     Args:
-      name: name of the target for our engine; with `_stock`, for grpc's own.
+      name: name of the target for nggrpc; with `_stock`, for grpcio's own server.
       env: the environment of both.
       **kwargs: everything else that py_test takes.
     """
-    for suffix, engine in {"": "fast", "_stock": "stock"}.items():
+    for suffix, engine in {"": "nggrpc", "_stock": "stock"}.items():
         py_test(
             name = name + suffix,
             env = env | {"SERVER_FLAGS": "--engine=" + engine},

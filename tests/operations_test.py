@@ -1,6 +1,7 @@
 """What whoever operates the server relies on: health, reflection, limits, the access log."""
 
 import json
+import os
 from typing import Any
 
 import grpc
@@ -46,7 +47,7 @@ def test_channelz_is_there_only_when_asked_for(channel: grpc.Channel) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         programs.call(channel, "/grpc.channelz.v1.Channelz/GetServers", b"")
     assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
-    with programs.serving("--channelz") as server, grpc.insecure_channel(server.address) as asked:
+    with programs.serving("--channelz", "--engine=stock") as server, grpc.insecure_channel(server.address) as asked:
         assert programs.call(asked, "/grpc.channelz.v1.Channelz/GetServers", b"")
 
 
@@ -97,7 +98,9 @@ def test_a_call_longer_than_the_maximal_deadline_is_ended_and_makes_room_for_ano
     ):
         with pytest.raises(grpc.RpcError) as ended:
             list(OpenCall(channel).responses)
-        assert ended.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        # By grpcio's public API, a call can be ended from another thread with CANCELLED alone.
+        is_stock = "--engine=stock" in os.environ["SERVER_FLAGS"]
+        assert ended.value.code() == (grpc.StatusCode.CANCELLED if is_stock else grpc.StatusCode.DEADLINE_EXCEEDED)
         server.wait_for_log("/calculator.v1.Calculator/Converse DEADLINE_EXCEEDED")
         programs.eventually(lambda: OpenCall(channel).add_one() == 2)
 
@@ -125,5 +128,5 @@ def test_each_call_is_a_line_in_the_log_json_on_cloud_run() -> None:
         assert line["status"] == "INVALID_ARGUMENT"
         assert line["received_bytes"] == 0
         assert 0 <= line["duration_ms"] < timeouts.SECONDS * 1000
-        assert 0 < line["deadline_left_ms"] < (timeouts.SECONDS + 1) * 1000
+        assert 0 < line["deadline_left_ms"] <= (timeouts.SECONDS + 1) * 1000  # gRPC rounds a deadline up
         assert line["peer"].startswith(("ipv4:127.0.0.1:", "ipv6:"))

@@ -9,7 +9,7 @@ from tests import programs
 from tests.interop import cases, grpcio_peer, grpclib_peer
 
 # The flags of each engine, which is what serves below the interceptor: the suite is the same for all.
-ENGINES: dict[str, tuple[str, ...]] = {engine: (f"--engine={engine}",) for engine in ("fast", "stock")}
+ENGINES: dict[str, tuple[str, ...]] = {engine: (f"--engine={engine}",) for engine in ("nggrpc", "stock")}
 
 
 class UnsupportedError(Exception):

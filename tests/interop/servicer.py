@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import grpc
 from interop import empty_pb2, messages_pb2, test_pb2_grpc
 
-from server.handlers import never_blocks
+from nggrpc import never_blocks
 
 _ECHO_INITIAL = "x-grpc-test-echo-initial"
 _ECHO_TRAILING = "x-grpc-test-echo-trailing-bin"
