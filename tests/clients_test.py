@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import struct
 import subprocess
 from concurrent import futures
 from contextlib import suppress
@@ -242,13 +243,21 @@ def _forward(source: socket.socket, target: socket.socket) -> None:
             target.sendall(data)
 
 
-def test_a_call_is_repeated_when_its_first_connection_is_closed(client: Path, server: programs.Server) -> None:
+@pytest.mark.parametrize("is_reset", [False, True], ids=["closed", "reset"])
+def test_a_call_is_repeated_when_its_first_connection_is_lost(
+    client: Path,
+    server: programs.Server,
+    is_reset: bool,  # noqa: FBT001
+) -> None:
     with socket.create_server(("localhost", 0)) as listener:
         listener.settimeout(timeouts.SECONDS)
         target = f"localhost:{listener.getsockname()[1]}"
         command = [str(client), "--target", target, "--timeout", str(timeouts.SECONDS), "add", "2", "3"]
         with programs.started(command, stdout=subprocess.PIPE) as asking, futures.ThreadPoolExecutor(2) as pool:
-            listener.accept()[0].close()
+            lost, _ = listener.accept()
+            if is_reset:
+                lost.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            lost.close()
             repeated, _ = listener.accept()
             with repeated, socket.create_connection(("localhost", server.port)) as onward:
                 try:

@@ -14,6 +14,10 @@ export class NoTokenError extends Error {}
  */
 export function errorOf(thrown: unknown): ConnectError {
   const error = ConnectError.from(thrown);
+  if (causeOf(error) === "ECONNRESET") {
+    // Connect makes it ABORTED, which gRPC has for conflicts. As in other gRPC clients, a lost connection is UNAVAILABLE.
+    return new ConnectError(error.rawMessage, Code.Unavailable, undefined, undefined, error.cause);
+  }
   if (!isStreamReset(error)) {
     return error;
   }
@@ -27,9 +31,14 @@ export function errorOf(thrown: unknown): ConnectError {
 
 /** Returns whether a stream ended otherwise than by a status: it was reset, or its connection is gone. */
 export function isStreamReset(error: ConnectError): boolean {
-  const code = (error.cause as { readonly code?: unknown } | undefined)?.code;
+  const code = causeOf(error);
   const isReset = code === "ERR_HTTP2_STREAM_ERROR" || code === "ERR_STREAM_PREMATURE_CLOSE";
   return isReset || error.rawMessage === "protocol error: missing status"; // what Connect makes of NO_ERROR
+}
+
+/** Returns the code that Node has for the cause of an error, such as ECONNRESET. */
+function causeOf(error: ConnectError): unknown {
+  return (error.cause as { readonly code?: unknown } | undefined)?.code;
 }
 
 /** Returns what gRPC calls a status, such as INVALID_ARGUMENT. */
