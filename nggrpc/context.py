@@ -147,7 +147,7 @@ class Context(grpc.ServicerContext):
             self._code, self._details = grpc.StatusCode.UNKNOWN, f"Exception calling application: {error}"
         try:
             self._finish(self._code or grpc.StatusCode.UNKNOWN, None)
-        except ValueError:
+        except Exception:
             _LOGGER.exception("the metadata of %s cannot be sent", self._call.head.path)
             self._initial, self._trailing = (), None
             self._finish(grpc.StatusCode.INTERNAL, None)

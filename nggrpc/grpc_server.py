@@ -98,8 +98,8 @@ class Server(grpc.Server):
             RuntimeError: it cannot be bound.
         """
         bound = listeners.bind(address, reuse_port=self.options.reuse_port)
-        self._bound.append(bound)
-        return listeners.port_of(bound)
+        self._bound += bound
+        return listeners.port_of(bound[0])
 
     def add_secure_port(self, address: str, server_credentials: grpc.ServerCredentials) -> int:
         """Refuse: there is no TLS here.

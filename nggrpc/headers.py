@@ -178,7 +178,7 @@ def _encoded(key: str, value: str | bytes) -> tuple[bytes, bytes]:
         if not isinstance(value, bytes):
             raise ValueError(f"metadata {key!r} has to be bytes, since its key ends with {_BINARY}; it is {value!r}")
         return key.encode("ascii"), base64.b64encode(value).rstrip(b"=")
-    ascii_value = value.encode("latin-1", errors="replace") if isinstance(value, str) else value
+    ascii_value = value.encode() if isinstance(value, str) else value
     if not _ASCII_VALUE.fullmatch(ascii_value):
         raise ValueError(f"metadata {key!r} has to be printable ASCII, or its key to end with {_BINARY}: {value!r}")
     return key.encode("ascii"), ascii_value.strip(b" ")

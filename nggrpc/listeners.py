@@ -21,11 +21,14 @@ _ACCEPTED = 64
 _PAUSE_SECONDS = 0.1
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+# A port that is free on one address of a host may be taken on another.
+_ATTEMPTS = 10
+
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
-def bind(address: str, *, reuse_port: bool) -> socket.socket:
-    """Return a socket that is bound to an address, and does not listen yet.
+def bind(address: str, *, reuse_port: bool) -> list[socket.socket]:
+    """Return sockets that are bound to an address, and do not listen yet: one for each IP address of the host.
 
     Args:
         address: "HOST:PORT", "[IPV6]:PORT" or "unix:PATH". Port 0 is any free port. "[::]" is every interface, by IPv4
@@ -37,7 +40,7 @@ def bind(address: str, *, reuse_port: bool) -> socket.socket:
     """
     try:
         if address.startswith("unix:"):
-            return _bound(socket.AF_UNIX, address.removeprefix("unix:").removeprefix("//"), reuse_port=False)
+            return [_bound(socket.AF_UNIX, address.removeprefix("unix:").removeprefix("//"), reuse_port=False)]
         host, _, port = address.rpartition(":")
         if not port.isdecimal():
             raise RuntimeError(f"cannot bind {address!r}: accepted are HOST:PORT, [IPV6]:PORT and unix:PATH")
@@ -46,16 +49,24 @@ def bind(address: str, *, reuse_port: bool) -> socket.socket:
         raise RuntimeError(f"cannot bind {address!r}: {error.strerror or error}") from error
 
 
-def _bound_to_host(host: str, port: int, *, reuse_port: bool) -> socket.socket:
-    try:
-        [(family, _, _, _, place), *_] = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        return _bound(family, place, reuse_port=reuse_port)
-    except OSError as error:
-        if host != "::" or error.errno not in _NO_IPV6:
-            raise
-        return _bound(socket.AF_INET, ("0.0.0.0", port), reuse_port=reuse_port)  # noqa: S104 - as "[::]" asks for
+def _bound_to_host(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    places = {(family, place[0]) for family, _, _, _, place in found}
+    for _ in range(_ATTEMPTS):
+        bound: list[socket.socket] = []
+        try:
+            for family, ip in places:
+                bound.append(_bound(family, (ip, port_of(bound[0]) if bound else port), reuse_port=reuse_port))
+        except OSError as error:
+            for each in bound:
+                each.close()
+            if host == "::" and error.errno in _NO_IPV6:
+                return [_bound(socket.AF_INET, ("0.0.0.0", port), reuse_port=reuse_port)]  # noqa: S104 - as "[::]" asks
+            if port or not bound:
+                raise
+        else:
+            return bound
+    raise OSError(errno.EADDRINUSE, "no port is free on all addresses of the host")
 
 
 def _bound(family: int, place: object, *, reuse_port: bool) -> socket.socket:

@@ -20,6 +20,9 @@ _LOGGER = logging.getLogger(__name__)
 # How much is read before other connections have their turn.
 _READ_BYTES = 64 * 1024
 
+# How much is sent before other connections have their turn.
+_SENT_BYTES = 1024 * 1024
+
 # How long a client has to close the connection once this side has.
 _LINGER_SECONDS = 1.0
 
@@ -110,11 +113,16 @@ class Transport:
     def _send(self) -> None:
         connection = self.connection
         data = self._unsent
+        left = _SENT_BYTES
         try:
             while data or connection.has_more:
+                if left <= 0:
+                    self._flush_soon()
+                    break
                 data = data or connection.data_to_send()
                 sent = self._socket.send(data) if data else 0
                 data = memoryview(data)[sent:] if sent < len(data) else b""
+                left -= sent
         except BlockingIOError:
             pass
         self._unsent = data

@@ -1,0 +1,481 @@
+"""A server and grpcio's client: everything that a servicer, an interceptor or a client can do with grpc.server."""
+
+import gzip
+import os
+import queue
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+import nggrpc
+from nggrpc import connection as connections
+from tests import programs, timeouts
+
+Behavior = Callable[..., Any]
+UNARY = grpc.unary_unary_rpc_method_handler
+
+
+@contextmanager
+def serving(
+    methods: "dict[str, grpc.RpcMethodHandler[Any, Any]]", address: str = "localhost:0", **options: Any
+) -> Iterator[tuple[grpc.Server, str]]:
+    """Serve methods of the service Test, and give the server and its address."""
+    with futures.ThreadPoolExecutor(20) as pool:
+        server = nggrpc.server(pool, **options)
+        server.add_registered_method_handlers("Test", methods)
+        port = server.add_insecure_port(address)
+        server.start()
+        try:
+            yield server, address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+        finally:
+            assert server.stop(grace=None).wait(timeouts.SECONDS)
+
+
+@contextmanager
+def connected(methods: "dict[str, grpc.RpcMethodHandler[Any, Any]]", **options: Any) -> Iterator[grpc.Channel]:
+    """Serve methods of the service Test, and give a channel to the server."""
+    with serving(methods, **options) as (_, address), grpc.insecure_channel(address) as channel:
+        yield channel
+
+
+def call(channel: grpc.Channel, method: str, request: bytes = b"", **options: Any) -> Any:
+    """Make a unary call."""
+    multi_callable: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/Test/{method}")
+    return multi_callable(request, timeout=options.pop("timeout", timeouts.SECONDS), **options)
+
+
+def begun(channel: grpc.Channel, method: str) -> Any:
+    """Begin a unary call, and return its future."""
+    multi_callable: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/Test/{method}")
+    return multi_callable.future(b"", timeout=timeouts.SECONDS)
+
+
+def failure(channel: grpc.Channel, method: str, request: bytes = b"", **options: Any) -> tuple[grpc.StatusCode, str]:
+    """Make a unary call that fails, and return its status code and details."""
+    with pytest.raises(grpc.RpcError) as failed:
+        call(channel, method, request, **options)
+    return failed.value.code(), failed.value.details() or ""
+
+
+# A handler of each kind runs where it should.
+
+
+def _thread_name(_request: object, _context: grpc.ServicerContext) -> bytes:
+    return threading.current_thread().name.encode()
+
+
+def _thread_names(_request: object, _context: grpc.ServicerContext) -> Iterator[bytes]:
+    yield threading.current_thread().name.encode()
+
+
+@pytest.mark.parametrize("is_marked", [True, False])
+@pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
+def test_a_marked_handler_runs_on_the_io_thread_and_another_one_in_the_pool(kind: str, is_marked: bool) -> None:
+    behavior: Behavior = _thread_names if kind.endswith("stream") else _thread_name
+
+    def method(request: object, context: grpc.ServicerContext) -> Any:
+        return behavior(request, context)
+
+    handler = getattr(grpc, f"{kind}_rpc_method_handler")(nggrpc.never_blocks(method) if is_marked else method)
+    with connected({"Where": handler}) as channel:
+        made = getattr(channel, kind)("/Test/Where")(
+            iter([b""]) if kind.startswith("stream") else b"", timeout=timeouts.SECONDS
+        )
+        name = (next(made) if kind.endswith("stream") else made).decode()
+    assert name.startswith("nggrpc") == is_marked
+
+
+def test_a_handler_that_blocks_in_the_pool_delays_no_other_call() -> None:
+    release = threading.Event()
+
+    def block(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        assert release.wait(timeouts.SECONDS)
+        return b"released"
+
+    with connected({"Block": UNARY(block), "Where": UNARY(nggrpc.never_blocks(_thread_name))}) as channel:
+        blocked = begun(channel, "Block")
+        assert call(channel, "Where") == b"nggrpc"
+        assert not blocked.done()
+        release.set()
+        assert blocked.result() == b"released"
+
+
+def test_a_marked_handler_that_blocks_is_named_in_the_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_LONGEST_SECONDS", 0.01)
+
+    @nggrpc.never_blocks
+    def sleep(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        time.sleep(0.02)
+        return b""
+
+    with connected({"Sleep": UNARY(sleep)}) as channel:
+        call(channel, "Sleep")
+    assert "/Test/Sleep kept all other calls waiting" in caplog.text
+
+
+# What servicers and interceptors of grpcio use.
+
+
+@pytest.mark.parametrize("non_blocking", [True, False])
+def test_grpcios_health_servicer_answers_watches_and_ends_them(non_blocking: bool) -> None:
+    servicer = health.HealthServicer(experimental_non_blocking=non_blocking)
+    with serving({}) as (server, address):
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+        with grpc.insecure_channel(address) as channel:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            watch = stub.Watch(health_pb2.HealthCheckRequest(), timeout=timeouts.SECONDS)
+            assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+            servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+            assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            watch.cancel()
+
+
+def test_grpcios_reflection_servicer_lists_the_services() -> None:
+    with serving({}) as (server, address):
+        reflection.enable_server_reflection(["Test", reflection.SERVICE_NAME], server)
+        with grpc.insecure_channel(address) as channel:
+            assert set(ProtoReflectionDescriptorDatabase(channel).get_services()) == {"Test", reflection.SERVICE_NAME}
+
+
+class Recorder(grpc.ServerInterceptor):
+    """Records what it is told of calls."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, dict[str, Any]]] = []
+
+    def intercept_service(self, continuation: Any, details: Any) -> Any:
+        self.told.append((details.method, dict(details.invocation_metadata)))
+        return continuation(details)
+
+
+class OnceRecorder(Recorder):
+    """Records once per method."""
+
+    @nggrpc.once_per_method
+    def intercept_service(self, continuation: Any, details: Any) -> Any:
+        return super().intercept_service(continuation, details)
+
+
+def test_an_interceptor_is_called_for_each_call_with_its_metadata() -> None:
+    recorder = Recorder()
+    with connected({"Where": UNARY(_thread_name)}, interceptors=[recorder]) as channel:
+        for value in ("1", "2"):
+            call(channel, "Where", metadata=(("key", value),))
+    assert [(method, metadata["key"]) for method, metadata in recorder.told] == [
+        ("/Test/Where", "1"),
+        ("/Test/Where", "2"),
+    ]
+
+
+def test_an_interceptor_marked_once_per_method_is_called_once() -> None:
+    recorder = OnceRecorder()
+    with connected({"Where": UNARY(_thread_name)}, interceptors=[recorder]) as channel:
+        for _ in range(2):
+            call(channel, "Where")
+    assert recorder.told == [("/Test/Where", {})]
+
+
+def test_a_generic_handler_serves_what_is_not_registered() -> None:
+    class Generic(grpc.GenericRpcHandler):
+        def service(self, details: Any) -> Any:
+            return UNARY(_thread_name) if details.method == "/Test/Generic" else None
+
+    with connected({}, handlers=[Generic()]) as channel:
+        assert call(channel, "Generic")
+        assert failure(channel, "Missing") == (grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
+
+
+# The context.
+
+
+METADATA = (("key", "a value"), ("key", "another one"), ("key-bin", b"\0\xff"), ("empty-bin", b""))
+
+
+@pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
+def test_metadata_goes_both_ways(mark: Callable[[Behavior], Behavior]) -> None:
+    @mark
+    def echo(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        sent = tuple((key, value) for key, value in context.invocation_metadata() if key in dict(METADATA))
+        context.send_initial_metadata(sent)
+        context.set_trailing_metadata(sent)
+        return b"well"
+
+    with connected({"Echo": UNARY(echo)}) as channel:
+        multi_callable: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/Test/Echo")
+        response, made = multi_callable.with_call(b"", metadata=METADATA, timeout=timeouts.SECONDS)
+    assert response == b"well"
+    assert tuple(made.initial_metadata()) == METADATA
+    assert tuple(made.trailing_metadata()) == METADATA
+
+
+@pytest.mark.parametrize("pair", [("Upper", "x"), ("key", "ü"), ("key-bin", "text"), ("grpc-status", "0"), ("", "x")])
+def test_metadata_that_cannot_be_sent_fails_the_call_with_internal_and_a_log_line(
+    pair: tuple[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def send(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.set_trailing_metadata((pair,))
+        return b""
+
+    with connected({"Send": UNARY(send)}) as channel:
+        assert failure(channel, "Send")[0] is grpc.StatusCode.INTERNAL
+    assert repr(pair[0]) in caplog.text
+
+
+def test_a_context_tells_the_peer_the_deadline_and_whether_the_call_is_active() -> None:
+    told: list[Any] = []
+
+    def ask(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        told.extend((context.peer(), context.time_remaining(), context.is_active(), context.code()))  # type: ignore[attr-defined]
+        return b""
+
+    with connected({"Ask": UNARY(ask)}, address="127.0.0.1:0") as channel:
+        call(channel, "Ask", timeout=timeouts.SECONDS)
+        call(channel, "Ask", timeout=None)
+    assert told[0].startswith("ipv4:127.0.0.1:")
+    assert 0 < told[1] <= timeouts.SECONDS + 1  # a client rounds it up
+    assert told[2:4] == [True, None]
+    assert told[5] is None
+
+
+@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
+def test_each_status_code_reaches_the_client_with_its_details(code: grpc.StatusCode) -> None:
+    def abort(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.abort(code, "50 % of ünïcode\n")
+
+    with connected({"Abort": UNARY(nggrpc.never_blocks(abort))}) as channel:
+        assert failure(channel, "Abort") == (code, "50 % of ünïcode\n")
+
+
+def test_an_exception_is_unknown_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def crash(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        raise KeyError("x")
+
+    with connected({"Crash": UNARY(crash)}) as channel:
+        assert failure(channel, "Crash") == (grpc.StatusCode.UNKNOWN, "Exception calling application: 'x'")
+    assert "/Test/Crash raised an exception" in caplog.text
+
+
+@pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
+@pytest.mark.parametrize("how", ["cancelled", "expired"])
+def test_a_stream_that_ends_early_ends_its_handler_and_calls_back(
+    how: str, mark: Callable[[Behavior], Behavior]
+) -> None:
+    ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    @mark
+    def listen(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        context.add_callback(lambda: ended.put(context.code()))  # type: ignore[attr-defined]
+        try:
+            yield from requests
+        except grpc.RpcError:
+            ended.put("handler")
+            raise
+
+    silence: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    silence.put(b"first")
+    with connected({"Listen": grpc.stream_stream_rpc_method_handler(listen)}) as channel:
+        method: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/Test/Listen")
+        made = method(iter(silence.get, None), timeout=0.3 if how == "expired" else timeouts.SECONDS)
+        assert next(made) == b"first"
+        if how == "cancelled":
+            made.cancel()
+        with pytest.raises(grpc.RpcError):
+            next(made)
+        outcome = {ended.get(timeout=timeouts.SECONDS) for _ in range(2)}
+        silence.put(None)
+    assert outcome in ({"handler", grpc.StatusCode.CANCELLED}, {"handler", grpc.StatusCode.DEADLINE_EXCEEDED})
+
+
+def test_a_deadline_ends_a_call_whose_handler_does_not_answer() -> None:
+    release, active = threading.Event(), []
+
+    def block(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        assert release.wait(timeouts.SECONDS)
+        active.append(context.is_active())
+        return b""
+
+    with connected({"Block": UNARY(block)}) as channel:
+        assert failure(channel, "Block", timeout=0.1)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
+        time.sleep(0.05)  # the client's clock may be earlier
+        release.set()
+    assert active == [False]
+
+
+def test_cancel_ends_a_call_with_the_code_that_was_set() -> None:
+    def cancel(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.set_code(grpc.StatusCode.DATA_LOSS)
+        context.set_details("gone")
+        context.cancel()
+        return b""
+
+    with connected({"Cancel": UNARY(nggrpc.never_blocks(cancel))}) as channel:
+        assert failure(channel, "Cancel")[0] is grpc.StatusCode.DATA_LOSS
+
+
+# Messages.
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+def test_requests_and_responses_may_be_compressed(compression: grpc.Compression) -> None:
+    def echo(request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.set_compression(compression)
+        return request
+
+    message = bytes(100_000)
+    with connected({"Echo": UNARY(echo)}) as channel:
+        assert call(channel, "Echo", message, compression=compression) == message
+
+
+def test_a_message_that_expands_beyond_the_limit_is_refused() -> None:
+    with connected({"Where": UNARY(_thread_name)}, options=[("grpc.max_receive_message_length", 10_000)]) as channel:
+        bomb = bytes(10_000_000)
+        assert len(gzip.compress(bomb)) < 10_000
+        assert failure(channel, "Where", bomb, compression=grpc.Compression.Gzip) == (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "a request message has 10001 bytes or more; this server accepts up to 10000",
+        )
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 1_000_000, 4 * 1024 * 1024])
+@pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
+def test_messages_of_any_size_up_to_the_limit_are_echoed(size: int, mark: Callable[[Behavior], Behavior]) -> None:
+    @mark
+    def echo(request: bytes, _context: grpc.ServicerContext) -> bytes:
+        return request
+
+    unlimited = [("grpc.max_receive_message_length", -1)]
+    with (
+        serving({"Echo": UNARY(echo)}) as (_, address),
+        grpc.insecure_channel(address, options=unlimited) as channel,
+    ):
+        message = os.urandom(size)
+        assert call(channel, "Echo", message) == message
+
+
+@pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
+def test_a_handler_that_does_not_read_stops_its_client_and_one_that_reads_gets_all(
+    mark: Callable[[Behavior], Behavior],
+) -> None:
+    size, count = 100_000, 100
+    sent = iter(range(count))
+    may_read = threading.Event()
+
+    @mark
+    def read(requests: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
+        yield b"begun"
+        for request in requests:
+            yield b"%d" % len(request)
+
+    def messages() -> Iterator[bytes]:
+        for _ in range(count):
+            next(sent)
+            yield bytes(size)
+        may_read.set()
+
+    with connected({"Read": grpc.stream_stream_rpc_method_handler(read)}) as channel:
+        method: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/Test/Read")
+        made = method(messages(), timeout=timeouts.SECONDS)
+        assert next(made) == b"begun"
+        assert [int(length) for length in made] == [size] * count
+
+
+def test_a_client_that_does_not_read_stops_its_handler() -> None:
+    produced = []
+
+    def flood(_request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        while context.is_active():
+            produced.append(1)
+            yield bytes(10_000)
+
+    with connected({"Flood": grpc.unary_stream_rpc_method_handler(flood)}) as channel:
+        method: grpc.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream("/Test/Flood")
+        made = method(b"", timeout=timeouts.SECONDS)
+        assert len(next(made)) == 10_000
+
+        def is_stuck() -> bool:
+            before = len(produced)
+            time.sleep(0.2)
+            return len(produced) == before
+
+        programs.eventually(is_stuck)
+        assert len(produced) * 10_000 < 10_000_000
+        made.cancel()
+
+
+# Limits, addresses, the end.
+
+
+def test_a_call_beyond_maximum_concurrent_rpcs_is_refused() -> None:
+    has_begun, release = threading.Event(), threading.Event()
+
+    def block(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        has_begun.set()
+        assert release.wait(timeouts.SECONDS)
+        return b"released"
+
+    with connected({"Block": UNARY(block)}, maximum_concurrent_rpcs=1) as channel:
+        blocked = begun(channel, "Block")
+        assert has_begun.wait(timeouts.SECONDS)
+        refused = failure(channel, "Block")
+        release.set()
+        assert refused == (grpc.StatusCode.RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!")
+        assert blocked.result() == b"released"
+
+
+def test_an_unknown_option_is_an_error_that_lists_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"no option 'grpc\.no_such'; accepted: grpc\.so_reuseport, "):
+        nggrpc.server(futures.ThreadPoolExecutor(1), options=[("grpc.no_such", 1)])
+
+
+def test_a_port_that_is_taken_is_an_error_that_says_so() -> None:
+    with serving({}) as (_, address), pytest.raises(RuntimeError, match="Address already in use"):
+        nggrpc.server(futures.ThreadPoolExecutor(1)).add_insecure_port(address)
+
+
+def test_tls_is_refused() -> None:
+    server = nggrpc.server(futures.ThreadPoolExecutor(1))
+    with pytest.raises(NotImplementedError, match="no TLS"):
+        server.add_secure_port("localhost:0", grpc.ssl_server_credentials([(b"", b"")]))
+
+
+def test_it_serves_on_a_unix_socket() -> None:
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as folder,  # the path of a socket has at most 107 bytes
+        connected({"Where": UNARY(_thread_name)}, address=f"unix:{folder}/socket") as channel,
+    ):
+        assert call(channel, "Where")
+
+
+def test_stopping_ends_calls_after_the_grace_and_takes_no_new_ones() -> None:
+    has_begun, release = threading.Event(), threading.Event()
+
+    def block(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        has_begun.set()
+        release.wait(timeouts.SECONDS)
+        return b""
+
+    with serving({"Block": UNARY(block)}) as (server, address), grpc.insecure_channel(address) as channel:
+        blocked = begun(channel, "Block")
+        assert has_begun.wait(timeouts.SECONDS)
+        host, _, port = address.rpartition(":")
+        stopped = server.stop(grace=0.2)
+        assert not stopped.wait(0.05)
+        assert blocked.exception().code() is grpc.StatusCode.UNAVAILABLE
+        assert stopped.wait(timeouts.SECONDS)
+        assert not server.wait_for_termination(timeouts.SECONDS)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((host, int(port)))
+        release.set()
