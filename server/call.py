@@ -38,7 +38,7 @@ class Call:
         received_bytes: how long the messages were that came, so far.
         sent_bytes: how long those were that went.
         is_stopped: whether it was still going on when the server had to end.
-        is_cut: whether it ended before its servicer did.
+        is_cut: whether it ended before its servicer was done.
     """
 
     caller: str | None = None
@@ -76,13 +76,15 @@ class Call:
         """How it ended, or would if it ended now."""
         if self._is_expired:
             return grpc.StatusCode.DEADLINE_EXCEEDED
+        code: grpc.StatusCode | None = self.context.code()  # type: ignore[attr-defined] # its published type lacks it
+        if code:
+            return code
+        # nggrpc has a code for every call that has ended. grpcio has the one that the servicer has set, if it has.
         if self.is_cut and self.is_stopped:
             return grpc.StatusCode.UNAVAILABLE  # as its client is told
         if self.is_cut:
             return grpc.StatusCode.DEADLINE_EXCEEDED if self.deadline_left_ms == 0 else grpc.StatusCode.CANCELLED
-        # grpcio leaves it at what the servicer has set when a client goes before it has read the response.
-        code: grpc.StatusCode | None = self.context.code()  # type: ignore[attr-defined] # its published type lacks it
-        return code or grpc.StatusCode.OK
+        return grpc.StatusCode.OK
 
     def when_over(self, callback: "Callable[[Call], None]") -> None:
         """Call back when it has ended and its status is certain: a servicer may well have ended before."""

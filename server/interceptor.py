@@ -152,6 +152,8 @@ class _Surroundings:
 
     def _return(self, error: BaseException | None) -> None:
         self._has_returned = True
+        if error and not self._call.context.is_active():  # the servicer ends since its call has
+            self._call.is_cut = True
         self._limit.answer(self._call)
         if self._is_over:  # and perhaps has left the limit already
             self._limit.leave(self._call)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
+from unittest import mock
 
 import grpc
 import pytest
@@ -292,6 +293,35 @@ def test_a_stream_that_its_client_cancels_is_no_crash(serve: Serve, caplog: pyte
         peer.close()
     assert peer.lines == ["/Test/stream_stream CANCELLED"]
     assert not caplog.records
+
+
+def test_a_servicer_that_ends_because_its_call_was_cancelled_is_logged_as_cancelled() -> None:
+    # grpcio may tell that the call is over only after the servicer has ended.
+    context = mock.NonCallableMock(spec=grpc.ServicerContext)
+    context.configure_mock(
+        **{
+            "add_callback.return_value": True,
+            "code.return_value": None,
+            "invocation_metadata.return_value": (),
+            "is_active.return_value": False,
+            "time_remaining.return_value": None,
+        }
+    )
+
+    def wait(_requests: Iterator[bytes], _context: grpc.ServicerContext) -> bytes:
+        raise grpc.RpcError
+
+    ended: list[grpc.StatusCode] = []
+    interceptor = CallInterceptor(10, 60, lambda call: ended.append(call.status))
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(wait)
+    details = mock.Mock(method="/Test/stream_unary")
+    intercepted = interceptor.intercept_service(lambda _details: handler, details)
+    assert intercepted.stream_unary
+    with pytest.raises(grpc.RpcError):
+        intercepted.stream_unary(iter([]), context)
+    [tell_over] = context.add_callback.call_args.args
+    tell_over()
+    assert ended == [grpc.StatusCode.CANCELLED]
 
 
 def test_a_method_that_there_is_not_is_unimplemented_and_logged(serve: Serve) -> None:
