@@ -92,6 +92,8 @@ class Envoy:
                 listeners = json.loads(self.ask("GET", "/listeners?format=json"))
                 return int(listeners["listener_statuses"][0]["local_address"]["socket_address"]["port_value"])
             time.sleep(0.02)  # there is no event to wait for before Envoy's admin interface is there
+        if self.process.poll() is not None:
+            self._follower.join()  # the last lines say why it ended
         if any("Address already in use" in line for line in self.log):
             raise EnvoyError("the port is taken; choose another with --port")
         raise EnvoyError("Envoy does not listen")
