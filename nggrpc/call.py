@@ -52,6 +52,7 @@ class Call:
         callbacks: what to call when it is over.
         written_bytes: how much its handler has sent so far, prefixes included.
         queued_bytes: how much of that waits for the client to read it.
+        unacknowledged_bytes: how much of the receive window its request occupies.
     """
 
     __slots__ = (
@@ -138,6 +139,11 @@ class Call:
         self.unacknowledged_bytes -= amount
         self.connection.acknowledge(self.stream_id, amount)
 
+    def acknowledge_all(self) -> None:
+        """Let the client send the rest of a message, if its handler has taken all that are complete."""
+        if not self.requests:
+            self.acknowledge(self.unacknowledged_bytes)
+
     # The response.
 
     def begin(self, fields: Headers) -> None:
@@ -158,6 +164,8 @@ class Call:
         self.queued_bytes = session.queued_body_size(self.stream_id)
         if self.queued_bytes >= MAX_UNSENT_BYTES:
             self.connection.full.add(self)
+        elif self.runner:  # its handler may have seen a larger figure, and wait
+            self.runner.notify()
 
     def finish(self, code: grpc.StatusCode, fields: Headers | None, message: bytes | None, trailers: Headers) -> None:
         """Send the end of the response.

@@ -73,6 +73,7 @@ class Connection:
         finished_early: the streams whose status was queued before the client had ended its side; true for those that
             have a body.
         has_more: whether there may be something to send.
+        is_driven: whether `data_to_send` will be called soon, so that `touch` need not ask for it.
         lifecycle: when the connection is pinged, shut down and closed.
     """
 
@@ -88,7 +89,7 @@ class Connection:
         self._host = host
         self.has_more = True
         self._touched = touched
-        self._is_driven = self._is_lost = False
+        self.is_driven = self._is_lost = False
         self._calls: dict[int, Call] = {}
         self._marked: list[Call] = []
         self._new: list[Call] = []
@@ -99,11 +100,10 @@ class Connection:
         Raises:
             http2.ProtocolError: the connection cannot go on, and is to be closed.
         """
-        self._is_driven = True  # whoever calls this calls data_to_send afterwards
         self.lifecycle.has_received = True
         self.session.receive_data(data)
         self._process_events()
-        self._run_marked()
+        self.run_marked()
         self.has_more = True
 
     def data_to_send(self) -> bytes:
@@ -112,7 +112,6 @@ class Connection:
         Raises:
             http2.ProtocolError: the connection cannot go on, and is to be closed.
         """
-        self._is_driven = True
         self.has_more = False
         data = self.session.data_to_send()
         self._process_events()
@@ -123,17 +122,20 @@ class Connection:
                 self.mark(call)
         if self.finished_early:
             self._reset_finished()
+        self.run_marked()
+        return data
+
+    def settle(self) -> None:
+        """End a pass, in which everything was sent that could be: the calls that still go on get timers."""
+        self.is_driven = False
         if self._new:
             self._start_timers()
-        self._run_marked()
-        self._is_driven = self.has_more
-        return data
 
     def touch(self) -> None:
         """Note that there may be something to send."""
         self.has_more = True
-        if not self._is_driven:
-            self._is_driven = True
+        if not self.is_driven:
+            self.is_driven = True
             self._touched()
 
     def mark(self, call: Call) -> None:
@@ -147,6 +149,7 @@ class Connection:
         if amount and not self._is_lost:
             with contextlib.suppress(http2.ProtocolError):  # the session has ended, as an event will say
                 self.session.acknowledge_received_data(amount, stream_id)
+                self.touch()  # a WINDOW_UPDATE frame may be queued
 
     def _process_events(self) -> None:
         calls = self._calls
@@ -186,6 +189,11 @@ class Connection:
         except HttpError as error:
             self._refuse(event, ((b":status", error.status),))
             return
+        except Exception:
+            _LOGGER.exception("an interceptor or a generic handler failed")
+            trailers = headers.trailers(grpc.StatusCode.UNKNOWN, "Error in service handler!", ())
+            self._refuse(event, (*headers.RESPONSE, *trailers))
+            return
         call = self._calls[stream_id] = Call(self, stream_id, head, method)
         self.lifecycle.has_called = True
         if call.deadline is not None:
@@ -196,15 +204,16 @@ class Connection:
             self.mark(call)
 
     def _refuse(self, event: http2.RequestReceived, fields: http2.Headers) -> None:
-        self.session.send_response(event.stream_id, fields, end_stream=True)
-        if not event.end_stream:
-            self.finished_early[event.stream_id] = False
+        with contextlib.suppress(http2.ProtocolError):  # the client has reset the stream, as an event will say
+            self.session.send_response(event.stream_id, fields, end_stream=True)
+            if not event.end_stream:
+                self.finished_early[event.stream_id] = False
 
     def _receive(self, call: Call, event: http2.DataReceived) -> None:
         try:
             call.receive(event.data, is_last=event.end_stream)
         except StatusError as error:
-            call.end_early(error.code, error.details)
+            self._end_early(call, error)
         if call.is_ready:
             self.mark(call)
 
@@ -212,20 +221,31 @@ class Connection:
         try:
             call.end_requests()
         except StatusError as error:
-            call.end_early(error.code, error.details)
+            self._end_early(call, error)
         self.mark(call)
 
-    def _run_marked(self) -> None:
+    @staticmethod
+    def _end_early(call: Call, error: StatusError) -> None:
+        with contextlib.suppress(http2.ProtocolError):  # the client has reset the stream, as an event will say
+            call.end_early(error.code, error.details)
+
+    def run_marked(self) -> None:
         """Start or resume the handlers of the calls that have changed."""
         while self._marked:
             marked, self._marked = self._marked, []
             for call in marked:
                 call.is_marked = False
                 began = time.perf_counter()
-                if call.runner:
-                    call.runner.notify()
-                elif not call.is_finished:
-                    self._host.start_handler(call)
+                try:
+                    if call.runner:
+                        call.runner.notify()
+                    elif not call.is_finished:
+                        self._host.start_handler(call)
+                except http2.ProtocolError:  # the session has ended, which the next use of it will say again
+                    pass
+                except Exception:  # one call must not keep the others from being served
+                    _LOGGER.exception("%s failed on the I/O thread", call.head.path)
+                    self._end_early(call, StatusError(grpc.StatusCode.INTERNAL, "the server failed"))
                 if time.perf_counter() - began > _LONGEST_SECONDS and call.method.never_blocks:
                     _warn(call, time.perf_counter() - began)
 
@@ -266,13 +286,13 @@ class Connection:
         """End all calls early, since the connection is about to be closed."""
         for call in tuple(self._calls.values()):
             call.end_early(code, details, is_closing=True)
-        self._run_marked()
+        self.run_marked()
 
     def lose(self) -> None:
         """Note that the socket was closed: the calls are cancelled."""
         self.lifecycle.end()
         self._cancel_calls()
-        self._run_marked()
+        self.run_marked()
 
     def _cancel_calls(self) -> None:
         self._is_lost = True

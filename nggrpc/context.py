@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-# Each time that a thread tells the I/O thread what it has taken has a price, so it does not for every small message.
-_TOLD_BYTES = 16 * 1024
-
 
 class Context(grpc.ServicerContext):
     """What a handler may ask of its call, and tell it. It belongs to the handler.
@@ -39,6 +36,7 @@ class Context(grpc.ServicerContext):
     _compresses_next = True
     _has_begun = False
     _is_aborted = False
+    _is_cancelled = False
     _untold_bytes = 0
     _sent_bytes = 0
 
@@ -76,7 +74,11 @@ class Context(grpc.ServicerContext):
         call = self._call
         message = call.requests.popleft()
         self._untold_bytes += messages.PREFIX_BYTES + len(message)
-        if self._untold_bytes >= self._runner.told_bytes:
+        threshold = self._runner.told_bytes
+        if not call.requests and call.unacknowledged_bytes >= threshold:
+            self._runner.act(call.acknowledge_all)
+            self._untold_bytes = 0
+        elif self._untold_bytes >= threshold:
             self._runner.act(call.acknowledge, self._untold_bytes)
             self._untold_bytes = 0
         deserialize = call.method.deserialize
@@ -117,7 +119,11 @@ class Context(grpc.ServicerContext):
 
     def _prefixed(self, response: Any) -> bytes:  # noqa: ANN401
         serialize = self._call.method.serialize
-        message = serialize(response) if serialize else response
+        try:
+            message = serialize(response) if serialize else response
+        except Exception as error:
+            _LOGGER.exception("a response of %s cannot be serialized", self._call.head.path)
+            raise StatusError(grpc.StatusCode.INTERNAL, "Failed to serialize response!") from error
         encoding = self._encoding if self._compresses_next else "identity"
         self._compresses_next = True
         return messages.prefixed(message, encoding)
@@ -132,11 +138,13 @@ class Context(grpc.ServicerContext):
         self._finish(self._code or grpc.StatusCode.OK, None)
 
     def _finish(self, code: grpc.StatusCode, message: bytes | None) -> None:
+        if self._is_cancelled:  # the I/O thread was told, and ends the call
+            return
         fields = None if self._has_begun else headers.response(self._encoding, self._initial)
         trailers = headers.trailers(code, self._details, self._trailing or ())
         self._runner.act(self._call.finish, code, fields, message, trailers)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: Exception | SystemExit) -> None:
         """End the call, since its handler raised an error."""
         if isinstance(error, StatusError):
             self._code, self._details = error.code, error.details
@@ -148,8 +156,8 @@ class Context(grpc.ServicerContext):
         try:
             self._finish(self._code or grpc.StatusCode.UNKNOWN, None)
         except Exception:
-            _LOGGER.exception("the metadata of %s cannot be sent", self._call.head.path)
-            self._initial, self._trailing = (), None
+            _LOGGER.exception("the status of %s cannot be sent", self._call.head.path)
+            self._initial, self._trailing, self._details = (), None, "the status cannot be sent"
             self._finish(grpc.StatusCode.INTERNAL, None)
 
     # grpc.ServicerContext.
@@ -166,6 +174,7 @@ class Context(grpc.ServicerContext):
     def cancel(self) -> bool:
         """End the call with the code and the details that were set, by default CANCELLED, from any thread."""
         code = self._code or grpc.StatusCode.CANCELLED
+        self._is_cancelled = True
         self._call.connection.post(self._call.end_early, code, self._details)
         return True
 
@@ -226,7 +235,7 @@ class Context(grpc.ServicerContext):
 
     def set_trailing_metadata(self, trailing_metadata: Pairs) -> None:
         """Set the metadata to send with the status."""
-        self._trailing = tuple(trailing_metadata)  # type: ignore[arg-type] # pairs are as good as Metadatum
+        self._trailing = tuple(trailing_metadata or ())  # type: ignore[arg-type] # pairs are as good as Metadatum
 
     def trailing_metadata(self) -> Metadata | None:  # type: ignore[override] # its published type lacks None
         """Return the metadata to send with the status, if it was set."""
@@ -241,7 +250,8 @@ class Context(grpc.ServicerContext):
         if code is grpc.StatusCode.OK:
             _LOGGER.error("abort() was called with StatusCode.OK; the call ends with UNKNOWN")
             code, details = grpc.StatusCode.UNKNOWN, ""
-        self._code, self._details, self._is_aborted = code, details, True
+        self.set_details(details)
+        self._code, self._is_aborted = code, True
         raise Exception  # noqa: TRY002
 
     def abort_with_status(self, status: grpc.Status) -> NoReturn:
@@ -258,8 +268,8 @@ class Context(grpc.ServicerContext):
         return self._call.code or self._code
 
     def set_details(self, details: str) -> None:
-        """Set the text of the status."""
-        self._details = details
+        """Set the text of the status; bytes are accepted as by grpcio."""
+        self._details = details.decode(errors="replace") if isinstance(details, bytes) else str(details)
 
     def details(self) -> bytes:
         """Return the text of the status."""

@@ -174,7 +174,7 @@ class Server(grpc.Server):
             _LOGGER.exception("the I/O thread failed")
         finally:
             if self._on_idle:
-                self._on_idle()
+                self._loop.call(self._on_idle)
             self._runners.close()
             self._stopped.set()
 
@@ -199,7 +199,7 @@ class Server(grpc.Server):
         for listener in self._listeners:
             listener.close()
         for transport in tuple(self._transports):
-            transport.connection.lifecycle.shut_down()
+            transport.shut_down()
         if not self._transports:
             self._loop.stop()
 

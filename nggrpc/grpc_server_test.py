@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
+import h2.connection
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from h2.settings import SettingCodes
 
 import nggrpc
 from nggrpc import connection as connections
@@ -413,6 +415,94 @@ def test_a_client_that_does_not_read_stops_its_handler() -> None:
         programs.eventually(is_stuck)
         assert len(produced) * 10_000 < 10_000_000
         made.cancel()
+
+
+@pytest.mark.parametrize("size", [100, 3_000, 33_000])
+@pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
+def test_a_long_stream_of_responses_is_read_to_its_end(size: int, mark: Callable[[Behavior], Behavior]) -> None:
+    @mark
+    def repeat(_request: bytes, _context: grpc.ServicerContext) -> Iterator[bytes]:
+        for _ in range(1000):
+            yield bytes(size)
+
+    with connected({"Repeat": grpc.unary_stream_rpc_method_handler(repeat)}) as channel:
+        method: grpc.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream("/Test/Repeat")
+        assert sum(1 for _ in method(b"", timeout=timeouts.SECONDS)) == 1000
+
+
+@pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
+def test_a_message_larger_than_the_window_comes_after_small_ones_that_wait(
+    mark: Callable[[Behavior], Behavior],
+) -> None:
+    @mark
+    def lengths(requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        for request in requests:
+            yield b"%d" % len(request)
+            if request == b"first" and mark is not nggrpc.never_blocks:  # go on once the large message fills the window
+                programs.eventually(lambda: context._call.unacknowledged_bytes > (1 << 20) - 100)  # noqa: SLF001
+
+    sizes = [5, 1, 3 << 20]
+    with connected({"Lengths": grpc.stream_stream_rpc_method_handler(lengths)}) as channel:
+        method: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/Test/Lengths")
+        messages = iter((b"first", b"2", bytes(3 << 20)))
+        assert [int(length) for length in method(messages, timeout=timeouts.SECONDS)] == sizes
+
+
+class Failing(grpc.ServerInterceptor):
+    """Fails for one method."""
+
+    def intercept_service(self, continuation: Any, details: Any) -> Any:
+        if details.method == "/Test/Fail":
+            raise ValueError("no")
+        return continuation(details)
+
+
+def test_an_interceptor_that_fails_ends_its_call_and_not_the_others_of_the_connection() -> None:
+    release = threading.Event()
+
+    def block(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        assert release.wait(timeouts.SECONDS)
+        return b"released"
+
+    with connected({"Block": UNARY(block)}, interceptors=[Failing()]) as channel:
+        blocked = begun(channel, "Block")
+        assert failure(channel, "Fail")[0] is grpc.StatusCode.UNKNOWN
+        release.set()
+        assert blocked.result() == b"released"
+
+
+def test_a_client_that_answers_no_ping_is_given_up_though_its_socket_takes_no_more() -> None:
+    ended = threading.Event()
+
+    @nggrpc.never_blocks
+    def flood(_request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        context.add_callback(ended.set)
+        while context.is_active():
+            yield bytes(60_000)
+
+    flooding: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {"Flood": grpc.unary_stream_rpc_method_handler(flood)}
+    options = [("grpc.keepalive_time_ms", 200), ("grpc.keepalive_timeout_ms", 200)]
+    with serving(flooding, address="127.0.0.1:0", options=options) as (_, address):
+        client = h2.connection.H2Connection()
+        client.initiate_connection()
+        client.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 2**31 - 1})
+        client.increment_flow_control_window(2**30)
+        headers = [(":method", "POST"), (":scheme", "http"), (":path", "/Test/Flood"), (":authority", "test")]
+        client.send_headers(1, [*headers, ("te", "trailers"), ("content-type", "application/grpc")])
+        client.send_data(1, bytes(5), end_stream=True)
+        host, _, port = address.rpartition(":")
+        with socket.create_connection((host, int(port))) as unread:
+            unread.sendall(client.data_to_send())
+            assert ended.wait(timeouts.SECONDS)
+
+
+def test_what_fails_when_there_is_nothing_to_do_is_logged_and_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise OSError("the log is full")
+
+    with connected({"Where": UNARY(_thread_name)}, on_idle=fail) as channel:
+        assert call(channel, "Where")
+    assert "the log is full" in caplog.text
 
 
 # Limits, addresses, the end.

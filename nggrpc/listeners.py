@@ -1,5 +1,6 @@
 """The sockets that a server listens on: how an address is bound, and how connections are accepted."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -7,6 +8,7 @@ import select
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from nggrpc.loop import Loop
 
@@ -168,4 +170,7 @@ class Listener:
         if not self._is_paused:
             self._loop.remove(self._socket.fileno())
         self._is_paused = False
+        if self._socket.family == socket.AF_UNIX:
+            with contextlib.suppress(OSError):
+                Path(self._socket.getsockname()).unlink()
         self._socket.close()

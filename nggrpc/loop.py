@@ -10,6 +10,9 @@ from nggrpc.timers import Timers
 
 _LOGGER = logging.getLogger(__name__)
 
+# epoll takes less than 25 days, and a client may set a deadline of 11000 years.
+_MAX_WAIT_SECONDS = 3600.0
+
 
 class Loop:
     """An event loop of one thread.
@@ -67,7 +70,7 @@ class Loop:
             for descriptor, mask in self._epoll.poll(0) if self._posted else self._wait(timeout):
                 handler = self._handlers.get(descriptor)
                 if handler:  # another one has not removed it
-                    self._call(handler, mask)
+                    self.call(handler, mask)
             self._run_posted()
 
     def stop(self) -> None:
@@ -75,7 +78,8 @@ class Loop:
         self._is_running = False
 
     @staticmethod
-    def _call(function: Callable[..., None], *arguments: object) -> None:
+    def call(function: Callable[..., None], *arguments: object) -> None:
+        """Call a function; log an exception that it raises."""
         try:
             function(*arguments)
         except Exception:  # one connection must not keep the others from being served
@@ -90,8 +94,8 @@ class Loop:
             events = self._epoll.poll(0)
             if events:
                 return events
-            self._on_idle()
-        return self._epoll.poll(timeout)
+            self.call(self._on_idle)
+        return self._epoll.poll(_MAX_WAIT_SECONDS if timeout is None else min(timeout, _MAX_WAIT_SECONDS))
 
     def _read_wakeup(self, _mask: int) -> None:
         os.eventfd_read(self._wakeup)
@@ -100,4 +104,4 @@ class Loop:
     def _run_posted(self) -> None:
         for _ in range(len(self._posted)):
             function, arguments = self._posted.popleft()
-            self._call(function, *arguments)
+            self.call(function, *arguments)

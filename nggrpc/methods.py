@@ -21,7 +21,8 @@ _ONCE_PER_METHOD = "once_per_method"
 def never_blocks(method: F) -> F:
     """Mark a servicer's method as one that waits for nothing but its messages, so it may run on the I/O thread.
 
-    A method that waits for anything else, or computes for more than some milliseconds, delays all other calls.
+    A method that waits for anything else, or computes for more than some milliseconds, delays all other calls. It must
+    use its requests and its context in its own thread alone.
 
     An interceptor that wraps a marked method, and does not block itself, has to mark its wrapper, too.
     """

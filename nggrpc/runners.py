@@ -15,6 +15,7 @@ from concurrent import futures
 from typing import Any, Protocol
 
 import greenlet
+import grpc
 
 from nggrpc.call import Call
 from nggrpc.context import Context
@@ -102,7 +103,7 @@ class ThreadRunner:
         """Wait for nothing."""
         self._post = post
         self._changed = threading.Condition()
-        self._is_waiting = False
+        self._waiting = 0
 
     def act(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
         """Have the I/O thread call a function."""
@@ -113,13 +114,13 @@ class ThreadRunner:
         if condition():
             return
         with self._changed:
-            self._is_waiting = True  # before the condition is checked: see notify
+            self._waiting += 1  # before the condition is checked: see notify
             self._changed.wait_for(condition)
-            self._is_waiting = False
+            self._waiting -= 1
 
     def notify(self) -> None:
         """Wake the handler, if it waits."""
-        if self._is_waiting:
+        if self._waiting:
             with self._changed:
                 self._changed.notify_all()
 
@@ -146,7 +147,10 @@ class Runners:
         method = call.method
         if not method.never_blocks:
             call.runner = runner = ThreadRunner(self._post)
-            (method.pool or self._pool).submit(serve, call, runner)
+            try:
+                (method.pool or self._pool).submit(serve, call, runner)
+            except RuntimeError:
+                call.end_early(grpc.StatusCode.UNAVAILABLE, "the thread pool was shut down")
         elif method.response_streaming or not call.has_all_requests:
             call.runner = fiber = self._idle_fibers.pop() if self._idle_fibers else FiberRunner(self._run_fiber)
             fiber.switch(call)
@@ -170,6 +174,8 @@ class Runners:
 
 def serve(call: Call, runner: Runner) -> None:
     """Run the handler of a call from beginning to end, in its own context of contextvars."""
+    if call.is_finished:  # while it waited for a thread
+        return
     contextvars.Context().run(_serve, call.method, Context(call, runner))
 
 
@@ -185,5 +191,5 @@ def _serve(method: Method, context: Context) -> None:
             context.finish()
         else:
             context.respond(method.behavior(request, context))
-    except Exception as error:  # noqa: BLE001 - whatever happens, the client gets a status
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever happens, the client gets a status
         context.fail(error)

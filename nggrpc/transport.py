@@ -80,6 +80,7 @@ class Transport:
             return
         if self._is_lost:  # what the client says now is of no interest
             return
+        self.connection.is_driven = True
         try:
             self.connection.receive(data)
         except http2.ProtocolError:
@@ -98,11 +99,14 @@ class Transport:
         if self._is_lost:
             return
         was_blocked = bool(self._unsent)
+        self.connection.is_driven = True
         try:
+            self.connection.run_marked()
             self._send()
         except (OSError, http2.ProtocolError):
             self.close()
             return
+        self.connection.settle()
         is_blocked = bool(self._unsent)
         lifecycle = self.connection.lifecycle
         if lifecycle.is_forced or (lifecycle.is_done and not is_blocked):
@@ -117,7 +121,7 @@ class Transport:
         try:
             while data or connection.has_more:
                 if left <= 0:
-                    self._flush_soon()
+                    self._loop.call_soon(self._flush)
                     break
                 data = data or connection.data_to_send()
                 sent = self._socket.send(data) if data else 0
@@ -126,6 +130,13 @@ class Transport:
         except BlockingIOError:
             pass
         self._unsent = data
+
+    def shut_down(self) -> None:
+        """Let the calls end, and take no more."""
+        if self._is_lost:
+            self.close()
+        else:
+            self.connection.lifecycle.shut_down()
 
     def abort(self, details: str) -> None:
         """End the calls with UNAVAILABLE, send that if the socket takes it, and close it."""
