@@ -50,6 +50,12 @@ _NOT_METADATA = frozenset(
 _RESERVED = frozenset(("grpc-accept-encoding", "grpc-encoding", "grpc-message", "grpc-status", "grpc-timeout"))
 _BINARY = "-bin"
 
+# HPACK lets a client repeat a large header by some bytes, and commas make many values of one.
+_MAX_ITEMS = 200
+
+# How much of what a client has sent is repeated in a status.
+_MAX_QUOTED = 64
+
 # RFC 9113, section 6.5.2: what a field costs in a header list, in addition to its name and value.
 _FIELD_OVERHEAD_BYTES = 32
 
@@ -84,7 +90,7 @@ class RequestHead:
     metadata: Metadata
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def parse(headers: tuple[tuple[bytes, bytes], ...], max_bytes: int) -> RequestHead:
     """Return what the headers of a request say; a client sends the same ones again and again, hence the cache.
 
@@ -113,7 +119,7 @@ def parse(headers: tuple[tuple[bytes, bytes], ...], max_bytes: int) -> RequestHe
         supported = ", ".join(ENCODINGS)
         raise StatusError(
             grpc.StatusCode.UNIMPLEMENTED,
-            f"grpc-encoding {encoding!r} is not supported; accepted: {supported}",
+            f"grpc-encoding {encoding[:_MAX_QUOTED]!r} is not supported; accepted: {supported}",
             ((b"grpc-accept-encoding", supported.encode()),),
         )
     return RequestHead(
@@ -121,7 +127,8 @@ def parse(headers: tuple[tuple[bytes, bytes], ...], max_bytes: int) -> RequestHe
         timeout=_timeout(fields.get(b"grpc-timeout")),
         encoding=encoding,
         accepted_encodings=frozenset(
-            name.strip() for name in fields.get(b"grpc-accept-encoding", b"").decode("latin-1").split(",")
+            name.strip()
+            for name in fields.get(b"grpc-accept-encoding", b"").decode("latin-1").split(",", len(ENCODINGS))
         ),
         metadata=_metadata(headers),
     )
@@ -132,14 +139,18 @@ def _timeout(value: bytes | None) -> float | None:
         return None
     match = _TIMEOUT.fullmatch(value)
     if not match:
+        quoted = value[:_MAX_QUOTED].decode("latin-1")
         raise StatusError(
             grpc.StatusCode.INTERNAL,
-            f"grpc-timeout {value.decode('latin-1')!r} is not valid; accepted: 1 to 8 digits and one of H M S m u n",
+            f"grpc-timeout {quoted!r} is not valid; accepted: 1 to 8 digits and one of H M S m u n",
         )
     return int(match[1]) * _UNIT_SECONDS[match[2]]
 
 
 def _metadata(headers: Headers) -> Metadata:
+    commas = sum(value.count(b",") for name, value in headers if name.endswith(b"-bin"))
+    if len(headers) + commas > _MAX_ITEMS:
+        raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the metadata has more than {_MAX_ITEMS} values")
     metadata: list[Metadatum] = []
     for name, value in headers:
         if name[:1] == b":" or name in _NOT_METADATA:
@@ -150,7 +161,9 @@ def _metadata(headers: Headers) -> Metadata:
         elif _ASCII_VALUE.fullmatch(value):
             metadata.append(Metadatum(key, value.decode("ascii")))
         else:
-            raise StatusError(grpc.StatusCode.INTERNAL, f"the value of metadata {key!r} is not printable ASCII")
+            raise StatusError(
+                grpc.StatusCode.INTERNAL, f"the value of metadata {key[:_MAX_QUOTED]!r} is not printable ASCII"
+            )
     return tuple(metadata)
 
 
@@ -159,7 +172,9 @@ def _decoded(key: str, value: bytes) -> bytes:
     try:
         return base64.b64decode(value.rstrip(b"=") + b"=" * (-len(value.rstrip(b"=")) % 4), validate=True)
     except binascii.Error as error:
-        raise StatusError(grpc.StatusCode.INTERNAL, f"the value of metadata {key!r} is not base64: {error}") from error
+        raise StatusError(
+            grpc.StatusCode.INTERNAL, f"the value of metadata {key[:_MAX_QUOTED]!r} is not base64: {error}"
+        ) from error
 
 
 def encoded(metadata: Pairs) -> list[tuple[bytes, bytes]]:

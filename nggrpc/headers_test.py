@@ -132,6 +132,18 @@ def test_an_unknown_encoding_is_unimplemented_and_the_known_ones_are_told() -> N
     assert refused.value.headers == ((b"grpc-accept-encoding", b"identity, deflate, gzip"),)
 
 
+def test_commas_do_not_make_any_number_of_values() -> None:
+    with pytest.raises(StatusError, match="more than 200 values") as refused:
+        parse({}, (b"x-bin", b"," * 1000))
+    assert refused.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_status_repeats_no_more_than_the_beginning_of_what_was_sent() -> None:
+    with pytest.raises(StatusError) as refused:
+        parse({b"grpc-encoding": b"x" * 10_000})
+    assert len(refused.value.details) < 200
+
+
 def test_metadata_beyond_the_limit_is_resource_exhausted() -> None:
     with pytest.raises(StatusError, match="more than 16384 bytes") as refused:
         parse({}, (b"x", b"x" * MAX_BYTES))

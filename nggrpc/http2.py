@@ -66,7 +66,7 @@ _MAX_ACKNOWLEDGEMENTS = 10_000
 
 # How many streams a client may reset at once, and how many a second after that. nghttp2's default, 1000 and 33, is for
 # browsers. A gRPC client resets a stream for each call that it cancels or whose deadline passes.
-_RESETS = (10_000, 1000)
+_RESETS = (2000, 200)
 
 
 class Session(Protocol):
