@@ -80,7 +80,7 @@ class Call:
         if code:
             return code
         # nggrpc has a code for every call that has ended. grpcio has the one that the servicer has set, if it has.
-        if self.is_cut and self.is_stopped:
+        if self.is_stopped:  # its servicer may have taken that for the end of the requests
             return grpc.StatusCode.UNAVAILABLE  # as its client is told
         if self.is_cut:
             return grpc.StatusCode.DEADLINE_EXCEEDED if self.deadline_left_ms == 0 else grpc.StatusCode.CANCELLED
