@@ -9,12 +9,12 @@ class StatusError(Exception):
     Attributes:
         code: the status code.
         details: what was wrong, and what is accepted.
-        headers: what to send besides.
+        headers: extra response headers.
     """
 
     def __init__(self, code: grpc.StatusCode, details: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         """Keep the status."""
         super().__init__(details)
-        self.headers = headers
         self.code = code
         self.details = details
+        self.headers = headers

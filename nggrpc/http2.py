@@ -13,14 +13,12 @@ from ngh2 import (
     DataReceived,
     ErrorCode,
     Event,
-    GoAwayReceived,
     PingAcknowledged,
     PingReceived,
     RequestReceived,
     Setting,
     SettingsReceived,
     StreamClosed,
-    StreamReset,
     TrailersReceived,
 )
 
@@ -29,7 +27,6 @@ __all__ = [
     "DataReceived",
     "ErrorCode",
     "Event",
-    "GoAwayReceived",
     "Headers",
     "PingAcknowledged",
     "PingReceived",
@@ -38,7 +35,6 @@ __all__ = [
     "Session",
     "SettingsReceived",
     "StreamClosed",
-    "StreamReset",
     "TrailersReceived",
     "new_session",
 ]
@@ -46,7 +42,7 @@ __all__ = [
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 ProtocolError = ngh2.NGH2Error
-"""The connection cannot go on: the peer broke the protocol or exceeded a limit."""
+"""An operation failed: the peer broke the protocol, exceeded a limit, or has reset the stream."""
 
 # The receive windows: how much a client may send before a handler has taken it. Large enough that a transfer over a
 # distant connection (100 Mbit/s, 80 ms) does not wait for WINDOW_UPDATE frames.

@@ -23,6 +23,7 @@ _ACCEPTED = 64
 _PAUSE_SECONDS = 0.1
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
 # A port that is free on one address of a host may be taken on another.
 _ATTEMPTS = 10
 
