@@ -80,12 +80,13 @@ def main() -> int:
 
 
 def _soak(load: Load, server: subjects.Running, seconds: float) -> int:
-    """Send every kind of call in turn; return how many there were."""
+    """Send every kind of call in turn, each at least once; return how many there were."""
     all_works = works(_CALLS)
     began = time.monotonic()
     calls = tenths = 0
+    passed = 0.0
     print(f"{os.cpu_count()} cores\n\n| seconds | calls | memory |\n| ---: | ---: | ---: |", flush=True)
-    while (passed := time.monotonic() - began) < seconds:
+    while passed < seconds:
         for work in all_works:
             load.send(work, server.port)
             calls += work.calls
@@ -94,6 +95,7 @@ def _soak(load: Load, server: subjects.Running, seconds: float) -> int:
             tenths += 1
             memory = programs.figure(server.process.pid, "VmRSS")
             print(f"| {time.monotonic() - began:.0f} | {calls} | {memory / 1000:.1f} MB |", flush=True)
+        passed = time.monotonic() - began
     return calls
 
 
