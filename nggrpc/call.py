@@ -10,7 +10,7 @@ import grpc
 from nggrpc import headers, messages
 from nggrpc.errors import StatusError
 from nggrpc.headers import RequestHead
-from nggrpc.http2 import ErrorCode, Headers
+from nggrpc.http2 import CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES, ErrorCode, Headers
 from nggrpc.methods import Method
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Call:
     | state | begins with | messages of the client | messages of the handler |
     | --- | --- | --- | --- |
     | open | the headers of the request | are queued | are sent |
-    | finished | the queueing of its status: `finish`, `end_early` | are dropped | are dropped |
-    | over | the end of its stream or connection: `close` | are dropped | are dropped |
+    | `status_queued` | the queueing of its status: `finish`, `end_early` | are dropped | are dropped |
+    | `stream_closed` | the end of its stream or connection: `close` | are dropped | are dropped |
 
     Attributes:
         connection: where it came from.
@@ -43,16 +43,19 @@ class Call:
         deadline: when its client gives up, by time.monotonic; None for never.
         runner: what runs its handler, once that has begun.
         timer: ends it at the deadline.
-        requests: the messages that its handler has not taken yet; the handler removes them, in whichever thread it is.
+        requests: the messages that its handler has not taken yet, as they came: with their prefixes, and compressed if
+            their client did so. The handler removes them, in whichever thread it is.
         has_all_requests: whether the client has ended its side.
-        is_finished: see the table.
-        is_over: see the table.
-        is_marked: whether its connection will start its handler, or tell it of a change, at the end of this pass.
-        code: the status code, once it is finished.
-        callbacks: what to call when it is over.
+        status_queued: see the table.
+        stream_closed: see the table.
+        is_scheduled: whether its connection will start its handler, or tell it of a change, at the end of this pass.
+        code: the status code, once its status is queued.
+        callbacks: what to call when its stream is closed.
         written_bytes: how much its handler has sent so far, prefixes included.
         queued_bytes: how much of that waits for the client to read it.
-        unacknowledged_bytes: how much of the receive window its request occupies.
+        unacknowledged_bytes: how much of the receive windows its request occupies.
+        early_bytes: how many bytes of its request were acknowledged before its handler has taken them, since a message
+            was larger than the window.
     """
 
     __slots__ = (
@@ -62,15 +65,16 @@ class Call:
         "code",
         "connection",
         "deadline",
+        "early_bytes",
         "has_all_requests",
         "head",
-        "is_finished",
-        "is_marked",
-        "is_over",
+        "is_scheduled",
         "method",
         "queued_bytes",
         "requests",
         "runner",
+        "status_queued",
+        "stream_closed",
         "stream_id",
         "timer",
         "unacknowledged_bytes",
@@ -87,10 +91,10 @@ class Call:
         self.runner: Runner | None = None
         self.timer: Timer | None = None
         self.requests: deque[bytes] = deque()
-        self.has_all_requests = self.is_finished = self.is_over = self.is_marked = False
+        self.has_all_requests = self.status_queued = self.stream_closed = self.is_scheduled = False
         self.code: grpc.StatusCode | None = None
         self.callbacks: deque[Callable[[], None]] = deque()
-        self.written_bytes = self.queued_bytes = self.unacknowledged_bytes = 0
+        self.written_bytes = self.queued_bytes = self.unacknowledged_bytes = self.early_bytes = 0
         self._reader: messages.Reader | None = None
         self._has_begun = False
 
@@ -103,18 +107,21 @@ class Call:
             StatusError: it is not valid.
         """
         self.unacknowledged_bytes += len(data)
+        self.connection.unacknowledged_bytes += len(data)
         size = len(data) - messages.PREFIX_BYTES
         if self._reader is None and size >= 0 and data[0] == 0 and int.from_bytes(data[1:5], "big") == size:
             messages.check_size(size, self.connection.options.max_message_bytes)
-            self.requests.append(data[messages.PREFIX_BYTES :])  # nearly always: one whole message in one frame
+            self.requests.append(data)  # nearly always: one whole message in one frame
         elif data:
             if self._reader is None:
-                self._reader = messages.Reader(self.connection.options.max_message_bytes, self.head.encoding)
+                self._reader = messages.Reader(self.connection.options.max_message_bytes)
             self.requests += self._reader.read(data)
-            if not self.requests:  # the rest of a message has to have room
-                self.acknowledge(self.unacknowledged_bytes)
+            if not self.requests and self.needs_room:
+                self._make_room()
         if is_last:
             self.end_requests()
+        elif len(self.requests) > 1 and not self.method.request_streaming:
+            raise self._wrong_count()
 
     def end_requests(self) -> None:
         """Note that the client has ended its side.
@@ -122,33 +129,61 @@ class Call:
         Raises:
             StatusError: it did so within a message, or has sent too few or too many.
         """
-        self.has_all_requests = True
         if self._reader and not self._reader.is_at_boundary:
             raise StatusError(grpc.StatusCode.INTERNAL, "the request ended within a message")
         if not self.method.request_streaming and len(self.requests) != 1:
-            raise StatusError(grpc.StatusCode.UNIMPLEMENTED, f"{self.head.path} requires exactly one request message")
+            raise self._wrong_count()
+        self.has_all_requests = True
+
+    def _wrong_count(self) -> StatusError:
+        return StatusError(grpc.StatusCode.UNIMPLEMENTED, f"{self.head.path} requires exactly one request message")
 
     @property
     def is_ready(self) -> bool:
         """Whether its handler has what it needs to begin."""
         return self.has_all_requests or self.method.request_streaming
 
-    def acknowledge(self, amount: int) -> None:
-        """Let the client send as many bytes again: they were taken."""
+    def take(self, amount: int) -> None:
+        """Note that the handler has taken messages of so many bytes, so that the client may send as many again."""
+        early = min(amount, self.early_bytes)
+        self.early_bytes -= early
+        self.connection.release_early(early)
+        self._acknowledge(amount - early)
+        if not self.requests and self.needs_room:
+            try:
+                self._make_room()
+            except StatusError as error:
+                self.end_early(error.code, error.details)
+
+    @property
+    def needs_room(self) -> bool:
+        """Whether the client may be unable to send the rest of a message, for want of a window."""
+        return self.unacknowledged_bytes >= STREAM_WINDOW_BYTES // 2 or (
+            self.connection.unacknowledged_bytes >= CONNECTION_WINDOW_BYTES // 2 and self.unacknowledged_bytes > 0
+        )
+
+    def _make_room(self) -> None:
+        """Acknowledge a part of a message before the handler has taken it.
+
+        Raises:
+            StatusError: the server holds too much of such messages.
+        """
+        amount = self.unacknowledged_bytes
+        self.connection.hold_early(amount)
+        self.early_bytes += amount
+        self._acknowledge(amount)
+
+    def _acknowledge(self, amount: int) -> None:
         amount = min(amount, self.unacknowledged_bytes)
         self.unacknowledged_bytes -= amount
+        self.connection.unacknowledged_bytes -= amount
         self.connection.acknowledge(self.stream_id, amount)
-
-    def acknowledge_all(self) -> None:
-        """Let the client send the rest of a message, if its handler has taken all that are complete."""
-        if not self.requests:
-            self.acknowledge(self.unacknowledged_bytes)
 
     # The response.
 
     def begin(self, fields: Headers) -> None:
         """Send the response headers."""
-        if not self.is_finished:
+        if not self.status_queued:
             self._has_begun = True
             self.connection.session.send_response(self.stream_id, fields)
             self.connection.note_response()
@@ -156,14 +191,14 @@ class Call:
     def write(self, message: bytes) -> None:
         """Send a message, with its prefix."""
         self.written_bytes += len(message)
-        if self.is_finished:
+        if self.status_queued:
             return
         session = self.connection.session
         session.send_data(self.stream_id, message)
         self.connection.note_response()
         self.queued_bytes = session.queued_body_size(self.stream_id)
         if self.queued_bytes >= MAX_UNSENT_BYTES:
-            self.connection.full.add(self)
+            self.connection.backpressured.add(self)
         elif self.runner:  # its handler may have seen a larger figure, and wait
             self.runner.notify()
 
@@ -176,9 +211,9 @@ class Call:
             message: the last message, with its prefix, if there is one.
             trailers: the trailers.
         """
-        if self.is_finished:
+        if self.status_queued:
             return
-        self.is_finished = True
+        self.status_queued = True
         self.code = code
         session = self.connection.session
         if fields is not None and message is None:
@@ -204,11 +239,11 @@ class Call:
             details: the text of the status.
             is_closing: whether the connection is about to be closed, so that the stream need not be reset.
         """
-        if self.is_over:
+        if self.stream_closed:
             return
         session = self.connection.session
-        if self.is_finished or session.queued_body_size(self.stream_id):
-            self.is_finished = True
+        if self.status_queued or session.queued_body_size(self.stream_id):
+            self.status_queued = True
             self.code = code
             if not is_closing:
                 session.reset_stream(self.stream_id, ErrorCode.CANCEL)
@@ -216,7 +251,7 @@ class Call:
         else:
             fields = None if self._has_begun else headers.RESPONSE
             self.finish(code, fields, None, headers.trailers(code, details, ()))
-        self.connection.mark(self)
+        self.connection.schedule(self)
 
     def close(self, *, is_delivered: bool) -> None:
         """Note the end of the stream, and call back.
@@ -224,12 +259,13 @@ class Call:
         Args:
             is_delivered: whether everything was sent, rather than the client gone before.
         """
-        if self.is_over:
+        if self.stream_closed:
             return
-        if not self.is_finished or (not is_delivered and self.code is grpc.StatusCode.OK):
+        if not self.status_queued or (not is_delivered and self.code is grpc.StatusCode.OK):
             expired = self.deadline is not None and time.monotonic() >= self.deadline
             self.code = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
-        self.is_finished = self.is_over = True
+        self.status_queued = self.stream_closed = True
+        self.take(self.early_bytes + self.unacknowledged_bytes)
         while self.callbacks:
             callback = self.callbacks.popleft()
             try:

@@ -3,7 +3,9 @@
 import contextlib
 import functools
 import logging
+import math
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -22,7 +24,17 @@ from nggrpc.timers import Timers
 _LOGGER = logging.getLogger(__name__)
 
 # A handler that keeps the I/O thread for longer delays all other calls noticeably.
-_LONGEST_SECONDS = 0.1
+_SLOW_HANDLER_SECONDS = 0.1
+
+# How often the log names the same slow handler.
+_WARNING_SECONDS = 60.0
+
+# How long a client may take to send the only request of a call.
+_REQUEST_SECONDS = 120.0
+
+# How much of the connection's receive window may be missing before the client is asked to open a new connection.
+# nghttp2 announces what was acknowledged once it is half the window, and does not count a frame that is not complete.
+_MAX_LOST_WINDOW_BYTES = http2.CONNECTION_WINDOW_BYTES // 2 + http2.MAX_FRAME_BYTES
 
 
 class Host(Protocol):
@@ -46,8 +58,18 @@ class Host(Protocol):
             StatusError: there is no such method, or there are as many calls as there may be.
         """
 
-    def leave(self) -> None:
+    def release_call(self) -> None:
         """Count one call less."""
+
+    def hold_early(self, amount: int) -> None:
+        """Count bytes of messages that were acknowledged before they were complete.
+
+        Raises:
+            StatusError: they are too many.
+        """
+
+    def release_early(self, amount: int) -> None:
+        """Count so many bytes less."""
 
     def start_handler(self, call: Call) -> None:
         """Start the handler of a call."""
@@ -56,42 +78,45 @@ class Host(Protocol):
 class Connection:
     """One connection. It belongs to the I/O thread.
 
-    Data goes one way: `receive` takes bytes, hands them to calls, and starts or resumes the handlers of the calls that
-    have changed. These queue frames, which `data_to_send` returns.
+    Data goes one way in a pass: `receive` takes bytes, hands them to calls, and schedules those that have changed.
+    `run_scheduled` starts or resumes their handlers. These queue frames, which `data_to_send` returns.
 
     Args:
         host: the server.
         session: its HTTP/2 state.
         peer: the address of the client, such as "ipv4:127.0.0.1:51234".
-        touched: is called when there may be something to send, and nobody is about to call `data_to_send`.
+        flush_requested: is called when there may be something to do, and no pass is under way or was asked for.
 
     Attributes:
         options: those of the server.
         session: its HTTP/2 state.
         peer: the address of the client.
-        full: the calls whose handlers have sent more than their clients read.
+        backpressured: the calls whose handlers have sent more than their clients read.
         finished_early: the streams whose status was queued before the client had ended its side; true for those that
             have a body.
-        has_more: whether there may be something to send.
-        is_driven: whether `data_to_send` will be called soon, so that `touch` need not ask for it.
+        is_flush_pending: whether a pass is under way or was asked for, so that `request_flush` need not ask for one.
+        unacknowledged_bytes: how much of the connection's receive window the requests of all calls occupy.
         lifecycle: when the connection is pinged, shut down and closed.
     """
 
-    def __init__(self, host: Host, session: Session, peer: str, touched: Callable[[], None]) -> None:
+    def __init__(self, host: Host, session: Session, peer: str, flush_requested: Callable[[], None]) -> None:
         """Start without calls."""
         self.options = host.options
         self.session = session
         self.peer = peer
         self.post = host.post
-        self.full: set[Call] = set()
+        self.backpressured: set[Call] = set()
         self.finished_early: dict[int, bool] = {}
         self.lifecycle = Lifecycle(self, host.timers)
+        self.hold_early = host.hold_early
+        self.release_early = host.release_early
+        self.unacknowledged_bytes = 0
         self._host = host
-        self.has_more = True
-        self._touched = touched
-        self.is_driven = self._is_lost = False
+        self._has_more = True
+        self._flush_requested = flush_requested
+        self.is_flush_pending = self._is_lost = False
         self._calls: dict[int, Call] = {}
-        self._marked: list[Call] = []
+        self._scheduled: deque[Call] = deque()
         self._new: list[Call] = []
 
     def receive(self, data: bytes | memoryview) -> None:
@@ -103,8 +128,12 @@ class Connection:
         self.lifecycle.has_received = True
         self.session.receive_data(data)
         self._process_events()
-        self.run_marked()
-        self.has_more = True
+        self._has_more = True
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there may be handlers to run or bytes to send."""
+        return self._has_more or bool(self._scheduled)
 
     def data_to_send(self) -> bytes:
         """Return what can be sent to the client now; there may be more if `has_more` is true afterwards.
@@ -112,44 +141,43 @@ class Connection:
         Raises:
             http2.ProtocolError: the connection cannot go on, and is to be closed.
         """
-        self.has_more = False
+        self._has_more = False
         data = self.session.data_to_send()
         self._process_events()
-        for call in tuple(self.full):
+        for call in tuple(self.backpressured):
             call.queued_bytes = self.session.queued_body_size(call.stream_id)
             if call.queued_bytes < MAX_UNSENT_BYTES:
-                self.full.discard(call)
-                self.mark(call)
+                self.backpressured.discard(call)
+                self.schedule(call)
         if self.finished_early:
             self._reset_finished()
-        self.run_marked()
         return data
 
     def settle(self) -> None:
-        """End a pass, in which everything was sent that could be: the calls that still go on get timers."""
-        self.is_driven = False
+        """End a pass: the calls that go on get timers."""
+        self.is_flush_pending = False
         if self._new:
             self._start_timers()
 
-    def touch(self) -> None:
+    def request_flush(self) -> None:
         """Note that there may be something to send."""
-        self.has_more = True
-        if not self.is_driven:
-            self.is_driven = True
-            self._touched()
+        self._has_more = True
+        if not self.is_flush_pending:
+            self.is_flush_pending = True
+            self._flush_requested()
 
-    def mark(self, call: Call) -> None:
-        """Start or resume the handler of a call at the end of this pass."""
-        if not call.is_marked:
-            call.is_marked = True
-            self._marked.append(call)
+    def schedule(self, call: Call) -> None:
+        """Start or resume the handler of a call in this pass or the next one."""
+        if not call.is_scheduled:
+            call.is_scheduled = True
+            self._scheduled.append(call)
 
     def acknowledge(self, stream_id: int, amount: int) -> None:
         """Let the client send as many bytes again."""
         if amount and not self._is_lost:
             with contextlib.suppress(http2.ProtocolError):  # the session has ended, as an event will say
                 self.session.acknowledge_received_data(amount, stream_id)
-                self.touch()  # a WINDOW_UPDATE frame may be queued
+                self.request_flush()  # a WINDOW_UPDATE frame may be queued
 
     def _process_events(self) -> None:
         calls = self._calls
@@ -158,19 +186,16 @@ class Connection:
                 self._begin(event)
             elif isinstance(event, http2.DataReceived):
                 call = calls.get(event.stream_id)
-                if call is None or call.is_finished:
+                if call is None or call.status_queued:
                     self.acknowledge(event.stream_id, len(event.data))
                 else:
                     self._receive(call, event)
             elif isinstance(event, http2.TrailersReceived):
                 call = calls.get(event.stream_id)
-                if call and not call.is_finished:
+                if call and not call.status_queued:
                     self._end_requests(call)
             elif isinstance(event, http2.StreamClosed):
-                self.finished_early.pop(event.stream_id, None)
-                closed = calls.pop(event.stream_id, None)
-                if closed:
-                    self._close(closed, is_delivered=not event.error_code)
+                self._end_stream(event)
             elif isinstance(event, http2.ConnectionClosed):
                 self.lifecycle.is_done = True
                 self._cancel_calls()
@@ -196,12 +221,19 @@ class Connection:
             return
         call = self._calls[stream_id] = Call(self, stream_id, head, method)
         self.lifecycle.has_called = True
-        if call.deadline is not None:
-            self._new.append(call)
+        self._new.append(call)
         if event.end_stream:
             self._end_requests(call)
         elif method.request_streaming:
-            self.mark(call)
+            self.schedule(call)
+
+    def _end_stream(self, event: http2.StreamClosed) -> None:
+        self.finished_early.pop(event.stream_id, None)
+        call = self._calls.pop(event.stream_id, None)
+        if call:
+            self._close(call, is_delivered=not event.error_code)
+        if event.error_code:
+            self._check_window()
 
     def _refuse(self, event: http2.RequestReceived, fields: http2.Headers) -> None:
         with contextlib.suppress(http2.ProtocolError):  # the client has reset the stream, as an event will say
@@ -215,61 +247,91 @@ class Connection:
         except StatusError as error:
             self._end_early(call, error)
         if call.is_ready:
-            self.mark(call)
+            self.schedule(call)
 
     def _end_requests(self, call: Call) -> None:
         try:
             call.end_requests()
         except StatusError as error:
             self._end_early(call, error)
-        self.mark(call)
+        self.schedule(call)
 
     @staticmethod
     def _end_early(call: Call, error: StatusError) -> None:
         with contextlib.suppress(http2.ProtocolError):  # the client has reset the stream, as an event will say
             call.end_early(error.code, error.details)
 
-    def run_marked(self) -> None:
-        """Start or resume the handlers of the calls that have changed."""
-        while self._marked:
-            marked, self._marked = self._marked, []
-            for call in marked:
-                call.is_marked = False
-                began = time.perf_counter()
-                try:
-                    if call.runner:
-                        call.runner.notify()
-                    elif not call.is_finished:
-                        self._host.start_handler(call)
-                except http2.ProtocolError:  # the session has ended, which the next use of it will say again
-                    pass
-                except Exception:  # one call must not keep the others from being served
-                    _LOGGER.exception("%s failed on the I/O thread", call.head.path)
-                    self._end_early(call, StatusError(grpc.StatusCode.INTERNAL, "the server failed"))
-                if time.perf_counter() - began > _LONGEST_SECONDS and call.method.never_blocks:
-                    _warn(call, time.perf_counter() - began)
+    def run_scheduled(self, until: float = math.inf) -> None:
+        """Start or resume the handlers of the calls that have changed.
+
+        Args:
+            until: when to leave the rest for later, by time.perf_counter.
+        """
+        now = time.perf_counter()
+        scheduled = self._scheduled
+        while scheduled and now < until:
+            call = scheduled.popleft()
+            call.is_scheduled = False
+            began = now
+            self._run(call)
+            now = time.perf_counter()
+            if now - began > _SLOW_HANDLER_SECONDS and call.method.never_blocks:
+                _warn(call, now, now - began)
+
+    def _run(self, call: Call) -> None:
+        try:
+            if call.runner:
+                call.runner.notify()
+            elif not call.status_queued:
+                self._host.start_handler(call)
+        except http2.ProtocolError:  # the session has ended, which the next use of it will say again
+            pass
+        except Exception:  # one call must not keep the others from being served
+            _LOGGER.exception("%s failed on the I/O thread", call.head.path)
+            self._end_early(call, StatusError(grpc.StatusCode.INTERNAL, "the server failed"))
 
     def note_response(self) -> None:
         """Note that a call has something to send."""
         self.lifecycle.has_sent = True
-        self.touch()
+        self.request_flush()
 
     def _close(self, call: Call, *, is_delivered: bool) -> None:
-        call.acknowledge(call.unacknowledged_bytes)
-        self.full.discard(call)
+        self.backpressured.discard(call)
         if call.timer:
             self._host.timers.cancel(call.timer)
         call.close(is_delivered=is_delivered)
-        self._host.leave()
+        self._host.release_call()
         if call.runner:
-            self.mark(call)
+            self.schedule(call)
         self.lifecycle.note_end_of_call()
 
     def _start_timers(self) -> None:
+        latest = time.monotonic() + _REQUEST_SECONDS
         for call in self._new:
-            if not call.is_over and call.deadline is not None:
+            if call.stream_closed:
+                continue
+            if not call.runner and (call.deadline is None or latest < call.deadline):
+                call.timer = self._host.timers.add(latest, functools.partial(self._check_request, call))
+            elif call.deadline is not None:
                 call.timer = self._host.timers.add(call.deadline, functools.partial(_expire, call))
         self._new.clear()
+
+    def _check_request(self, call: Call) -> None:
+        """End a call whose client does not send its request; otherwise, end it at its deadline."""
+        if not call.runner:
+            details = f"the request was not complete after {_REQUEST_SECONDS:.0f} s"
+            call.end_early(grpc.StatusCode.DEADLINE_EXCEEDED, details)
+        elif call.deadline is not None:
+            call.timer = self._host.timers.add(call.deadline, functools.partial(_expire, call))
+
+    def _check_window(self) -> None:
+        """Shut down once much of the receive window is lost.
+
+        nghttp2 does not give back the part of a frame that had come when its stream was closed.
+        """
+        lost = http2.CONNECTION_WINDOW_BYTES - self.session.local_window_size - self.unacknowledged_bytes
+        if lost > _MAX_LOST_WINDOW_BYTES:
+            self.lifecycle.shut_down()
 
     def _reset_finished(self) -> None:
         """Tell the clients of calls that were finished early to send no more, once they have been sent the status."""
@@ -280,19 +342,19 @@ class Connection:
                 continue
             session.reset_stream(stream_id, ErrorCode.NO_ERROR)
             del self.finished_early[stream_id]
-            self.touch()
+            self.request_flush()
 
     def end_calls(self, code: grpc.StatusCode, details: str) -> None:
         """End all calls early, since the connection is about to be closed."""
         for call in tuple(self._calls.values()):
             call.end_early(code, details, is_closing=True)
-        self.run_marked()
+        self.run_scheduled()
 
     def lose(self) -> None:
         """Note that the socket was closed: the calls are cancelled."""
-        self.lifecycle.end()
+        self.lifecycle.cancel_timers()
         self._cancel_calls()
-        self.run_marked()
+        self.run_scheduled()
 
     def _cancel_calls(self) -> None:
         self._is_lost = True
@@ -302,14 +364,20 @@ class Connection:
 
     @property
     def has_calls(self) -> bool:
-        """Whether there are calls that are not over."""
+        """Whether there are calls whose streams are open."""
         return bool(self._calls)
 
 
-def _warn(call: Call, seconds: float) -> None:
-    _LOGGER.warning(
-        "%s kept all other calls waiting for %.1f s: it must not be marked @never_blocks", call.head.path, seconds
-    )
+_next_warnings: dict[str, float] = {}
+
+
+def _warn(call: Call, now: float, seconds: float) -> None:
+    path = call.head.path
+    if now >= _next_warnings.get(path, 0.0):
+        _next_warnings[path] = now + _WARNING_SECONDS
+        _LOGGER.warning(
+            "%s kept all other calls waiting for %.1f s: it must not be marked @never_blocks", path, seconds
+        )
 
 
 def _expire(call: Call) -> None:

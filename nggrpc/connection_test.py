@@ -4,12 +4,8 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from dataclasses import dataclass, field
 
 import grpc
-import h2.config
-import h2.connection
-import h2.events
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,8 +14,9 @@ import nggrpc
 from nggrpc import http2
 from nggrpc.connection import Connection
 from nggrpc.grpc_server import Server
-from nggrpc.h2_session import H2Session
 from nggrpc.http2 import Session
+from nggrpc.testing.h2_session import H2Session
+from nggrpc.testing.memory_client import MemoryClient, Request, Response
 
 MAX_MESSAGE_BYTES = 1000
 
@@ -66,32 +63,6 @@ def host() -> Server:
     return server
 
 
-@dataclass
-class Response:
-    """What a client has received of a call.
-
-    Attributes:
-        headers: all headers and trailers.
-        body: the DATA frames, joined.
-        reset: the code of an RST_STREAM frame.
-    """
-
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    body: bytes = b""
-    reset: int | None = None
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a client sends in one call."""
-
-    path: str
-    body: bytes
-    extra: tuple[tuple[str, str], ...] = ()
-    content_type: str = "application/grpc"
-    ends: bool = True
-
-
 def _prefixed(message: bytes, flag: int = 0) -> bytes:
     return bytes([flag]) + len(message).to_bytes(4, "big") + message
 
@@ -123,48 +94,17 @@ REQUESTS = st.one_of(
 )
 
 
-class Client:
-    """A client whose bytes the test carries to and from a connection."""
-
-    def __init__(self) -> None:
-        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding=None))
-        self.h2.initiate_connection()
-        self.responses: dict[int, Response] = {}
-
-    def send(self, request: Request) -> None:
-        stream_id = self.h2.get_next_available_stream_id()
-        self.responses[stream_id] = Response()
-        headers = [(":method", "POST"), (":scheme", "http"), (":path", request.path), (":authority", "test")]
-        headers += [("te", "trailers"), ("content-type", request.content_type), *request.extra]
-        self.h2.send_headers(stream_id, headers)
-        self.h2.send_data(stream_id, request.body, end_stream=request.ends)
-
-    def receive(self, data: bytes) -> None:
-        for event in self.h2.receive_data(data):
-            if isinstance(event, h2.events.ResponseReceived | h2.events.TrailersReceived):
-                self.responses[event.stream_id].headers += [
-                    (bytes(name), bytes(value)) for name, value in event.headers
-                ]
-            elif isinstance(event, h2.events.DataReceived):
-                self.responses[event.stream_id].body += event.data
-            elif isinstance(event, h2.events.StreamReset):
-                self.responses[event.stream_id].reset = event.error_code
-
-
 NewSession = Callable[[int, int], Session]
 
 
 def _responses(
     host: Server, new_session: NewSession, requests: list[Request], cut: Callable[[bytes], list[bytes]]
 ) -> dict[int, Response]:
-    client = Client()
+    client = MemoryClient()
     for request in requests:
-        client.send(request)
+        client.begin(request)
     connection = Connection(host, new_session(100, 16384), "test:", lambda: None)
-    for part in cut(client.h2.data_to_send()):
-        connection.receive(part)
-        while connection.has_more:
-            client.receive(connection.data_to_send())
+    client.exchange(connection, cut)
     connection.lose()
     return client.responses
 

@@ -37,7 +37,7 @@ class Context(grpc.ServicerContext):
     _has_begun = False
     _is_aborted = False
     _is_cancelled = False
-    _untold_bytes = 0
+    _untaken_bytes = 0
     _sent_bytes = 0
 
     def __init__(self, call: Call, runner: "Runner") -> None:
@@ -58,46 +58,56 @@ class Context(grpc.ServicerContext):
             grpc.RpcError: the call ended early: its client cancelled it, or its deadline passed.
         """
         while True:
+            self._runner.wait_until(self._has_request_or_end)
             if not self._call.requests:
-                self._runner.wait_until(self._has_request_or_end)
-                if not self._call.requests:
-                    if self._call.is_finished:
-                        raise grpc.RpcError("the call has ended")
-                    return
+                if self._call.status_queued:
+                    raise grpc.RpcError("the call has ended")
+                return
             yield self._take()
 
     def _has_request_or_end(self) -> bool:
         call = self._call
-        return bool(call.requests or call.has_all_requests or call.is_finished)
+        return bool(call.requests or call.has_all_requests or call.status_queued)
 
     def _take(self) -> Any:  # noqa: ANN401
+        """Return the next request, which is there.
+
+        Raises:
+            grpc.RpcError: the request is not valid, and its call has ended.
+        """
         call = self._call
         message = call.requests.popleft()
-        self._untold_bytes += messages.PREFIX_BYTES + len(message)
-        threshold = self._runner.told_bytes
-        if not call.requests and call.unacknowledged_bytes >= threshold:
-            self._runner.act(call.acknowledge_all)
-            self._untold_bytes = 0
-        elif self._untold_bytes >= threshold:
-            self._runner.act(call.acknowledge, self._untold_bytes)
-            self._untold_bytes = 0
+        self._untaken_bytes += len(message)
+        if self._untaken_bytes >= self._runner.ack_threshold or (not call.requests and call.needs_room):
+            self._runner.run_on_io_thread(call.take, self._untaken_bytes)
+            self._untaken_bytes = 0
+        try:
+            content = messages.content(message, call.head.encoding, call.connection.options.max_message_bytes)
+        except StatusError as error:
+            self._reject(error.code, error.details)
         deserialize = call.method.deserialize
         if not deserialize:
-            return message
+            return content
         try:
-            return deserialize(message)
-        except Exception as error:
+            return deserialize(content)
+        except Exception:
             _LOGGER.exception("a request of %s cannot be deserialized", call.head.path)
-            raise StatusError(grpc.StatusCode.INTERNAL, "Exception deserializing request!") from error
+            self._reject(grpc.StatusCode.INTERNAL, "Exception deserializing request!")
+
+    def _reject(self, code: grpc.StatusCode, details: str) -> NoReturn:
+        call = self._call
+        self._runner.run_on_io_thread(call.end_early, code, details)
+        self._runner.wait_until(lambda: call.status_queued)
+        raise grpc.RpcError(details)
 
     def send(self, response: Any) -> bool:  # noqa: ANN401
         """Send one of several responses; wait while too much waits to be sent. Return whether the call goes on."""
         self._begin()
         message = self._prefixed(response)
         self._sent_bytes += len(message)
-        self._runner.act(self._call.write, message)
+        self._runner.run_on_io_thread(self._call.write, message)
         self._runner.wait_until(self._has_room_or_end)
-        return not self._call.is_finished
+        return not self._call.status_queued
 
     def send_or_finish(self, response: Any) -> None:  # noqa: ANN401
         """Send one of several responses without waiting, from any thread; finish if it is None."""
@@ -105,17 +115,17 @@ class Context(grpc.ServicerContext):
             self.finish()
         else:
             self._begin()
-            self._runner.act(self._call.write, self._prefixed(response))
+            self._runner.run_on_io_thread(self._call.write, self._prefixed(response))
 
     def _has_room_or_end(self) -> bool:
         call = self._call
-        return self._sent_bytes - call.written_bytes + call.queued_bytes < MAX_UNSENT_BYTES or call.is_finished
+        return self._sent_bytes - call.written_bytes + call.queued_bytes < MAX_UNSENT_BYTES or call.status_queued
 
     def _begin(self) -> None:
         if not self._has_begun:
             fields = headers.response(self._encoding, self._initial)
             self._has_begun = True
-            self._runner.act(self._call.begin, fields)
+            self._runner.run_on_io_thread(self._call.begin, fields)
 
     def _prefixed(self, response: Any) -> bytes:  # noqa: ANN401
         serialize = self._call.method.serialize
@@ -142,14 +152,14 @@ class Context(grpc.ServicerContext):
             return
         fields = None if self._has_begun else headers.response(self._encoding, self._initial)
         trailers = headers.trailers(code, self._details, self._trailing or ())
-        self._runner.act(self._call.finish, code, fields, message, trailers)
+        self._runner.run_on_io_thread(self._call.finish, code, fields, message, trailers)
 
     def fail(self, error: Exception | SystemExit) -> None:
         """End the call, since its handler raised an error."""
         if isinstance(error, StatusError):
             self._code, self._details = error.code, error.details
         elif not self._is_aborted:
-            if isinstance(error, grpc.RpcError) and self._call.is_finished:
+            if isinstance(error, grpc.RpcError) and self._call.status_queued:
                 return  # the handler was told that its call has ended
             _LOGGER.error("%s raised an exception", self._call.head.path, exc_info=error)
             self._code, self._details = grpc.StatusCode.UNKNOWN, f"Exception calling application: {error}"
@@ -164,7 +174,7 @@ class Context(grpc.ServicerContext):
 
     def is_active(self) -> bool:
         """Return whether the call goes on: it has neither ended nor been cancelled."""
-        return not self._call.is_finished
+        return not self._call.status_queued
 
     def time_remaining(self) -> float | None:  # type: ignore[override] # its published type lacks None
         """Return the seconds to the deadline, at least 0; None without a deadline."""
@@ -182,7 +192,7 @@ class Context(grpc.ServicerContext):
         """Have something called in the I/O thread when the call is over; return False if it is over already."""
         call = self._call
         call.callbacks.append(callback)
-        if call.is_over:
+        if call.stream_closed:
             try:
                 call.callbacks.remove(callback)
             except ValueError:

@@ -23,6 +23,9 @@ from nggrpc.transport import Transport
 
 _LOGGER = logging.getLogger(__name__)
 
+# How much of messages that are larger than a window all clients together may have sent without their ends.
+_MAX_EARLY_BYTES = 64 * 1024 * 1024
+
 
 def server(  # noqa: PLR0913 - those of grpc.server, and one
     thread_pool: futures.ThreadPoolExecutor,
@@ -73,6 +76,9 @@ class Server(grpc.Server):
         self._listeners: list[Listener] = []
         self._transports: set[Transport] = set()
         self._calls = 0
+        self._early_bytes = 0
+        self._max_early_bytes = max(_MAX_EARLY_BYTES, 2 * self.options.max_message_bytes)
+        self._max_connections = min(self.options.max_connections, listeners.max_connections())
         self._thread: threading.Thread | None = None
         self._is_stopping = False
         self._stopped = threading.Event()
@@ -159,9 +165,26 @@ class Server(grpc.Server):
         self._calls += 1
         return method
 
-    def leave(self) -> None:
+    def release_call(self) -> None:
         """Count one call less."""
         self._calls -= 1
+
+    def hold_early(self, amount: int) -> None:
+        """Count bytes of messages that were acknowledged before they were complete.
+
+        Raises:
+            StatusError: they are too many.
+        """
+        if self._early_bytes + amount > self._max_early_bytes:
+            raise StatusError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"the server holds {self._early_bytes} bytes of large requests that are not complete; try again later",
+            )
+        self._early_bytes += amount
+
+    def release_early(self, amount: int) -> None:
+        """Count so many bytes less."""
+        self._early_bytes -= amount
 
     # The I/O thread.
 
@@ -184,7 +207,7 @@ class Server(grpc.Server):
             self._transports.add(transport)
 
     def _may_accept(self) -> bool:
-        return len(self._transports) < self.options.max_connections
+        return len(self._transports) < self._max_connections
 
     def _forget(self, transport: Transport) -> None:
         self._transports.discard(transport)
@@ -192,7 +215,7 @@ class Server(grpc.Server):
             self._loop.stop()
 
     def _stop(self, grace: float) -> None:
-        self._loop.timers.add(time.monotonic() + grace, self._end)
+        self._loop.timers.add(time.monotonic() + grace, self._abort_connections)
         if self._is_stopping:
             return
         self._is_stopping = True
@@ -203,6 +226,6 @@ class Server(grpc.Server):
         if not self._transports:
             self._loop.stop()
 
-    def _end(self) -> None:
+    def _abort_connections(self) -> None:
         for transport in tuple(self._transports):
             transport.abort("the server is stopping")

@@ -116,7 +116,7 @@ def test_a_handler_that_blocks_in_the_pool_delays_no_other_call() -> None:
 def test_a_marked_handler_that_blocks_is_named_in_the_log(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_LONGEST_SECONDS", 0.01)
+    monkeypatch.setattr(connections, "_SLOW_HANDLER_SECONDS", 0.01)
 
     @nggrpc.never_blocks
     def sleep(_request: bytes, _context: grpc.ServicerContext) -> bytes:
@@ -439,7 +439,7 @@ def test_a_message_larger_than_the_window_comes_after_small_ones_that_wait(
         for request in requests:
             yield b"%d" % len(request)
             if request == b"first" and mark is not nggrpc.never_blocks:  # go on once the large message fills the window
-                programs.eventually(lambda: context._call.unacknowledged_bytes > (1 << 20) - 100)  # noqa: SLF001
+                programs.eventually(lambda: context._call.unacknowledged_bytes > (1 << 20) - 100)
 
     sizes = [5, 1, 3 << 20]
     with connected({"Lengths": grpc.stream_stream_rpc_method_handler(lengths)}) as channel:

@@ -43,10 +43,9 @@ _UNIT_SECONDS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"
 _KEY = re.compile(r"[0-9a-z_.-]+")
 _ASCII_VALUE = re.compile(rb"[\x20-\x7e]*")
 
-# Headers of HTTP/2 and of gRPC itself, which are not metadata.
-_NOT_METADATA = frozenset(
-    (b"te", b"content-type", b"grpc-timeout", b"grpc-encoding", b"grpc-accept-encoding", b"grpc-message-type")
-)
+# Headers of HTTP/2 and of gRPC itself, which are not metadata. A client sends each of the first ones at most once.
+_SINGLE = frozenset((b"te", b"content-type", b"grpc-timeout", b"grpc-encoding", b"grpc-message-type"))
+_NOT_METADATA = _SINGLE | {b"grpc-accept-encoding"}
 _RESERVED = frozenset(("grpc-accept-encoding", "grpc-encoding", "grpc-message", "grpc-status", "grpc-timeout"))
 _BINARY = "-bin"
 
@@ -112,6 +111,11 @@ def parse(headers: tuple[tuple[bytes, bytes], ...], max_bytes: int) -> RequestHe
         raise HttpError(b"415")
     if sum(len(name) + len(value) + _FIELD_OVERHEAD_BYTES for name, value in headers) > max_bytes:
         raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the metadata has more than {max_bytes} bytes")
+    single = [name for name, _ in headers if name in _SINGLE]
+    if len(single) != len(set(single)):
+        raise StatusError(
+            grpc.StatusCode.INTERNAL, "a header that gRPC allows once was sent twice: " + _repeated(single)
+        )
     if fields.get(b"te") != b"trailers":
         raise StatusError(grpc.StatusCode.INTERNAL, "the request has no header `te: trailers`")
     encoding = fields.get(b"grpc-encoding", b"identity").decode("latin-1")
@@ -132,6 +136,10 @@ def parse(headers: tuple[tuple[bytes, bytes], ...], max_bytes: int) -> RequestHe
         ),
         metadata=_metadata(headers),
     )
+
+
+def _repeated(names: list[bytes]) -> str:
+    return ", ".join(sorted({name.decode("ascii") for name in names if names.count(name) > 1}))
 
 
 def _timeout(value: bytes | None) -> float | None:

@@ -125,6 +125,11 @@ def test_a_request_without_te_is_refused(value: bytes | None) -> None:
         parse({b"te": value})
 
 
+def test_a_header_that_grpc_allows_once_is_refused_twice() -> None:
+    with pytest.raises(StatusError, match="sent twice: grpc-timeout"):
+        parse({b"grpc-timeout": b"1S"}, (b"grpc-timeout", b"2S"))
+
+
 def test_an_unknown_encoding_is_unimplemented_and_the_known_ones_are_told() -> None:
     with pytest.raises(StatusError, match="'snappy' is not supported; accepted: identity, deflate, gzip") as refused:
         parse({b"grpc-encoding": b"snappy"})

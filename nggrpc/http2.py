@@ -47,10 +47,10 @@ ProtocolError = ngh2.NGH2Error
 # The receive windows: how much a client may send before a handler has taken it. Large enough that a transfer over a
 # distant connection (100 Mbit/s, 80 ms) does not wait for WINDOW_UPDATE frames.
 STREAM_WINDOW_BYTES = 1 << 20
-_CONNECTION_WINDOW_BYTES = 4 << 20
+CONNECTION_WINDOW_BYTES = 4 << 20
 
-# A larger frame is cheaper per byte, but is kept in memory until it is complete.
-_MAX_FRAME_BYTES = 1 << 18
+# A larger frame is cheaper per byte, but is kept in memory until it is complete, and is then processed at once.
+MAX_FRAME_BYTES = 1 << 16
 
 # Beyond these limits the connection is closed. A call whose metadata is too large, but below them, gets a status.
 _MAX_HEADER_BYTES = 1 << 16
@@ -102,6 +102,10 @@ class Session(Protocol):
     def remote_window_size(self) -> int:
         """How many bytes the peer allows to be sent on the connection."""
 
+    @property
+    def local_window_size(self) -> int:
+        """How many bytes the peer may send on the connection."""
+
     def ping(self, opaque_data: bytes) -> None:
         """Queue a PING frame."""
 
@@ -131,9 +135,9 @@ def new_session(max_streams: int, max_header_bytes: int) -> Session:
         {
             Setting.MAX_CONCURRENT_STREAMS: max_streams,
             Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW_BYTES,
-            Setting.MAX_FRAME_SIZE: _MAX_FRAME_BYTES,
+            Setting.MAX_FRAME_SIZE: MAX_FRAME_BYTES,
             Setting.MAX_HEADER_LIST_SIZE: max_header_bytes,
         }
     )
-    session.set_local_window_size(_CONNECTION_WINDOW_BYTES)
+    session.set_local_window_size(CONNECTION_WINDOW_BYTES)
     return session

@@ -40,7 +40,7 @@ class Lifecycle:
     | serving | the connection | are served | it is too old or idle, or the server stops: `shut_down` |
     | notified | a GOAWAY frame that refuses no stream, and a ping | are served | the ping is answered |
     | draining | a GOAWAY frame with the last stream | are ignored | there are no calls |
-    | done | | | what is to be sent was sent, and the socket is closed: `end` |
+    | done | | | what is to be sent was sent, and the socket is closed: `cancel_timers` |
 
     Args:
         connection: the connection.
@@ -79,7 +79,7 @@ class Lifecycle:
         if options.max_idle_ms < NEVER_MS:
             self._after(options.max_idle_ms / 1000, self._check_idle)
 
-    def end(self) -> None:
+    def cancel_timers(self) -> None:
         """Stop the timers: the connection was closed."""
         for timer in self._running.values():
             self._timers.cancel(timer)
@@ -109,22 +109,22 @@ class Lifecycle:
         self._is_notified = True
         self._connection.session.send_shutdown_notice()
         self._connection.session.ping(_SHUTDOWN_PING)
-        self._connection.touch()
+        self._connection.request_flush()
         self._after(_ROUND_TRIP_SECONDS, self._drain)
 
     def _drain(self) -> None:
         if not self._is_draining:
             self._is_draining = True
             self._connection.session.send_goaway()
-            self._connection.touch()
+            self._connection.request_flush()
             self.note_end_of_call()
 
     def _retire(self) -> None:
         self.shut_down()
         if self._options.max_age_grace_ms < NEVER_MS:
-            self._after(self._options.max_age_grace_ms / 1000, self._close)
+            self._after(self._options.max_age_grace_ms / 1000, self._end_calls)
 
-    def _close(self) -> None:
+    def _end_calls(self) -> None:
         self._connection.end_calls(grpc.StatusCode.UNAVAILABLE, "the connection has reached its maximum age")
         self._force()
 
@@ -143,7 +143,7 @@ class Lifecycle:
         """Ping, unless the client has sent something of late."""
         if not self.has_received:
             self._connection.session.ping(_KEEPALIVE_PING)
-            self._connection.touch()
+            self._connection.request_flush()
             self._after(self._options.keepalive_timeout_ms / 1000, self._check_alive)
         else:
             self.has_received = False
@@ -181,7 +181,7 @@ class Lifecycle:
 
     def _force(self) -> None:
         self.is_forced = True
-        self._connection.touch()
+        self._connection.request_flush()
 
     def _after(self, seconds: float, action: Callable[[], None]) -> None:
         def act() -> None:

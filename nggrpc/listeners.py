@@ -3,9 +3,10 @@
 import contextlib
 import errno
 import logging
-import os
+import resource
 import select
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,16 +23,31 @@ _ACCEPTED = 64
 # When there are no descriptors left, some may be in a moment.
 _PAUSE_SECONDS = 0.1
 
+# How often the log says so.
+_WARNING_SECONDS = 60.0
+
+# How many descriptors are left for files, for connections of handlers, and for listening sockets.
+_RESERVED_DESCRIPTORS = 100
+
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 # A port that is free on one address of a host may be taken on another.
 _ATTEMPTS = 10
 
-_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+# A host may have addresses that this machine does not have: names are in files, IPv6 may be off.
+_NO_ADDRESS = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+def max_connections() -> int:
+    """Return how many connections the process's limit of open files allows, with some descriptors to spare."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else max(limit - _RESERVED_DESCRIPTORS, limit // 2)
 
 
 def bind(address: str, *, reuse_port: bool) -> list[socket.socket]:
-    """Return sockets that are bound to an address, and do not listen yet: one for each IP address of the host.
+    """Return sockets that listen on an address: one for each IP address of the host that this machine has.
+
+    Connections wait in the listen queue until a `Listener` accepts them.
 
     Args:
         address: "HOST:PORT", "[IPV6]:PORT" or "unix:PATH". Port 0 is any free port. "[::]" is every interface, by IPv4
@@ -57,18 +73,26 @@ def _bound_to_host(host: str, port: int, *, reuse_port: bool) -> list[socket.soc
     places = {(family, place[0]) for family, _, _, _, place in found}
     for _ in range(_ATTEMPTS):
         bound: list[socket.socket] = []
+        missing: OSError | None = None
         try:
             for family, ip in places:
-                bound.append(_bound(family, (ip, port_of(bound[0]) if bound else port), reuse_port=reuse_port))
-        except OSError as error:
+                try:
+                    bound.append(_bound(family, (ip, port_of(bound[0]) if bound else port), reuse_port=reuse_port))
+                except OSError as error:
+                    if error.errno not in _NO_ADDRESS:
+                        raise
+                    missing = error
+        except OSError:
             for each in bound:
                 each.close()
-            if host == "::" and error.errno in _NO_IPV6:
-                return [_bound(socket.AF_INET, ("0.0.0.0", port), reuse_port=reuse_port)]  # noqa: S104 - as "[::]" asks
             if port or not bound:
                 raise
-        else:
+            continue
+        if bound:
             return bound
+        if host == "::":
+            return [_bound(socket.AF_INET, ("0.0.0.0", port), reuse_port=reuse_port)]  # noqa: S104 - as "[::]" asks
+        raise missing or OSError(errno.EADDRNOTAVAIL, "the host has no address")
     raise OSError(errno.EADDRINUSE, "no port is free on all addresses of the host")
 
 
@@ -80,6 +104,8 @@ def _bound(family: int, place: object, *, reuse_port: bool) -> socket.socket:
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         bound.bind(place)  # type: ignore[arg-type] # an address of the family
+        bound.settimeout(0)
+        bound.listen(_BACKLOG)
     except OSError:
         bound.close()
         raise
@@ -118,14 +144,13 @@ class Listener:
         accepted: Callable[[socket.socket, str], None],
         may_accept: Callable[[], bool],
     ) -> None:
-        """Listen."""
+        """Begin to accept."""
         self._loop = loop
         self._socket = bound
         self._accepted = accepted
         self._may_accept = may_accept
         self._is_paused = False
-        bound.settimeout(0)
-        bound.listen(_BACKLOG)
+        self._next_warning = 0.0
         loop.add(bound.fileno(), select.EPOLLIN, self._on_event)
 
     def _on_event(self, _events: int) -> None:
@@ -144,15 +169,21 @@ class Listener:
             return False
         except OSError as error:
             if error.errno in _EXHAUSTED:
-                _LOGGER.warning("cannot accept connections for now: %s", os.strerror(error.errno or 0))
+                self._warn(error)
                 self._pause()
                 return False
-            return True  # the client has gone before it was accepted
+            return error.errno == errno.ECONNABORTED  # the client has gone before it was accepted
         connected.settimeout(0)
         if connected.family != socket.AF_UNIX:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._accepted(connected, peer_name(connected, place))
         return True
+
+    def _warn(self, error: OSError) -> None:
+        now = time.monotonic()
+        if now >= self._next_warning:
+            self._next_warning = now + _WARNING_SECONDS
+            _LOGGER.warning("cannot accept connections for now: %s", error.strerror)
 
     def _pause(self) -> None:
         self._is_paused = True

@@ -36,6 +36,35 @@ def prefixed(message: bytes, encoding: str = "identity") -> bytes:
     return b"\1" + len(compressed).to_bytes(4, "big") + compressed
 
 
+def content(message: bytes, encoding: str, max_bytes: int) -> bytes:
+    """Return a message without its prefix, decompressed.
+
+    Args:
+        message: a whole message with its prefix.
+        encoding: how compressed messages are compressed: one of `ENCODINGS`.
+        max_bytes: the largest message that is accepted after decompression.
+
+    Raises:
+        StatusError: the message is too large, or cannot be decompressed.
+    """
+    flag, data = message[0], message[PREFIX_BYTES:]
+    if flag == 0:
+        return data
+    if flag != 1:
+        raise StatusError(grpc.StatusCode.INTERNAL, f"a message has flag {flag}; accepted: 0, 1")
+    if encoding == "identity":
+        raise StatusError(grpc.StatusCode.INTERNAL, "a message is compressed, but the call has no grpc-encoding")
+    decompressor = zlib.decompressobj(wbits=_FORMATS[encoding])
+    try:
+        decompressed = decompressor.decompress(data, max_bytes + 1)
+    except zlib.error as error:
+        raise StatusError(grpc.StatusCode.INTERNAL, f"a message is not valid {encoding}: {error}") from error
+    check_size(len(decompressed), max_bytes)
+    if not decompressor.eof or decompressor.unused_data:
+        raise StatusError(grpc.StatusCode.INTERNAL, f"a message is not one whole {encoding} stream")
+    return decompressed
+
+
 def check_size(size: int, max_bytes: int) -> None:
     """Refuse a message that is too large.
 
@@ -52,17 +81,18 @@ def check_size(size: int, max_bytes: int) -> None:
 class Reader:
     """Splits the body of a request into messages, wherever its DATA frames were split.
 
+    The messages keep their prefixes, and stay compressed until a handler takes them: until then they occupy as much
+    memory as flow control has counted for them.
+
     Args:
-        max_bytes: the largest message, before and after decompression.
-        encoding: how compressed messages are compressed.
+        max_bytes: the largest message, without its prefix.
     """
 
-    __slots__ = ("_encoding", "_max_bytes", "_partial")
+    __slots__ = ("_max_bytes", "_partial")
 
-    def __init__(self, max_bytes: int, encoding: str) -> None:
+    def __init__(self, max_bytes: int) -> None:
         """Start at the beginning of a body."""
         self._max_bytes = max_bytes
-        self._encoding = encoding
         self._partial: bytearray | None = None
 
     @property
@@ -71,10 +101,10 @@ class Reader:
         return not self._partial
 
     def read(self, data: bytes) -> list[bytes]:
-        """Return the messages that some more bytes complete.
+        """Return the messages that some more bytes complete, with their prefixes.
 
         Raises:
-            StatusError: a message is too large, or cannot be decompressed.
+            StatusError: a message is too large.
         """
         buffer: bytes | bytearray = data
         if self._partial:
@@ -84,7 +114,7 @@ class Reader:
         position = 0
         with memoryview(buffer) as view:
             while (end := self._end(buffer, position)) <= len(buffer):
-                messages.append(self._message(buffer[position], bytes(view[position + PREFIX_BYTES : end])))
+                messages.append(bytes(view[position:end]))
                 position = end
         if position == len(buffer):
             self._partial = None
@@ -100,20 +130,3 @@ class Reader:
         length = int.from_bytes(buffer[position + 1 : start], "big")
         check_size(length, self._max_bytes)
         return start + length
-
-    def _message(self, flag: int, message: bytes) -> bytes:
-        if flag == 0:
-            return message
-        if flag != 1:
-            raise StatusError(grpc.StatusCode.INTERNAL, f"a message has flag {flag}; accepted: 0, 1")
-        if self._encoding == "identity":
-            raise StatusError(grpc.StatusCode.INTERNAL, "a message is compressed, but the call has no grpc-encoding")
-        decompressor = zlib.decompressobj(wbits=_FORMATS[self._encoding])
-        try:
-            decompressed = decompressor.decompress(message, self._max_bytes + 1)
-        except zlib.error as error:
-            raise StatusError(grpc.StatusCode.INTERNAL, f"a message is not valid {self._encoding}: {error}") from error
-        check_size(len(decompressed), self._max_bytes)
-        if not decompressor.eof or decompressor.unused_data:
-            raise StatusError(grpc.StatusCode.INTERNAL, f"a message is not one whole {self._encoding} stream")
-        return decompressed

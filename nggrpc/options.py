@@ -27,14 +27,15 @@ class Options:
         min_ping_interval_ms: how often a client may ping.
         permit_pings_without_calls: whether a client may ping as often without calls.
         max_ping_strikes: how many pings too early close the connection.
-        max_connections: how many connections there may be; a further one waits in the listen queue.
+        max_connections: how many connections there may be; a further one waits in the listen queue. The process's limit
+            of open files may allow fewer.
     """
 
     # grpcio's default is to share, which hides that a port is taken.
     reuse_port: bool = False
     max_message_bytes: int = 4 * 1024 * 1024
-    # Core has no limit; RFC 9113 recommends at least 100.
-    max_streams: int = 1000
+    # Core has no limit. RFC 9113, section 5.1.2, recommends at least 100.
+    max_streams: int = 100
     max_metadata_bytes: int = 16 * 1024
     max_idle_ms: int = NEVER_MS
     max_age_ms: int = NEVER_MS

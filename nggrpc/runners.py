@@ -2,7 +2,7 @@
 
 | runner | for handlers that | waiting means |
 | --- | --- | --- |
-| `InlineRunner` | never block, and need nothing but the requests that are there | (they do not wait) |
+| `InlineRunner` | never block, and have one response and at most one request, which is there | (they do not wait) |
 | `FiberRunner` | never block, but may wait for requests or for room | the I/O thread does other work |
 | `ThreadRunner` | are not marked @never_blocks | a thread of the pool sleeps |
 """
@@ -10,6 +10,7 @@
 import contextvars
 import functools
 import threading
+import time
 from collections.abc import Callable
 from concurrent import futures
 from typing import Any, Protocol
@@ -21,17 +22,23 @@ from nggrpc.call import Call
 from nggrpc.context import Context
 from nggrpc.methods import Method
 
+# How long a handler runs in a fiber before others have their turn.
+_TURN_SECONDS = 0.005
+
+# How many fibers wait for another call: each has a stack.
+_MAX_IDLE_FIBERS = 100
+
 
 class Runner(Protocol):
     """What runs a handler.
 
     Attributes:
-        told_bytes: how much its handler takes before it tells the I/O thread.
+        ack_threshold: how many bytes its handler takes before it has the I/O thread acknowledge them.
     """
 
-    told_bytes: int
+    ack_threshold: int
 
-    def act(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
+    def run_on_io_thread(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
         """Have the I/O thread call a function, now or soon."""
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
@@ -44,9 +51,9 @@ class Runner(Protocol):
 class InlineRunner:
     """Runs handlers that have nothing to wait for on the I/O thread."""
 
-    told_bytes = 0
+    ack_threshold = 0
 
-    def act(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
+    def run_on_io_thread(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
         """Call a function."""
         function(*arguments)
 
@@ -58,28 +65,40 @@ class InlineRunner:
 
 
 class FiberRunner(greenlet.greenlet):
-    """Runs a handler on a stack of its own, which the I/O thread leaves while the handler waits."""
+    """Runs a handler on a stack of its own, which the I/O thread leaves while the handler waits.
 
-    told_bytes = 0
+    A handler that has run for a while waits for its turn, even if what it needs is there.
+    """
+
+    ack_threshold = 0
     _condition: Callable[[], bool] | None = None
 
     def __init__(self, run: "Callable[[FiberRunner, Call], None]") -> None:
         """Have a stack that is not used yet. The I/O thread's own stack is the current one."""
         super().__init__(functools.partial(run, self))
         self._io_thread = greenlet.getcurrent()
+        self._turn_ends = 0.0
 
-    def act(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
+    def start(self, call: Call) -> None:
+        """Run the handler of a call until it waits; the I/O thread calls this."""
+        self._call = call
+        self._turn_ends = time.perf_counter() + _TURN_SECONDS
+        self.switch(call)
+
+    def run_on_io_thread(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
         """Call a function."""
         function(*arguments)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Go on with the I/O thread's other work until a condition holds."""
         if condition():
-            return
+            if time.perf_counter() < self._turn_ends:
+                return
+            self._call.connection.schedule(self._call)
         self._condition = condition
-        self.rest()
+        self.yield_to_loop()
 
-    def rest(self) -> Any:  # noqa: ANN401
+    def yield_to_loop(self) -> Any:  # noqa: ANN401
         """Go on with the I/O thread's other work until it switches back; return what it gives then."""
         return self._io_thread.switch()
 
@@ -87,6 +106,7 @@ class FiberRunner(greenlet.greenlet):
         """Let the handler go on, if what it waits for is there."""
         if self._condition and self._condition():
             self._condition = None
+            self._turn_ends = time.perf_counter() + _TURN_SECONDS
             self.switch()
 
 
@@ -97,7 +117,8 @@ class ThreadRunner:
         post: has the I/O thread call something.
     """
 
-    told_bytes = 16 * 1024
+    # Each time, the I/O thread has to be told. The default 100 streams of a connection leave most of its window free.
+    ack_threshold = 16 * 1024
 
     def __init__(self, post: Callable[..., None]) -> None:
         """Wait for nothing."""
@@ -105,7 +126,7 @@ class ThreadRunner:
         self._changed = threading.Condition()
         self._waiting = 0
 
-    def act(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
+    def run_on_io_thread(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
         """Have the I/O thread call a function."""
         self._post(function, *arguments)
 
@@ -151,9 +172,9 @@ class Runners:
                 (method.pool or self._pool).submit(serve, call, runner)
             except RuntimeError:
                 call.end_early(grpc.StatusCode.UNAVAILABLE, "the thread pool was shut down")
-        elif method.response_streaming or not call.has_all_requests:
+        elif method.response_streaming or not call.has_all_requests or len(call.requests) > 1:
             call.runner = fiber = self._idle_fibers.pop() if self._idle_fibers else FiberRunner(self._run_fiber)
-            fiber.switch(call)
+            fiber.start(call)
         else:
             call.runner = _INLINE
             serve(call, _INLINE)
@@ -163,8 +184,10 @@ class Runners:
         while True:
             serve(call, fiber)
             del call
+            if len(self._idle_fibers) >= _MAX_IDLE_FIBERS:
+                return
             self._idle_fibers.append(fiber)
-            call = fiber.rest()
+            call = fiber.yield_to_loop()
 
     def close(self) -> None:
         """End the fibers, which no other thread could."""
@@ -174,7 +197,7 @@ class Runners:
 
 def serve(call: Call, runner: Runner) -> None:
     """Run the handler of a call from beginning to end, in its own context of contextvars."""
-    if call.is_finished:  # while it waited for a thread
+    if call.status_queued:  # while it waited for a thread
         return
     contextvars.Context().run(_serve, call.method, Context(call, runner))
 

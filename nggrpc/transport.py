@@ -15,6 +15,8 @@ from nggrpc.loop import Loop
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nggrpc.timers import Timer
+
 _LOGGER = logging.getLogger(__name__)
 
 # How much is read before other connections have their turn.
@@ -22,6 +24,15 @@ _READ_BYTES = 64 * 1024
 
 # How much is sent before other connections have their turn.
 _SENT_BYTES = 1024 * 1024
+
+# How long handlers run before other connections have their turn.
+_PASS_SECONDS = 0.01
+
+# How much is read from a client that does not read: what it sends has responses, which would have to wait, too.
+_UNANSWERED_BYTES = 256 * 1024
+
+# How long a client may go on sending, and read nothing, before its connection is closed.
+_STALL_SECONDS = 30.0
 
 # How long a client has to close the connection once this side has.
 _LINGER_SECONDS = 1.0
@@ -52,6 +63,9 @@ class Transport:
         self._socket = connected
         self._closed = closed
         self._unsent: bytes | memoryview = b""
+        self._events = select.EPOLLIN
+        self._unanswered = 0  # how much was read since the client has read anything
+        self._stall_timer: Timer | None = None
         self.is_open = True
         self._is_lost = False
         session = http2.new_session(host.options.max_streams, host.options.max_metadata_bytes)
@@ -80,7 +94,8 @@ class Transport:
             return
         if self._is_lost:  # what the client says now is of no interest
             return
-        self.connection.is_driven = True
+        self._unanswered += len(data)
+        self.connection.is_flush_pending = True
         try:
             self.connection.receive(data)
         except http2.ProtocolError:
@@ -95,41 +110,62 @@ class Transport:
         self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        """Send what there is to send, as far as the socket takes it: the connection keeps the rest."""
+        """Run handlers and send what there is to send: the rest of a pass of the connection."""
         if self._is_lost:
             return
-        was_blocked = bool(self._unsent)
-        self.connection.is_driven = True
+        self.connection.is_flush_pending = True
         try:
-            self.connection.run_marked()
-            self._send()
+            is_done = self._send()
         except (OSError, http2.ProtocolError):
             self.close()
             return
         self.connection.settle()
-        is_blocked = bool(self._unsent)
+        if not is_done:
+            self.connection.request_flush()
         lifecycle = self.connection.lifecycle
-        if lifecycle.is_forced or (lifecycle.is_done and not is_blocked):
-            self._end()
-        elif is_blocked != was_blocked:
-            self._loop.modify(self._socket.fileno(), select.EPOLLIN | (select.EPOLLOUT if is_blocked else 0))
+        if lifecycle.is_forced or (lifecycle.is_done and is_done and not self._unsent):
+            self._close_gracefully()
+        else:
+            self._watch()
 
-    def _send(self) -> None:
+    def _send(self) -> bool:
+        """Run handlers and send, as far as the socket takes it; return False if time was too short for all of it."""
         connection = self.connection
-        data = self._unsent
+        ends = time.perf_counter() + _PASS_SECONDS
         left = _SENT_BYTES
+        data = self._unsent
         try:
-            while data or connection.has_more:
-                if left <= 0:
-                    self._loop.call_soon(self._flush)
-                    break
+            while True:
+                connection.run_scheduled(ends)
                 data = data or connection.data_to_send()
-                sent = self._socket.send(data) if data else 0
-                data = memoryview(data)[sent:] if sent < len(data) else b""
-                left -= sent
+                if data:
+                    sent = self._socket.send(data)
+                    data = memoryview(data)[sent:] if sent < len(data) else b""
+                    left -= sent
+                    self._unanswered = 0
+                if not (data or connection.has_more):
+                    return True
+                if left <= 0 or time.perf_counter() >= ends:
+                    return False
         except BlockingIOError:
-            pass
-        self._unsent = data
+            return True
+        finally:
+            self._unsent = data
+
+    def _watch(self) -> None:
+        """Wait until the client sends something, or reads if there is something to send."""
+        events = select.EPOLLIN
+        if self._unsent:
+            events = select.EPOLLOUT if self._unanswered >= _UNANSWERED_BYTES else select.EPOLLIN | select.EPOLLOUT
+        if events == self._events:
+            return
+        self._events = events
+        self._loop.modify(self._socket.fileno(), events)
+        if self._stall_timer:
+            self._loop.timers.cancel(self._stall_timer)
+            self._stall_timer = None
+        if events == select.EPOLLOUT:
+            self._stall_timer = self._loop.timers.add(time.monotonic() + _STALL_SECONDS, self.close)
 
     def shut_down(self) -> None:
         """Let the calls end, and take no more."""
@@ -145,7 +181,7 @@ class Transport:
         self._flush()
         self.close()
 
-    def _end(self) -> None:
+    def _close_gracefully(self) -> None:
         """Send no more, and close the socket when the client has done so.
 
         If a socket is closed before all that was received is read, the kernel resets the connection, and the client may
@@ -163,6 +199,8 @@ class Transport:
     def _lose(self) -> None:
         if not self._is_lost:
             self._is_lost = True
+            if self._stall_timer:
+                self._loop.timers.cancel(self._stall_timer)
             self._unsent = b""
             self.connection.lose()
 

@@ -96,7 +96,7 @@ def serve(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[Callable[..., Any]], Peer]]:
     # On a slow machine the engine would report handlers that did not block, and tests assert an empty log.
-    monkeypatch.setattr(connection, "_LONGEST_SECONDS", timeouts.SECONDS)
+    monkeypatch.setattr(connection, "_SLOW_HANDLER_SECONDS", timeouts.SECONDS)
     peers: list[Peer] = []
 
     def start(behavior: Callable[..., Any], max_deadline: float = 3600) -> Peer:

@@ -123,6 +123,10 @@ class H2Session:
     def remote_window_size(self) -> int:
         return self._h2.outbound_flow_control_window
 
+    @property
+    def local_window_size(self) -> int:
+        return self._h2.inbound_flow_control_window
+
     def ping(self, opaque_data: bytes) -> None:
         self._h2.ping(opaque_data)
 

@@ -1,0 +1,371 @@
+"""Clients that mean harm, or that are very slow: what they make the server hold is bounded, and others are served."""
+
+import contextlib
+import os
+import resource
+import socket
+import threading
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import pytest
+from h2.settings import SettingCodes
+
+import nggrpc
+from nggrpc import connection as connections
+from nggrpc import http2, listeners, runners, transport
+from nggrpc.connection import Connection
+from nggrpc.grpc_server import Server
+from nggrpc.listeners import Listener
+from nggrpc.messages import prefixed
+from nggrpc.testing.memory_client import MemoryClient, Request, drain
+from tests import timeouts
+
+MEGABYTE = 1 << 20
+GZIP = (("grpc-encoding", "gzip"),)
+
+Handlers = dict[str, "grpc.RpcMethodHandler[Any, Any]"]
+
+
+@nggrpc.never_blocks
+def _echo(request: bytes, _context: grpc.ServicerContext) -> bytes:
+    return request
+
+
+@nggrpc.never_blocks
+def _lengths(requests: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
+    for request in requests:
+        yield b"%d" % len(request)
+
+
+HANDLERS: Handlers = {
+    "Echo": grpc.unary_unary_rpc_method_handler(_echo),
+    "Lengths": grpc.stream_stream_rpc_method_handler(_lengths),
+}
+
+
+def _connection(host: Server) -> Connection:
+    """Return a connection of a server that is not started."""
+    options = host.options
+    return Connection(host, http2.new_session(options.max_streams, options.max_metadata_bytes), "test:", lambda: None)
+
+
+def _host(handlers: Handlers = HANDLERS, **options: Any) -> Server:
+    host = nggrpc.server(futures.ThreadPoolExecutor(1), **options)
+    assert isinstance(host, Server)
+    host.add_registered_method_handlers("Test", handlers)
+    return host
+
+
+@contextmanager
+def _serving(handlers: Handlers = HANDLERS, **options: Any) -> Iterator[int]:
+    """Serve, and give the port."""
+    with futures.ThreadPoolExecutor(10) as pool:
+        server = nggrpc.server(pool, **options)
+        server.add_registered_method_handlers("Test", handlers)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        try:
+            yield port
+        finally:
+            assert server.stop(grace=None).wait(timeouts.SECONDS)
+
+
+def _echoed(port: int) -> bool:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        echo: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/Test/Echo")
+        return echo(b"here", timeout=timeouts.SECONDS, wait_for_ready=True) == b"here"
+
+
+# Messages.
+
+
+def test_compressed_messages_wait_compressed() -> None:
+    host = _host()
+    connection, client = _connection(host), MemoryClient()
+    client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})  # the responses cannot be sent
+    stream_id = client.begin(Request("/Test/Lengths", extra=GZIP, ends=False))
+    client.exchange(connection)
+    compressor = zlib.compressobj(wbits=31)
+    compressed = compressor.compress(bytes(4 * MEGABYTE)) + compressor.flush()
+    bomb = b"\1" + len(compressed).to_bytes(4, "big") + compressed
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            client.h2.send_data(stream_id, bomb + prefixed(b"") * 500)  # so many responses that the handler has to wait
+            client.exchange(connection)
+        held, _peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 20 * MEGABYTE
+    connection.lose()
+
+
+def test_a_second_message_of_a_call_that_takes_one_is_refused_at_once() -> None:
+    host = _host()
+    connection, client = _connection(host), MemoryClient()
+    stream_id = client.begin(Request("/Test/Echo", prefixed(b"1") + prefixed(b"2"), ends=False))
+    client.exchange(connection)
+    assert client.responses[stream_id].status == grpc.StatusCode.UNIMPLEMENTED.value[0]
+    connection.lose()
+
+
+@pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
+def test_a_handler_is_told_that_a_message_is_not_valid_gzip(mark: Callable[[Any], Any]) -> None:
+    seen: list[tuple[type[BaseException], bool]] = []
+
+    @mark
+    def join(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        try:
+            return b"".join(requests)
+        except grpc.RpcError as error:
+            seen.append((type(error), context.is_active()))
+            raise
+
+    with _serving({"Join": grpc.stream_unary_rpc_method_handler(join)}) as port, _connected(port) as (client, link):
+        client.begin(Request("/Test/Join", b"\1\0\0\0\2xy", extra=GZIP, ends=False))
+        link.sendall(client.h2.data_to_send())
+        while not client.responses[1].status:
+            client.receive(link.recv(65536))
+    assert client.responses[1].status == grpc.StatusCode.INTERNAL.value[0]
+    assert seen == [(grpc.RpcError, False)]
+
+
+def test_halves_of_large_messages_are_refused_when_there_are_too_many_and_later_accepted() -> None:
+    host = _host(options=[("grpc.max_receive_message_length", 2 * MEGABYTE)])
+    host._max_early_bytes = 4 * MEGABYTE  # rather than sending 64 MB
+    connection, client = _connection(host), MemoryClient()
+    client.exchange(connection)
+    half = prefixed(bytes(2 * MEGABYTE))[:MEGABYTE]
+
+    def begin() -> int:
+        stream_id = client.begin(Request("/Test/Echo", ends=False))
+        _send(client, connection, stream_id, half)
+        return stream_id
+
+    streams = [begin() for _ in range(6)]
+    refused = [client.responses[stream_id].status for stream_id in streams]
+    assert grpc.StatusCode.RESOURCE_EXHAUSTED.value[0] in refused
+    for stream_id, status in zip(streams, refused, strict=True):
+        if status is None:
+            client.h2.reset_stream(stream_id)
+    client.exchange(connection)
+    whole = client.begin(Request("/Test/Echo", ends=False))
+    _send(client, connection, whole, prefixed(bytes(2 * MEGABYTE)))
+    client.h2.end_stream(whole)
+    client.exchange(connection)
+    assert client.responses[whole].status in {None, 0}
+    assert not host._early_bytes
+    connection.lose()
+
+
+def _send(client: MemoryClient, connection: Connection, stream_id: int, body: bytes) -> None:
+    """Send a part of a body, as the windows allow it."""
+    while body and client.responses[stream_id].status is None:
+        room = min(client.h2.local_flow_control_window(stream_id), client.h2.max_outbound_frame_size)
+        assert room > 0, "the server has closed its window"
+        client.h2.send_data(stream_id, body[:room])
+        body = body[room:]
+        client.exchange(connection)
+
+
+# Windows, sockets and time.
+
+
+def test_a_connection_that_has_lost_much_of_its_window_is_replaced() -> None:
+    host = _host()
+    connection, client = _connection(host), MemoryClient()
+    client.exchange(connection)
+    size = client.h2.max_outbound_frame_size
+    for _ in range(2 * http2.CONNECTION_WINDOW_BYTES // size):
+        stream_id = client.begin(Request("/Test/Lengths", ends=False))
+        client.exchange(connection)
+        client.h2.send_data(stream_id, bytes(size))
+        frame = client.h2.data_to_send()
+        connection.receive(frame[: size // 2])
+        connection.session.reset_stream(stream_id, http2.ErrorCode.CANCEL)
+        client.receive(drain(connection))
+        connection.receive(frame[size // 2 :])
+        client.receive(drain(connection))
+        if client.is_asked_to_leave:
+            break
+    assert client.is_asked_to_leave
+    assert client.h2.outbound_flow_control_window > MEGABYTE
+    connection.lose()
+
+
+@contextmanager
+def _connected(port: int) -> Iterator[tuple[MemoryClient, socket.socket]]:
+    client = MemoryClient()
+    with socket.create_connection(("127.0.0.1", port), timeouts.SECONDS) as link:
+        yield client, link
+
+
+def test_a_client_that_never_reads_cannot_send_for_long_and_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "_STALL_SECONDS", 0.2)
+    with _serving() as port:
+        with _connected(port) as (client, link):
+            client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 2**31 - 1})
+            client.h2.increment_flow_control_window(2**30)
+            with pytest.raises(OSError, match=r"reset|Broken pipe"):
+                _send_calls(client, link, megabytes=100)
+        assert _echoed(port)
+
+
+def _send_calls(client: MemoryClient, link: socket.socket, megabytes: int) -> None:
+    """Send calls without reading their responses; each has one frame, which the client's settings allow."""
+    body = prefixed(bytes(10_000))
+    for _ in range(megabytes * 100):
+        client.h2.outbound_flow_control_window = MEGABYTE  # it reads no WINDOW_UPDATE either
+        client.begin(Request("/Test/Echo", body))
+        link.sendall(client.h2.data_to_send())
+
+
+def test_a_call_whose_request_does_not_come_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_REQUEST_SECONDS", 0.1)
+    with _serving() as port, _connected(port) as (client, link):
+        stream_id = client.begin(Request("/Test/Echo", prefixed(b"half")[:7], ends=False))
+        link.sendall(client.h2.data_to_send())
+        while client.responses[stream_id].status is None:
+            client.receive(link.recv(65536))
+    assert client.responses[stream_id].status == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
+
+
+def test_handlers_that_have_much_to_do_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runners, "_TURN_SECONDS", 0.0)
+    order: list[str] = []
+
+    @nggrpc.never_blocks
+    def note(requests: Iterator[bytes], _context: grpc.ServicerContext) -> bytes:
+        order.extend(request.decode() for request in requests)
+        return b""
+
+    host = _host({"Note": grpc.stream_unary_rpc_method_handler(note)})
+    connection, client = _connection(host), MemoryClient()
+    for name in (b"a", b"b"):
+        client.begin(Request("/Test/Note", prefixed(name) * 3))
+    client.exchange(connection)
+    assert "".join(order) == "ababab"
+    connection.lose()
+
+
+def test_a_pass_that_has_taken_long_enough_leaves_the_rest_for_the_next() -> None:
+    host = _host()
+    connection, client = _connection(host), MemoryClient()
+    client.begin(Request("/Test/Echo", prefixed(b"here")))
+    connection.receive(client.h2.data_to_send())
+    connection.run_scheduled(until=0.0)
+    client.receive(connection.data_to_send())
+    assert not client.responses[1].body
+    assert connection.has_more
+    client.receive(drain(connection))
+    assert client.responses[1].body == prefixed(b"here")
+    connection.lose()
+
+
+# Descriptors.
+
+
+def test_a_connection_beyond_the_maximum_waits_until_another_one_ends() -> None:
+    with _serving(options=[("nggrpc.max_connections", 1)]) as port:
+        with _connected(port) as (client, first):
+            _wait_for_echo(client, first)
+            waiting = socket.create_connection(("127.0.0.1", port), timeouts.SECONDS)
+            for _ in range(2):  # by then, the server has seen that another one waits
+                _wait_for_echo(client, first)
+            waiting.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                waiting.recv(9)
+        waiting.settimeout(timeouts.SECONDS)
+        assert waiting.recv(9)
+        waiting.close()
+
+
+def _wait_for_echo(client: MemoryClient, link: socket.socket) -> None:
+    stream_id = client.begin(Request("/Test/Echo", prefixed(b"here")))
+    link.sendall(client.h2.data_to_send())
+    while client.responses[stream_id].status is None:
+        client.receive(link.recv(65536))
+
+
+def test_the_process_keeps_descriptors_for_other_things_than_connections() -> None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert listeners.max_connections() < soft
+
+
+def _use_all_descriptors(used: list[int]) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            used.append(os.dup(0))
+
+
+def test_a_server_without_descriptors_says_so_once_and_accepts_again_later(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused = threading.Event()
+    pause = Listener._pause
+
+    def noted(listener: Listener) -> None:
+        paused.set()
+        pause(listener)
+
+    monkeypatch.setattr(Listener, "_pause", noted)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with _serving() as port, socket.socket() as waiting:
+        waiting.settimeout(timeouts.SECONDS)
+        used: list[int] = []
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+        try:
+            _use_all_descriptors(used)
+            waiting.connect(("127.0.0.1", port))
+            for _ in range(3):
+                paused.clear()
+                assert paused.wait(timeouts.SECONDS)
+        finally:
+            for descriptor in used:
+                os.close(descriptor)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert waiting.recv(9)
+        assert _echoed(port)
+    assert caplog.text.count("cannot accept connections for now: Too many open files") == 1
+
+
+# Addresses.
+
+
+def test_a_port_belongs_to_a_server_before_it_starts() -> None:
+    first = nggrpc.server(futures.ThreadPoolExecutor(1))
+    port = first.add_insecure_port("127.0.0.1:0")
+    with pytest.raises(RuntimeError, match="Address already in use"):
+        nggrpc.server(futures.ThreadPoolExecutor(1)).add_insecure_port(f"127.0.0.1:{port}")
+    first.stop(None)
+
+
+def test_addresses_of_a_host_that_this_machine_lacks_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("2001:db8::1", 0, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_options: found)
+    bound = listeners.bind("localhost:0", reuse_port=False)
+    assert [each.family for each in bound] == [socket.AF_INET]
+    bound[0].close()
+
+
+def test_a_machine_without_ipv6_serves_by_ipv4_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    bound_by_kernel = listeners._bound
+
+    def without_ipv6(family: int, place: object, *, reuse_port: bool) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(97, "Address family not supported by protocol")
+        return bound_by_kernel(family, place, reuse_port=reuse_port)
+
+    monkeypatch.setattr(listeners, "_bound", without_ipv6)
+    bound = listeners.bind("[::]:0", reuse_port=False)
+    assert [each.getsockname()[0] for each in bound] == ["0.0.0.0"]
+    bound[0].close()
