@@ -11,6 +11,7 @@ from nggrpc import headers, messages
 from nggrpc.errors import StatusError
 from nggrpc.headers import RequestHead
 from nggrpc.http2 import CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES, ErrorCode, Headers
+from nggrpc.messages import Message
 from nggrpc.methods import Method
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from nggrpc.timers import Timer
 
 _LOGGER = logging.getLogger(__name__)
+
+# Up to this size, it is cheaper to copy a message behind its prefix than to queue two pieces.
+_JOINED_BYTES = 16 * 1024
 
 MAX_UNSENT_BYTES = 64 * 1024
 """A handler that sends faster than its client reads waits while so many bytes wait to be sent."""
@@ -43,8 +47,7 @@ class Call:
         deadline: when its client gives up, by time.monotonic; None for never.
         runner: what runs its handler, once that has begun.
         timer: ends it at the deadline.
-        requests: the messages that its handler has not taken yet, as they came: with their prefixes, and compressed if
-            their client did so. The handler removes them, in whichever thread it is.
+        requests: the messages that its handler has not taken yet; the handler removes them, in whichever thread it is.
         has_all_requests: whether the client has ended its side.
         status_queued: see the table.
         stream_closed: see the table.
@@ -90,7 +93,7 @@ class Call:
         self.deadline = None if head.timeout is None else time.monotonic() + head.timeout
         self.runner: Runner | None = None
         self.timer: Timer | None = None
-        self.requests: deque[bytes] = deque()
+        self.requests: deque[Message] = deque()
         self.has_all_requests = self.status_queued = self.stream_closed = self.is_scheduled = False
         self.code: grpc.StatusCode | None = None
         self.callbacks: deque[Callable[[], None]] = deque()
@@ -109,9 +112,9 @@ class Call:
         self.unacknowledged_bytes += len(data)
         self.connection.unacknowledged_bytes += len(data)
         size = len(data) - messages.PREFIX_BYTES
-        if self._reader is None and size >= 0 and data[0] == 0 and int.from_bytes(data[1:5], "big") == size:
+        if self._reader is None and size >= 0 and int.from_bytes(data[1 : messages.PREFIX_BYTES], "big") == size:
             messages.check_size(size, self.connection.options.max_message_bytes)
-            self.requests.append(data)  # nearly always: one whole message in one frame
+            self.requests.append((data[0], data[messages.PREFIX_BYTES :]))  # mostly: one whole message in one frame
         elif data:
             if self._reader is None:
                 self._reader = messages.Reader(self.connection.options.max_message_bytes)
@@ -145,10 +148,12 @@ class Call:
 
     def take(self, amount: int) -> None:
         """Note that the handler has taken messages of so many bytes, so that the client may send as many again."""
-        early = min(amount, self.early_bytes)
-        self.early_bytes -= early
-        self.connection.release_early(early)
-        self._acknowledge(amount - early)
+        if self.early_bytes:
+            early = min(amount, self.early_bytes)
+            self.early_bytes -= early
+            self.connection.release_early(early)
+            amount -= early
+        self._acknowledge(amount)
         if not self.requests and self.needs_room:
             try:
                 self._make_room()
@@ -188,27 +193,35 @@ class Call:
             self.connection.session.send_response(self.stream_id, fields)
             self.connection.note_response()
 
-    def write(self, message: bytes) -> None:
-        """Send a message, with its prefix."""
-        self.written_bytes += len(message)
+    def write(self, message: Message) -> None:
+        """Send a message."""
+        self.written_bytes += messages.PREFIX_BYTES + len(message[1])
         if self.status_queued:
             return
-        session = self.connection.session
-        session.send_data(self.stream_id, message)
+        self._queue(message)
         self.connection.note_response()
-        self.queued_bytes = session.queued_body_size(self.stream_id)
+        self.queued_bytes = self.connection.session.queued_body_size(self.stream_id)
         if self.queued_bytes >= MAX_UNSENT_BYTES:
             self.connection.backpressured.add(self)
         elif self.runner:  # its handler may have seen a larger figure, and wait
             self.runner.notify()
 
-    def finish(self, code: grpc.StatusCode, fields: Headers | None, message: bytes | None, trailers: Headers) -> None:
+    def _queue(self, message: Message) -> None:
+        flag, data = message
+        prefix = messages.prefix(flag, len(data))
+        if len(data) < _JOINED_BYTES:
+            self.connection.session.send_data(self.stream_id, prefix + data)
+        else:
+            self.connection.session.send_data(self.stream_id, prefix)
+            self.connection.session.send_data(self.stream_id, data)
+
+    def finish(self, code: grpc.StatusCode, fields: Headers | None, message: Message | None, trailers: Headers) -> None:
         """Send the end of the response.
 
         Args:
             code: the status code that the trailers have.
             fields: the response headers, unless they were sent.
-            message: the last message, with its prefix, if there is one.
+            message: the last message, if there is one.
             trailers: the trailers.
         """
         if self.status_queued:
@@ -222,7 +235,7 @@ class Call:
             if fields is not None:
                 session.send_response(self.stream_id, fields)
             if message is not None:
-                session.send_data(self.stream_id, message)
+                self._queue(message)
             session.send_trailers(self.stream_id, trailers)
         self.connection.note_response()
         if not self.has_all_requests:
@@ -265,7 +278,10 @@ class Call:
             expired = self.deadline is not None and time.monotonic() >= self.deadline
             self.code = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
         self.status_queued = self.stream_closed = True
-        self.take(self.early_bytes + self.unacknowledged_bytes)
+        self._acknowledge(self.unacknowledged_bytes)
+        if self.early_bytes:
+            self.connection.release_early(self.early_bytes)
+            self.early_bytes = 0
         while self.callbacks:
             callback = self.callbacks.popleft()
             try:

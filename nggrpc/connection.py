@@ -7,7 +7,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import grpc
 
@@ -25,6 +25,9 @@ _LOGGER = logging.getLogger(__name__)
 
 # A handler that keeps the I/O thread for longer delays all other calls noticeably.
 _SLOW_HANDLER_SECONDS = 0.1
+
+# How much is serialized at once: a larger buffer does not stay in the processor's cache.
+_OUTPUT_BYTES = 131072
 
 # How often the log names the same slow handler.
 _WARNING_SECONDS = 60.0
@@ -118,6 +121,13 @@ class Connection:
         self._calls: dict[int, Call] = {}
         self._scheduled: deque[Call] = deque()
         self._new: list[Call] = []
+        self._process: dict[type[http2.Event], Callable[[Any], None]] = {
+            http2.RequestReceived: self._begin,
+            http2.DataReceived: self._receive,
+            http2.TrailersReceived: self._receive_trailers,
+            http2.StreamClosed: self._end_stream,
+            http2.ConnectionClosed: self._end_connection,
+        }
 
     def receive(self, data: bytes | memoryview) -> None:
         """Process bytes from the client.
@@ -141,8 +151,8 @@ class Connection:
         Raises:
             http2.ProtocolError: the connection cannot go on, and is to be closed.
         """
-        self._has_more = False
-        data = self.session.data_to_send()
+        data = self.session.data_to_send(_OUTPUT_BYTES)
+        self._has_more = len(data) == _OUTPUT_BYTES
         self._process_events()
         for call in tuple(self.backpressured):
             call.queued_bytes = self.session.queued_body_size(call.stream_id)
@@ -175,32 +185,16 @@ class Connection:
     def acknowledge(self, stream_id: int, amount: int) -> None:
         """Let the client send as many bytes again."""
         if amount and not self._is_lost:
-            with contextlib.suppress(http2.ProtocolError):  # the session has ended, as an event will say
+            try:
                 self.session.acknowledge_received_data(amount, stream_id)
-                self.request_flush()  # a WINDOW_UPDATE frame may be queued
+            except http2.ProtocolError:  # the session has ended, as an event will say
+                return
+            self.request_flush()  # a WINDOW_UPDATE frame may be queued
 
     def _process_events(self) -> None:
-        calls = self._calls
+        process = self._process
         for event in self.session.events():
-            if isinstance(event, http2.RequestReceived):
-                self._begin(event)
-            elif isinstance(event, http2.DataReceived):
-                call = calls.get(event.stream_id)
-                if call is None or call.status_queued:
-                    self.acknowledge(event.stream_id, len(event.data))
-                else:
-                    self._receive(call, event)
-            elif isinstance(event, http2.TrailersReceived):
-                call = calls.get(event.stream_id)
-                if call and not call.status_queued:
-                    self._end_requests(call)
-            elif isinstance(event, http2.StreamClosed):
-                self._end_stream(event)
-            elif isinstance(event, http2.ConnectionClosed):
-                self.lifecycle.is_done = True
-                self._cancel_calls()
-            else:
-                self.lifecycle.note(event)
+            process.get(type(event), self.lifecycle.note)(event)
 
     def _begin(self, event: http2.RequestReceived) -> None:
         stream_id = event.stream_id
@@ -228,7 +222,8 @@ class Connection:
             self.schedule(call)
 
     def _end_stream(self, event: http2.StreamClosed) -> None:
-        self.finished_early.pop(event.stream_id, None)
+        if self.finished_early:
+            self.finished_early.pop(event.stream_id, None)
         call = self._calls.pop(event.stream_id, None)
         if call:
             self._close(call, is_delivered=not event.error_code)
@@ -241,13 +236,26 @@ class Connection:
             if not event.end_stream:
                 self.finished_early[event.stream_id] = False
 
-    def _receive(self, call: Call, event: http2.DataReceived) -> None:
+    def _receive(self, event: http2.DataReceived) -> None:
+        call = self._calls.get(event.stream_id)
+        if call is None or call.status_queued:
+            self.acknowledge(event.stream_id, len(event.data))
+            return
         try:
             call.receive(event.data, is_last=event.end_stream)
         except StatusError as error:
             self._end_early(call, error)
-        if call.is_ready:
+        if call.is_ready and not call.is_scheduled:
             self.schedule(call)
+
+    def _receive_trailers(self, event: http2.TrailersReceived) -> None:
+        call = self._calls.get(event.stream_id)
+        if call and not call.status_queued:
+            self._end_requests(call)
+
+    def _end_connection(self, _event: http2.ConnectionClosed) -> None:
+        self.lifecycle.is_done = True
+        self._cancel_calls()
 
     def _end_requests(self, call: Call) -> None:
         try:
@@ -273,27 +281,25 @@ class Connection:
             call = scheduled.popleft()
             call.is_scheduled = False
             began = now
-            self._run(call)
+            try:
+                if call.runner:
+                    call.runner.notify()
+                elif not call.status_queued:
+                    self._host.start_handler(call)
+            except http2.ProtocolError:  # the session has ended, which the next use of it will say again
+                pass
+            except Exception:  # one call must not keep the others from being served
+                _LOGGER.exception("%s failed on the I/O thread", call.head.path)
+                self._end_early(call, StatusError(grpc.StatusCode.INTERNAL, "the server failed"))
             now = time.perf_counter()
             if now - began > _SLOW_HANDLER_SECONDS and call.method.never_blocks:
                 _warn(call, now, now - began)
 
-    def _run(self, call: Call) -> None:
-        try:
-            if call.runner:
-                call.runner.notify()
-            elif not call.status_queued:
-                self._host.start_handler(call)
-        except http2.ProtocolError:  # the session has ended, which the next use of it will say again
-            pass
-        except Exception:  # one call must not keep the others from being served
-            _LOGGER.exception("%s failed on the I/O thread", call.head.path)
-            self._end_early(call, StatusError(grpc.StatusCode.INTERNAL, "the server failed"))
-
     def note_response(self) -> None:
         """Note that a call has something to send."""
-        self.lifecycle.has_sent = True
-        self.request_flush()
+        self.lifecycle.has_sent = self._has_more = True
+        if not self.is_flush_pending:
+            self.request_flush()
 
     def _close(self, call: Call, *, is_delivered: bool) -> None:
         self.backpressured.discard(call)
@@ -301,7 +307,7 @@ class Connection:
             self._host.timers.cancel(call.timer)
         call.close(is_delivered=is_delivered)
         self._host.release_call()
-        if call.runner:
+        if call.runner and call.runner.is_waiting:  # which is looked at after its condition has changed
             self.schedule(call)
         self.lifecycle.note_end_of_call()
 

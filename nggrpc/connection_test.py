@@ -16,7 +16,7 @@ from nggrpc.connection import Connection
 from nggrpc.grpc_server import Server
 from nggrpc.http2 import Session
 from nggrpc.testing.h2_session import H2Session
-from nggrpc.testing.memory_client import MemoryClient, Request, Response
+from nggrpc.testing.memory_client import MemoryClient, Request, Response, prefixed
 
 MAX_MESSAGE_BYTES = 1000
 
@@ -63,11 +63,7 @@ def host() -> Server:
     return server
 
 
-def _prefixed(message: bytes, flag: int = 0) -> bytes:
-    return bytes([flag]) + len(message).to_bytes(4, "big") + message
-
-
-MESSAGES = st.binary(max_size=300).map(_prefixed)
+MESSAGES = st.binary(max_size=300).map(prefixed)
 PATHS = st.sampled_from([f"/Test/{name}" for name in HANDLERS] + ["/Test/Missing"])
 REQUESTS = st.one_of(
     st.builds(Request, PATHS, MESSAGES),
@@ -76,18 +72,18 @@ REQUESTS = st.one_of(
     st.builds(Request, PATHS, MESSAGES, ends=st.sampled_from([True, False])),
     # What is not valid.
     st.builds(Request, PATHS, st.binary(max_size=50)),
-    st.builds(Request, PATHS, st.just(_prefixed(bytes(MAX_MESSAGE_BYTES + 1)))),
+    st.builds(Request, PATHS, st.just(prefixed(bytes(MAX_MESSAGE_BYTES + 1)))),
     st.builds(Request, PATHS, MESSAGES, content_type=st.sampled_from(["application/grpc+proto", "text/plain"])),
     st.builds(
         Request,
         PATHS,
-        st.binary(max_size=300).map(lambda message: _prefixed(gzip.compress(message, mtime=0), 1)),
+        st.binary(max_size=300).map(lambda message: prefixed(gzip.compress(message, mtime=0), 1)),
         extra=st.sampled_from([(("grpc-encoding", name),) for name in ("gzip", "deflate", "identity", "snappy")]),
     ),
     st.builds(
         Request,
         PATHS,
-        st.binary(max_size=300).map(lambda message: _prefixed(zlib.compress(message), 1)),
+        st.binary(max_size=300).map(lambda message: prefixed(zlib.compress(message), 1)),
         extra=st.just((("grpc-encoding", "deflate"),)),
     ),
     st.builds(Request, PATHS, MESSAGES, extra=st.sampled_from([(("grpc-timeout", "1"),), (("x-bin", "!"),)])),

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
+# How much a handler takes before the client may send as much again. With the default 100 streams of a connection, what
+# is taken and not acknowledged leaves most of its window free.
+_ACKNOWLEDGED_BYTES = 16 * 1024
+
 
 class Context(grpc.ServicerContext):
     """What a handler may ask of its call, and tell it. It belongs to the handler.
@@ -77,12 +81,13 @@ class Context(grpc.ServicerContext):
         """
         call = self._call
         message = call.requests.popleft()
-        self._untaken_bytes += len(message)
-        if self._untaken_bytes >= self._runner.ack_threshold or (not call.requests and call.needs_room):
-            self._runner.run_on_io_thread(call.take, self._untaken_bytes)
-            self._untaken_bytes = 0
+        if call.early_bytes or not call.has_all_requests:  # otherwise the client needs no room
+            self._untaken_bytes += messages.PREFIX_BYTES + len(message[1])
+            if self._untaken_bytes >= _ACKNOWLEDGED_BYTES or (not call.requests and call.needs_room):
+                self._runner.run_on_io_thread(call.take, self._untaken_bytes)
+                self._untaken_bytes = 0
         try:
-            content = messages.content(message, call.head.encoding, call.connection.options.max_message_bytes)
+            content = messages.decoded(message, call.head.encoding, call.connection.options.max_message_bytes)
         except StatusError as error:
             self._reject(error.code, error.details)
         deserialize = call.method.deserialize
@@ -103,8 +108,8 @@ class Context(grpc.ServicerContext):
     def send(self, response: Any) -> bool:  # noqa: ANN401
         """Send one of several responses; wait while too much waits to be sent. Return whether the call goes on."""
         self._begin()
-        message = self._prefixed(response)
-        self._sent_bytes += len(message)
+        message = self._encoded(response)
+        self._sent_bytes += messages.PREFIX_BYTES + len(message[1])
         self._runner.run_on_io_thread(self._call.write, message)
         self._runner.wait_until(self._has_room_or_end)
         return not self._call.status_queued
@@ -115,7 +120,7 @@ class Context(grpc.ServicerContext):
             self.finish()
         else:
             self._begin()
-            self._runner.run_on_io_thread(self._call.write, self._prefixed(response))
+            self._runner.run_on_io_thread(self._call.write, self._encoded(response))
 
     def _has_room_or_end(self) -> bool:
         call = self._call
@@ -127,27 +132,27 @@ class Context(grpc.ServicerContext):
             self._has_begun = True
             self._runner.run_on_io_thread(self._call.begin, fields)
 
-    def _prefixed(self, response: Any) -> bytes:  # noqa: ANN401
+    def _encoded(self, response: Any) -> messages.Message:  # noqa: ANN401
         serialize = self._call.method.serialize
         try:
-            message = serialize(response) if serialize else response
+            data = serialize(response) if serialize else response
         except Exception as error:
             _LOGGER.exception("a response of %s cannot be serialized", self._call.head.path)
             raise StatusError(grpc.StatusCode.INTERNAL, "Failed to serialize response!") from error
         encoding = self._encoding if self._compresses_next else "identity"
         self._compresses_next = True
-        return messages.prefixed(message, encoding)
+        return messages.encoded(data, encoding)
 
     def respond(self, response: Any) -> None:  # noqa: ANN401
         """Send the only response, or none where the code is not OK, and the status."""
         code = self._code or grpc.StatusCode.OK
-        self._finish(code, self._prefixed(response) if code is grpc.StatusCode.OK else None)
+        self._finish(code, self._encoded(response) if code is grpc.StatusCode.OK else None)
 
     def finish(self) -> None:
         """Send the status, after all responses."""
         self._finish(self._code or grpc.StatusCode.OK, None)
 
-    def _finish(self, code: grpc.StatusCode, message: bytes | None) -> None:
+    def _finish(self, code: grpc.StatusCode, message: messages.Message | None) -> None:
         if self._is_cancelled:  # the I/O thread was told, and ends the call
             return
         fields = None if self._has_begun else headers.response(self._encoding, self._initial)

@@ -394,29 +394,6 @@ def test_a_handler_that_does_not_read_stops_its_client_and_one_that_reads_gets_a
         assert [int(length) for length in made] == [size] * count
 
 
-def test_a_client_that_does_not_read_stops_its_handler() -> None:
-    produced = []
-
-    def flood(_request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
-        while context.is_active():
-            produced.append(1)
-            yield bytes(10_000)
-
-    with connected({"Flood": grpc.unary_stream_rpc_method_handler(flood)}) as channel:
-        method: grpc.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream("/Test/Flood")
-        made = method(b"", timeout=timeouts.SECONDS)
-        assert len(next(made)) == 10_000
-
-        def is_stuck() -> bool:
-            before = len(produced)
-            time.sleep(0.2)
-            return len(produced) == before
-
-        programs.eventually(is_stuck)
-        assert len(produced) * 10_000 < 10_000_000
-        made.cancel()
-
-
 @pytest.mark.parametrize("size", [100, 3_000, 33_000])
 @pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
 def test_a_long_stream_of_responses_is_read_to_its_end(size: int, mark: Callable[[Behavior], Behavior]) -> None:

@@ -19,12 +19,12 @@ from h2.settings import SettingCodes
 import nggrpc
 from nggrpc import connection as connections
 from nggrpc import http2, listeners, runners, transport
+from nggrpc.call import MAX_UNSENT_BYTES
 from nggrpc.connection import Connection
 from nggrpc.grpc_server import Server
 from nggrpc.listeners import Listener
-from nggrpc.messages import prefixed
-from nggrpc.testing.memory_client import MemoryClient, Request, drain
-from tests import timeouts
+from nggrpc.testing.memory_client import MemoryClient, Request, drain, prefixed
+from tests import programs, timeouts
 
 MEGABYTE = 1 << 20
 GZIP = (("grpc-encoding", "gzip"),)
@@ -197,6 +197,29 @@ def test_a_connection_that_has_lost_much_of_its_window_is_replaced() -> None:
     assert client.is_asked_to_leave
     assert client.h2.outbound_flow_control_window > MEGABYTE
     connection.lose()
+
+
+@pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
+def test_a_client_that_does_not_read_stops_its_handler(mark: Callable[[Any], Any]) -> None:
+    sent: list[int] = []
+
+    @mark
+    def flood(_request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+        while context.is_active():
+            sent.append(1000)
+            yield bytes(1000)
+
+    with (
+        _serving({"Flood": grpc.unary_stream_rpc_method_handler(flood)}) as port,
+        _connected(port) as (client, link),
+    ):
+        client.begin(Request("/Test/Flood", prefixed(b"")))
+        link.sendall(client.h2.data_to_send())
+        window, most = 65_535, 65_535 + MAX_UNSENT_BYTES + 2000
+        while len(client.responses[1].body) < window:  # it reads all that it allows to be sent, and allows no more
+            client.receive(link.recv(65536))
+        programs.eventually(lambda: sum(sent) > most - 4000)
+        assert sum(sent) <= most
 
 
 @contextmanager

@@ -50,7 +50,7 @@ STREAM_WINDOW_BYTES = 1 << 20
 CONNECTION_WINDOW_BYTES = 4 << 20
 
 # A larger frame is cheaper per byte, but is kept in memory until it is complete, and is then processed at once.
-MAX_FRAME_BYTES = 1 << 16
+MAX_FRAME_BYTES = 1 << 15
 
 # Beyond these limits the connection is closed. A call whose metadata is too large, but below them, gets a status.
 _MAX_HEADER_BYTES = 1 << 16
@@ -74,8 +74,8 @@ class Session(Protocol):
     def events(self) -> list[Event]:
         """Return and forget what has happened."""
 
-    def data_to_send(self) -> bytes:
-        """Return the bytes to send to the peer, as far as flow control allows."""
+    def data_to_send(self, amount: int) -> bytes:
+        """Return some bytes to send to the peer at most, as far as flow control allows."""
 
     def send_response(self, stream_id: int, headers: Headers, *, end_stream: bool = False) -> None:
         """Queue response headers."""

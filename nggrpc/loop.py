@@ -14,6 +14,10 @@ _LOGGER = logging.getLogger(__name__)
 _MAX_WAIT_SECONDS = 3600.0
 
 
+# How much is read from a socket before others have their turn.
+_BUFFER_BYTES = 256 * 1024
+
+
 class Loop:
     """An event loop of one thread.
 
@@ -22,11 +26,13 @@ class Loop:
 
     Attributes:
         timers: what is to be done at a time.
+        buffer: where a socket's handler may put what it reads, until it returns.
     """
 
     def __init__(self, on_idle: Callable[[], None] | None) -> None:
         """Wait for nothing yet."""
         self.timers = Timers()
+        self.buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._on_idle = on_idle
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[int], None]] = {}

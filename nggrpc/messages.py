@@ -4,7 +4,9 @@ https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md ("Length-Prefixed
 https://github.com/grpc/grpc/blob/master/doc/compression.md
 """
 
+import io
 import zlib
+from typing import TypeAlias
 
 import grpc
 
@@ -27,27 +29,35 @@ NAMES = {
 """The encoding of each value of grpc.Compression."""
 
 
-def prefixed(message: bytes, encoding: str = "identity") -> bytes:
-    """Return a message with its prefix, compressed unless the encoding is identity."""
+Message: TypeAlias = tuple[int, bytes]
+"""A message as it is sent: its flag, which is 1 if it is compressed, and its bytes without the prefix."""
+
+
+def prefix(flag: int, size: int) -> bytes:
+    """Return what precedes a message of some bytes."""
+    return (flag << 32 | size).to_bytes(PREFIX_BYTES, "big")
+
+
+def encoded(data: bytes, encoding: str = "identity") -> Message:
+    """Return a message of some bytes, compressed unless the encoding is identity."""
     if encoding == "identity":
-        return b"\0" + len(message).to_bytes(4, "big") + message
+        return 0, data
     compressor = zlib.compressobj(wbits=_FORMATS[encoding])
-    compressed = compressor.compress(message) + compressor.flush()
-    return b"\1" + len(compressed).to_bytes(4, "big") + compressed
+    return 1, compressor.compress(data) + compressor.flush()
 
 
-def content(message: bytes, encoding: str, max_bytes: int) -> bytes:
-    """Return a message without its prefix, decompressed.
+def decoded(message: Message, encoding: str, max_bytes: int) -> bytes:
+    """Return the bytes of a message, decompressed.
 
     Args:
-        message: a whole message with its prefix.
+        message: the message.
         encoding: how compressed messages are compressed: one of `ENCODINGS`.
         max_bytes: the largest message that is accepted after decompression.
 
     Raises:
         StatusError: the message is too large, or cannot be decompressed.
     """
-    flag, data = message[0], message[PREFIX_BYTES:]
+    flag, data = message
     if flag == 0:
         return data
     if flag != 1:
@@ -81,52 +91,59 @@ def check_size(size: int, max_bytes: int) -> None:
 class Reader:
     """Splits the body of a request into messages, wherever its DATA frames were split.
 
-    The messages keep their prefixes, and stay compressed until a handler takes them: until then they occupy as much
-    memory as flow control has counted for them.
+    The messages stay compressed until a handler takes them: until then they occupy as much memory as flow control has
+    counted for them.
 
     Args:
         max_bytes: the largest message, without its prefix.
     """
 
-    __slots__ = ("_max_bytes", "_partial")
+    __slots__ = ("_begun", "_max_bytes", "_missing", "_prefix")
 
     def __init__(self, max_bytes: int) -> None:
         """Start at the beginning of a body."""
         self._max_bytes = max_bytes
-        self._partial: bytearray | None = None
+        self._prefix = b""
+        self._missing = 0
+        self._begun = io.BytesIO()  # which gives its bytes away without a copy
 
     @property
     def is_at_boundary(self) -> bool:
         """Whether all bytes so far belong to complete messages."""
-        return not self._partial
+        return not self._prefix
 
-    def read(self, data: bytes) -> list[bytes]:
-        """Return the messages that some more bytes complete, with their prefixes.
+    def read(self, data: bytes) -> list[Message]:
+        """Return the messages that some more bytes complete.
 
         Raises:
             StatusError: a message is too large.
         """
-        buffer: bytes | bytearray = data
-        if self._partial:
-            self._partial += data
-            buffer = self._partial
-        messages = []
+        messages: list[Message] = []
         position = 0
-        with memoryview(buffer) as view:
-            while (end := self._end(buffer, position)) <= len(buffer):
-                messages.append(bytes(view[position:end]))
-                position = end
-        if position == len(buffer):
-            self._partial = None
-        elif position or buffer is data:
-            self._partial = bytearray(buffer[position:])
+        while position < len(data):
+            if len(self._prefix) < PREFIX_BYTES:
+                start = position
+                position += PREFIX_BYTES - len(self._prefix)
+                self._prefix += data[start:position]
+                if len(self._prefix) < PREFIX_BYTES:
+                    break
+                self._missing = int.from_bytes(self._prefix[1:], "big")
+                check_size(self._missing, self._max_bytes)
+            part = data[position : position + self._missing]
+            position += len(part)
+            self._missing -= len(part)
+            if self._missing:
+                self._begun.write(part)
+            else:
+                messages.append((self._prefix[0], self._completed(part)))
+                self._prefix = b""
         return messages
 
-    def _end(self, buffer: bytes | bytearray, position: int) -> int:
-        """Return where the message at a position ends, or will end."""
-        start = position + PREFIX_BYTES
-        if start > len(buffer):
-            return start
-        length = int.from_bytes(buffer[position + 1 : start], "big")
-        check_size(length, self._max_bytes)
-        return start + length
+    def _completed(self, part: bytes) -> bytes:
+        """Return a message that ends with a part."""
+        if not self._begun.tell():
+            return part
+        self._begun.write(part)
+        message = self._begun.getvalue()
+        self._begun = io.BytesIO()
+        return message

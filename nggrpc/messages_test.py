@@ -6,43 +6,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nggrpc.errors import StatusError
-from nggrpc.messages import ENCODINGS, Reader, content, prefixed
+from nggrpc.messages import ENCODINGS, Message, Reader, decoded, encoded, prefix
 
 MAX_BYTES = 1000
 MESSAGES = st.lists(st.binary(max_size=MAX_BYTES), max_size=5)
 
 
+def _on_the_wire(data: bytes, encoding: str = "identity") -> bytes:
+    flag, content = encoded(data, encoding)
+    return prefix(flag, len(content)) + content
+
+
 def _read(body: bytes, cuts: list[int], encoding: str) -> list[bytes]:
     reader = Reader(2 * MAX_BYTES)
-    messages: list[bytes] = []
+    messages: list[Message] = []
     previous = 0
     for cut in [*sorted(min(cut, len(body)) for cut in cuts), len(body)]:
         messages += reader.read(body[previous:cut])
         previous = cut
     assert reader.is_at_boundary
-    return [content(message, encoding, MAX_BYTES) for message in messages]
+    return [decoded(message, encoding, MAX_BYTES) for message in messages]
 
 
 @given(MESSAGES, st.lists(st.integers(0, 3000), max_size=10), st.sampled_from(ENCODINGS))
 def test_messages_are_read_as_they_were_sent_however_they_are_split(
     messages: list[bytes], cuts: list[int], encoding: str
 ) -> None:
-    assert _read(b"".join(prefixed(message, encoding) for message in messages), cuts, encoding) == messages
+    assert _read(b"".join(_on_the_wire(message, encoding) for message in messages), cuts, encoding) == messages
 
 
 @given(st.binary(max_size=100), st.integers(1, 104))
 def test_a_part_of_a_message_is_no_message_yet(message: bytes, length: int) -> None:
     reader = Reader(MAX_BYTES)
-    part = prefixed(message)[: min(length, len(message) + 4)]
+    part = _on_the_wire(message)[: min(length, len(message) + 4)]
     assert reader.read(part) == []
     assert not reader.is_at_boundary
 
 
 @pytest.mark.parametrize("encoding", ["deflate", "gzip"])
 def test_a_compressed_message_larger_than_the_limit_is_resource_exhausted(encoding: str) -> None:
-    body = prefixed(bytes(MAX_BYTES + 1), encoding)
+    message = encoded(bytes(MAX_BYTES + 1), encoding)
     with pytest.raises(StatusError, match="1001 bytes or more; this server accepts up to 1000") as refused:
-        content(body, encoding, MAX_BYTES)
+        decoded(message, encoding, MAX_BYTES)
     assert refused.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -52,20 +57,17 @@ def test_a_length_beyond_the_limit_is_refused_before_the_message_comes() -> None
 
 
 @pytest.mark.parametrize(
-    ("body", "encoding", "complaint"),
+    ("message", "encoding", "complaint"),
     [
-        (b"\2\0\0\0\0", "identity", "flag 2"),
-        (b"\1\0\0\0\0", "identity", "no grpc-encoding"),
-        (b"\1\0\0\0\2xy", "gzip", "not valid gzip"),
-        (b"\1\0\0\0\0", "deflate", "not one whole deflate stream"),
-        (
-            prefixed(b"x" * 100, "gzip")[:1] + b"\0\0\0\x0c" + prefixed(b"x" * 100, "gzip")[5:17],
-            "gzip",
-            "not one whole",
-        ),
+        ((2, b""), "identity", "flag 2"),
+        ((1, b""), "identity", "no grpc-encoding"),
+        ((1, b"xy"), "gzip", "not valid gzip"),
+        ((1, b""), "deflate", "not one whole deflate stream"),
+        ((1, encoded(b"x" * 100, "gzip")[1][:12]), "gzip", "not one whole"),
+        ((1, encoded(b"x" * 100, "gzip")[1] + b"more"), "gzip", "not one whole"),
     ],
 )
-def test_a_message_that_is_not_valid_is_an_internal_error(body: bytes, encoding: str, complaint: str) -> None:
+def test_a_message_that_is_not_valid_is_an_internal_error(message: Message, encoding: str, complaint: str) -> None:
     with pytest.raises(StatusError, match=complaint) as refused:
-        content(body, encoding, MAX_BYTES)
+        decoded(message, encoding, MAX_BYTES)
     assert refused.value.code is grpc.StatusCode.INTERNAL

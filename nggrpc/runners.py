@@ -30,13 +30,11 @@ _MAX_IDLE_FIBERS = 100
 
 
 class Runner(Protocol):
-    """What runs a handler.
+    """What runs a handler."""
 
-    Attributes:
-        ack_threshold: how many bytes its handler takes before it has the I/O thread acknowledge them.
-    """
-
-    ack_threshold: int
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a handler waits for a condition."""
 
     def run_on_io_thread(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
         """Have the I/O thread call a function, now or soon."""
@@ -51,7 +49,7 @@ class Runner(Protocol):
 class InlineRunner:
     """Runs handlers that have nothing to wait for on the I/O thread."""
 
-    ack_threshold = 0
+    is_waiting = False
 
     def run_on_io_thread(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
         """Call a function."""
@@ -70,7 +68,7 @@ class FiberRunner(greenlet.greenlet):
     A handler that has run for a while waits for its turn, even if what it needs is there.
     """
 
-    ack_threshold = 0
+    is_waiting = False
     _condition: Callable[[], bool] | None = None
 
     def __init__(self, run: "Callable[[FiberRunner, Call], None]") -> None:
@@ -96,6 +94,7 @@ class FiberRunner(greenlet.greenlet):
                 return
             self._call.connection.schedule(self._call)
         self._condition = condition
+        self.is_waiting = True
         self.yield_to_loop()
 
     def yield_to_loop(self) -> Any:  # noqa: ANN401
@@ -106,6 +105,7 @@ class FiberRunner(greenlet.greenlet):
         """Let the handler go on, if what it waits for is there."""
         if self._condition and self._condition():
             self._condition = None
+            self.is_waiting = False
             self._turn_ends = time.perf_counter() + _TURN_SECONDS
             self.switch()
 
@@ -117,14 +117,16 @@ class ThreadRunner:
         post: has the I/O thread call something.
     """
 
-    # Each time, the I/O thread has to be told. The default 100 streams of a connection leave most of its window free.
-    ack_threshold = 16 * 1024
-
     def __init__(self, post: Callable[..., None]) -> None:
         """Wait for nothing."""
         self._post = post
         self._changed = threading.Condition()
         self._waiting = 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the handler waits for a condition; it may begin to at any time."""
+        return self._waiting > 0
 
     def run_on_io_thread(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
         """Have the I/O thread call a function."""

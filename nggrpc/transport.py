@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-# How much is read before other connections have their turn.
-_READ_BYTES = 64 * 1024
-
 # How much is sent before other connections have their turn.
 _SENT_BYTES = 1024 * 1024
 
@@ -84,20 +81,20 @@ class Transport:
         if not self.is_open:
             return
         try:
-            data = self._socket.recv(_READ_BYTES)
+            size = self._socket.recv_into(self._loop.buffer)
         except BlockingIOError:
             return
         except OSError:  # such as a reset connection
-            data = b""
-        if not data:
+            size = 0
+        if not size:
             self.close()
             return
         if self._is_lost:  # what the client says now is of no interest
             return
-        self._unanswered += len(data)
+        self._unanswered += size
         self.connection.is_flush_pending = True
         try:
-            self.connection.receive(data)
+            self.connection.receive(self._loop.buffer[:size])
         except http2.ProtocolError:
             self.close()
         except Exception:

@@ -13,6 +13,8 @@ from json import dumps
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
+import grpc
+
 from server import logs
 from server.call import Call
 
@@ -45,8 +47,8 @@ def json(call: Call, project: str = "") -> str:
         project: the Google Cloud project that its trace belongs to.
     """
     line = (
-        f'{_outcome(call.method, call.status.name)}, "duration_ms": {call.duration * 1000:.3f},'
-        f' "received_bytes": {call.received_bytes}, "sent_bytes": {call.sent_bytes}, "peer": {quoted(call.peer)}'
+        f'{_outcome(call.method, call.status)}{call.duration * 1000:.3f}, "received_bytes": {call.received_bytes},'
+        f' "sent_bytes": {call.sent_bytes}, "peer": {quoted(call.peer)}'
     )
     rare = _rare_fields(call)
     if call.trace:
@@ -55,9 +57,10 @@ def json(call: Call, project: str = "") -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def _outcome(method: str, status: str) -> str:
-    fields = {"severity": "INFO", "message": f"{method} {status}", "method": method, "status": status}
-    return dumps(fields, ensure_ascii=False)[:-1]
+def _outcome(method: str, code: grpc.StatusCode) -> str:
+    """Return the beginning of a JSON object, up to the figure of the duration."""
+    fields = {"severity": "INFO", "message": f"{method} {code.name}", "method": method, "status": code.name}
+    return f'{dumps(fields, ensure_ascii=False)[:-1]}, "duration_ms": '
 
 
 def _rare_fields(call: Call) -> dict[str, Any]:

@@ -75,10 +75,10 @@ class H2Session:
         events, self._events = self._events, []
         return events
 
-    def data_to_send(self) -> bytes:
+    def data_to_send(self, amount: int) -> bytes:
         for stream_id, stream in tuple(self._streams.items()):
             self._send_queue(stream_id, stream)
-        return self._h2.data_to_send()
+        return self._h2.data_to_send(amount)
 
     def _send_queue(self, stream_id: int, stream: _Stream) -> None:
         while stream.queue:

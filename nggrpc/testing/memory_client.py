@@ -8,6 +8,7 @@ import h2.config
 import h2.connection
 import h2.events
 
+from nggrpc import messages
 from nggrpc.connection import Connection
 
 
@@ -102,6 +103,11 @@ class MemoryClient:
             for part in cut(data):
                 connection.receive(part)
                 self.receive(drain(connection))
+
+
+def prefixed(message: bytes, flag: int = 0) -> bytes:
+    """Return a message as it is on the wire."""
+    return messages.prefix(flag, len(message)) + message
 
 
 def drain(connection: Connection, until: float = math.inf) -> bytes:
