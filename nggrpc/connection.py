@@ -361,6 +361,9 @@ class Connection:
         self.lifecycle.cancel_timers()
         self._cancel_calls()
         self.run_scheduled()
+        # The objects of a connection refer to each other, and Python's garbage collector, which does not see the memory
+        # of nghttp2, may free them much later.
+        del self.session
 
     def _cancel_calls(self) -> None:
         self._is_lost = True

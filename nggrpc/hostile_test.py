@@ -1,11 +1,13 @@
 """Clients that mean harm, or that are very slow: what they make the server hold is bounded, and others are served."""
 
 import contextlib
+import gc
 import os
 import resource
 import socket
 import threading
 import tracemalloc
+import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -23,6 +25,7 @@ from nggrpc.call import MAX_UNSENT_BYTES
 from nggrpc.connection import Connection
 from nggrpc.grpc_server import Server
 from nggrpc.listeners import Listener
+from nggrpc.testing.h2_session import H2Session
 from nggrpc.testing.memory_client import MemoryClient, Request, drain, prefixed
 from tests import programs, timeouts
 
@@ -289,6 +292,22 @@ def test_a_pass_that_has_taken_long_enough_leaves_the_rest_for_the_next() -> Non
     client.receive(drain(connection))
     assert client.responses[1].body == prefixed(b"here")
     connection.lose()
+
+
+def test_a_lost_connection_frees_its_http2_state_without_the_garbage_collector() -> None:
+    session = H2Session(100, 16384)
+    freed = weakref.ref(session)
+    connection = Connection(_host(), session, "test:", lambda: None)
+    client = MemoryClient()
+    client.begin(Request("/Test/Lengths", ends=False))
+    client.exchange(connection)
+    del session
+    gc.disable()
+    try:
+        connection.lose()
+        assert freed() is None
+    finally:
+        gc.enable()
 
 
 # Descriptors.
