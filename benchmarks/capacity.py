@@ -54,7 +54,7 @@ def _subjects(container: Container, core: int, stack: ExitStack) -> Iterator[tup
     for name, flags, headers in (
         ("as on Cloud Run", (), ()),
         ("with --engine=stock", ("--engine=stock",), ()),
-        ("that knows its caller's token", ("--require-identity-token", *rules), (token,)),
+        ("that checks identity tokens", ("--require-identity-token", *rules), (token,)),
     ):
         server = stack.enter_context(contained.serving(container, *flags, K_SERVICE="calculator"))
         process = container.process(server.process.pid)
@@ -70,14 +70,14 @@ def table(measured: dict[str, list[Sample]], memory: dict[str, int]) -> str:
         memory: the most that each server needed, in kB.
     """
     lines = [
-        "| server | calls a second | least to most | median | 99 of 100 | memory |",
+        "| server | calls/s | min-max | p50 | p99 | memory |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, samples in measured.items():
-        speeds = [sample.calls_a_second for sample in samples]
-        median, slow = (statistics.median(getattr(s, field) for s in samples) for field in ("median", "percentile_99"))
+        speeds = [sample.calls_per_second for sample in samples]
+        median, slow = (statistics.median(getattr(s, field) for s in samples) for field in ("p50", "p99"))
         lines.append(
-            f"| {name} | {statistics.median(speeds):.0f} | {min(speeds):.0f} to {max(speeds):.0f}"
+            f"| {name} | {statistics.median(speeds):.0f} | {min(speeds):.0f}-{max(speeds):.0f}"
             f" | {median:.1f} ms | {slow:.1f} ms | {memory[name] / 1000:.0f} MB |"
         )
     return "\n".join(lines)

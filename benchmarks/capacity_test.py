@@ -15,11 +15,11 @@ traffic: 18.21KB (18650) total, 1.17KB (1200) headers (space savings 95.00%), 2.
 TIMES = "".join(f"1795289577000000\t200\t{microseconds}\n" for microseconds in range(1000, 201000, 1000))
 
 
-def test_speed_and_times_are_read_in_calls_a_second_and_milliseconds() -> None:
+def test_speed_and_times_are_read_in_calls_per_second_and_milliseconds() -> None:
     sample = read(SAID, TIMES, WORK)
-    assert sample.calls_a_second == 100
-    assert sample.median == pytest.approx(100.5)
-    assert sample.percentile_99 == pytest.approx(199, abs=0.5)
+    assert sample.calls_per_second == 100
+    assert sample.p50 == pytest.approx(100.5)
+    assert sample.p99 == pytest.approx(199, abs=0.5)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,5 @@ def test_a_call_that_failed_or_has_no_answer_is_not_counted_as_one(said: str, in
 
 
 def test_the_table_has_the_medians_of_the_rounds() -> None:
-    samples = [Sample(calls_a_second=speed, median=2, percentile_99=3) for speed in (1, 5, 9)]
-    assert (
-        table({"ours": samples}, {"ours": 50000}).splitlines()[-1] == "| ours | 5 | 1 to 9 | 2.0 ms | 3.0 ms | 50 MB |"
-    )
+    samples = [Sample(calls_per_second=speed, p50=2, p99=3) for speed in (1, 5, 9)]
+    assert table({"ours": samples}, {"ours": 50000}).splitlines()[-1] == "| ours | 5 | 1-9 | 2.0 ms | 3.0 ms | 50 MB |"

@@ -1,4 +1,4 @@
-"""Load, by h2load: calls of one kind, to a server of whatever make; what is answered in all has to have its length."""
+"""Load by h2load: calls of one kind to any server; all responses together must have the length that they should."""
 
 import os
 import re
@@ -18,18 +18,22 @@ class Work:
     """What is asked of a server.
 
     Attributes:
-        kind: what kind of call it is, for people.
+        name: what kind of call it is.
         path: the method.
         requests: the messages of a call, as bytes.
-        responses: those of its answer.
+        responses: the messages of its response.
         calls: how many calls are one round.
+        connections: how many connections there are.
+        streams: how many calls are in flight on each connection.
     """
 
-    kind: str
+    name: str
     path: str
     requests: Sequence[bytes]
     responses: Sequence[bytes]
     calls: int
+    connections: int = CONNECTIONS
+    streams: int = STREAMS
 
     @property
     def messages(self) -> int:
@@ -42,24 +46,24 @@ class Work:
         return b"".join(bytes(1) + len(message).to_bytes(4) + message for message in self.requests)
 
     @property
-    def answered_bytes(self) -> int:
-        """How much all answers of a round are."""
+    def response_bytes(self) -> int:
+        """The size of all responses of a round."""
         return self.calls * sum(_PREFIX + len(message) for message in self.responses)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What was measured in one round.
+    """What h2load measured in one round.
 
     Attributes:
-        calls_a_second: how many were answered.
-        median: how long a call took, in milliseconds.
-        percentile_99: how long 99 of 100 took at most, in milliseconds.
+        calls_per_second: how many calls were answered.
+        p50: the median latency, in milliseconds.
+        p99: the 99th percentile of the latency, in milliseconds.
     """
 
-    calls_a_second: float
-    median: float
-    percentile_99: float
+    calls_per_second: float
+    p50: float
+    p99: float
 
 
 class LoadError(Exception):
@@ -80,7 +84,7 @@ def read(output: str, times: str, work: Work) -> Sample:
     answered = re.search(rf"{work.calls} succeeded, 0 failed", output)
     data = re.search(r"\((\d+)\) data", output)
     speed = re.search(r", ([0-9.]+) req/s", output)
-    if not (answered and data and speed and int(data[1]) == work.answered_bytes):
+    if not (answered and data and speed and int(data[1]) == work.response_bytes):
         raise LoadError(f"not every call of {work.path} was answered:\n{output}")
     taken = statistics.quantiles((int(line.split("\t")[2]) / 1000 for line in times.splitlines()), n=100)
     return Sample(float(speed[1]), taken[49], taken[98])
@@ -99,21 +103,25 @@ class Load:
         self._program = program
         self._body, self._times = folder / "body", folder / "times"
 
-    def send(self, work: Work, port: int, headers: Sequence[str] = (), streams: int = STREAMS) -> Sample:
+    def send(self, work: Work, port: int, headers: Sequence[str] = ()) -> Sample:
         """Send a round of calls to a server on this machine, and return what they took.
 
         Args:
             work: the calls.
-            port: the server's.
-            headers: what each has besides, as "name: value".
-            streams: how many are in flight on each of the connections, from 1.
+            port: the port of the server.
+            headers: what each call has besides, as "name: value".
+
+        Raises:
+            LoadError: some calls were not answered as they should be.
         """
         self._times.unlink(missing_ok=True)
         finished = self._run(
             work,
             port,
             headers,
-            *(f"--requests={work.calls}", f"--clients={CONNECTIONS}", f"--max-concurrent-streams={streams}"),
+            f"--requests={work.calls}",
+            f"--clients={work.connections}",
+            f"--max-concurrent-streams={work.streams}",
             f"--log-file={self._times}",
         )
         return read(finished, self._times.read_text("ascii"), work)
@@ -129,7 +137,7 @@ class Load:
         answered = re.search(r"(\d+) succeeded, 0 failed", finished)
         data = re.search(r"\((\d+)\) data", finished)
         speed = re.search(r", ([0-9.]+) req/s", finished)
-        size = work.answered_bytes // work.calls
+        size = work.response_bytes // work.calls
         # The bytes are those of the time for warming up, too.
         if not (answered and data and speed) or int(data[1]) % size or int(data[1]) < int(answered[1]) * size:
             raise LoadError(f"not every call of {work.path} was answered:\n{finished}")

@@ -1,128 +1,83 @@
-"""bazel run //benchmarks: how many calls and messages a second a core answers, ours and others' servers compared.
+"""bazel run //benchmarks: how many calls per second servers answer on one core, and what each call takes.
 
-Every server has the same handlers, and in turn a core, and the same load from h2load on another, with as many calls in
-flight as Cloud Run sends an instance by default; N rounds, after one that is not counted. The answers must be as long
-as they should. --json prints every figure, --plot FILE draws the medians as SVG.
+All servers have the same servicers. Each in turn has a core of its own, and the same load from h2load on another core;
+after a round that is not counted, there are N rounds. All responses must have the length that they should. --json
+prints every figure, --plot FILE draws the medians of the unary calls as SVG.
 """
 
 import argparse
 import json
 import os
 import platform
-import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import grpc
 import pygal  # type: ignore[import-untyped]
 from pygal.style import CleanStyle  # type: ignore[import-untyped]
 
-from benchmarks import subjects, workers
-from benchmarks.load import CONNECTIONS, STREAMS, Load, LoadError, Sample, Work, cores
-from benchmarks.works import works
+from benchmarks import goals, measured, subjects, workers, works
+from benchmarks.load import Load, LoadError, Work, cores
+from benchmarks.measured import Measured, Results
+
+_REFERENCES = {subjects.TUTORIAL.name: "vs. tutorial", subjects.STOCK.name: "vs. stock", subjects.CPP: "vs. C++"}
 
 
-def _median(samples: Sequence[Sample], figure: str) -> float:
-    return float(statistics.median(getattr(sample, figure) for sample in samples))
+def _works(calls: int) -> list[Work]:
+    """Return the workloads, the names of which are those of `subjects`."""
+    latency, one, many = subjects.SHAPES
+    small, large = subjects.ECHO
+    return [
+        *works.works(calls),
+        works.unary(max(calls // 5, 10), latency, connections=1, streams=1),
+        works.unary(calls, one, connections=1, streams=100),
+        works.unary(max(2 * calls, 1000), many, connections=1000, streams=1),
+        works.echo(small, 64 << 10, calls // 5, streams=10),
+        works.echo(large, 1 << 20, calls // 50, streams=1),
+        works.sleeping(max(calls // 2, 80)),
+    ]
 
 
-@dataclass
-class Measured:
-    """What was measured of one server.
-
-    Attributes:
-        rounds: of each kind of call, every round.
-        half: unary calls, at half the load.
-        memory: the most that it needed, in kB.
-    """
-
-    rounds: dict[str, list[Sample]] = field(default_factory=dict)
-    half: list[Sample] = field(default_factory=list)
-    memory: int = 0
-
-    def speed(self, kind: str) -> float:
-        """Return the median of calls a second."""
-        return _median(self.rounds[kind], "calls_a_second")
-
-
-def measure(
-    load: Load, servers: Sequence[subjects.Running], all_works: Sequence[Work], rounds: int
-) -> dict[str, Measured]:
-    """Return what each server did with each work, in as many rounds of all of them, after one that is not counted."""
-    measured = {server.subject.name: Measured() for server in servers}
+def measure(load: Load, servers: Sequence[subjects.Running], all_works: Sequence[Work], rounds: int) -> Results:
+    """Return what was measured, in as many rounds of all servers and workloads, after one that is not counted."""
+    results: Results = {work.name: {} for work in all_works}
     for counts in [False] + [True] * rounds:
-        for server in servers:
-            of_server = measured[server.subject.name]
-            for work in all_works[: server.subject.kinds]:
-                sample = load.send(work, server.port)
-                if counts:
-                    of_server.rounds.setdefault(work.kind, []).append(sample)
-            half = load.send(all_works[0], server.port, streams=STREAMS // 2)
-            if counts:
-                of_server.half.append(half)
-            of_server.memory = server.memory
-            server.forget_log()
-    return measured
+        for work in all_works:
+            for server in servers:
+                if work.name in server.subject.works:
+                    of_server = results[work.name].setdefault(server.subject.name, Measured())
+                    _measure(load, server, work, of_server if counts else Measured())
+    return results
 
 
-def unary_table(measured: dict[str, Measured], kind: str) -> Iterator[str]:
-    """Yield the lines of what came of the unary calls, in Markdown."""
-    figures = (
-        "calls a second",
-        "least to most",
-        "to the tutorial's",
-        "median",
-        "99 of 100",
-        "at half the load",
-        "memory",
-    )
-    yield f"| server | {' | '.join(figures)} |"
-    yield "| --- |" + " ---: |" * len(figures)
-    tutorial = measured[subjects.TUTORIAL.name].speed(kind)
-    for name, of_server in measured.items():
-        samples = of_server.rounds[kind]
-        speeds_of = [sample.calls_a_second for sample in samples]
-        yield (
-            f"| {name} | {of_server.speed(kind):.0f} | {min(speeds_of):.0f} to {max(speeds_of):.0f}"
-            f" | {of_server.speed(kind) / tutorial:.2f} | {_median(samples, 'median'):.1f} ms"
-            f" | {_median(samples, 'percentile_99'):.1f} ms | {_median(of_server.half, 'percentile_99'):.1f} ms"
-            f" | {of_server.memory / 1000:.0f} MB |"
-        )
+def _measure(load: Load, server: subjects.Running, work: Work, of_server: Measured) -> None:
+    """Add one round."""
+    server.forget_peak_memory()
+    began = server.cpu_seconds
+    of_server.samples.append(load.send(work, server.port))
+    of_server.cpu_microseconds.append((server.cpu_seconds - began) / work.calls * 1e6)
+    of_server.memory = max(of_server.memory, server.peak_memory)
+    server.forget_log()
 
 
-def stream_table(measured: dict[str, Measured], streams: Sequence[Work]) -> Iterator[str]:
-    """Yield the lines of what came of the streams, in messages a second, in Markdown."""
-    yield f"| server | {' | '.join(f'{work.kind} | to stock' for work in streams)} |"
-    yield "| --- |" + " ---: |" * 2 * len(streams)
-    stock = measured[subjects.STOCK.name]
-    for name, of_server in measured.items():
-        if streams[0].kind in of_server.rounds:
-            cells = [
-                f"{of_server.speed(work.kind) * work.messages:.0f}"
-                f" | {of_server.speed(work.kind) / stock.speed(work.kind):.2f}"
-                for work in streams
-            ]
-            yield f"| {name} | {' | '.join(cells)} |"
-
-
-def plot(measured: dict[str, Measured], kind: str) -> bytes:
-    """Return a picture of the unary calls, as SVG."""
+def plot(of_work: dict[str, Measured]) -> bytes:
+    """Return a picture of the calls per second of one workload, as SVG."""
     chart = pygal.HorizontalBar(
-        title="Unary calls a second, on one core",
+        title="Unary calls per second on one core",
         show_legend=False,
         print_values=True,
         formatter=lambda speed: f"{speed:,.0f}",
-        height=60 + 40 * len(measured),
+        height=60 + 40 * len(of_work),
         style=CleanStyle,
         js=[],
     )
-    names = list(reversed(measured))
+    names = list(reversed(of_work))
     chart.x_labels = names
-    chart.add("", [measured[name].speed(kind) for name in names])
+    chart.add("", [of_work[name].calls_per_second for name in names])
     rendered: bytes = chart.render()
     return rendered
 
@@ -134,10 +89,10 @@ def _machine() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Compare how many calls a second servers answer with one core.")
+    parser = argparse.ArgumentParser(description="Compare how many calls per second servers answer on one core.")
     parser.add_argument("h2load", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--rounds", type=int, default=5, help="how many of each, from 1 (default: 5)")
-    parser.add_argument("--calls", type=int, default=20000, help="unary calls a round, from 100 (default: 20000)")
+    parser.add_argument("--rounds", type=int, default=5, help="how many rounds, from 1 (default: 5)")
+    parser.add_argument("--calls", type=int, default=10000, help="unary calls in a round, from 100 (default: 10000)")
     parser.add_argument("--json", action="store_true", help="print every figure, for programs")
     parser.add_argument("--plot", type=Path, help="where to draw the medians, as SVG")
     return parser
@@ -153,7 +108,7 @@ def _of_workers(arguments: argparse.Namespace, work: Work) -> dict[int, float]:
         return {}
 
 
-def _measured(arguments: argparse.Namespace, all_works: Sequence[Work]) -> dict[str, Measured]:
+def _measured(arguments: argparse.Namespace, all_works: Sequence[Work]) -> Results:
     [server_core, load_core, *_] = cores()
     os.sched_setaffinity(0, {load_core})
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
@@ -169,41 +124,39 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.rounds < 1 or arguments.calls < 100:  # noqa: PLR2004
         parser.error("accepted are 1 round or more, of 100 calls or more")
-    all_works = works(arguments.calls)
+    all_works = _works(arguments.calls)
     [unary, *_] = all_works
     try:
-        measured = _measured(arguments, all_works)
+        results = _measured(arguments, all_works)
         of_workers = _of_workers(arguments, unary)
     except LoadError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
-    _report(arguments, measured, of_workers, all_works)
+    _report(arguments, results, of_workers, all_works)
     if arguments.plot:
         folder = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."))  # where "bazel run" was typed
-        (folder / arguments.plot).write_bytes(plot(measured, unary.kind))
+        (folder / arguments.plot).write_bytes(plot(results[unary.name]))
     return 0
 
 
 def _report(
-    arguments: argparse.Namespace,
-    measured: dict[str, Measured],
-    of_workers: dict[int, float],
-    all_works: Sequence[Work],
+    arguments: argparse.Namespace, results: Results, of_workers: dict[int, float], all_works: Sequence[Work]
 ) -> None:
-    [unary, *streams] = all_works
     if arguments.json:
-        figures = {name: asdict(of_server) for name, of_server in measured.items()}
-        print(json.dumps({"machine": _machine(), "servers": figures, "workers": of_workers}))
+        figures = {
+            work: {name: asdict(of_server) for name, of_server in of_work.items()} for work, of_work in results.items()
+        }
+        print(json.dumps({"machine": _machine(), "results": figures, "workers": of_workers}))
         return
-    print(f"{_machine()}\n{arguments.rounds} rounds, {CONNECTIONS * STREAMS} calls in flight, one core\n")
-    print("\n".join(unary_table(measured, unary.kind)))
-    print(f"\nMessages a second, {', '.join(f'{work.messages} a {work.kind}' for work in streams)}:\n")
-    print("\n".join(stream_table(measured, streams)))
+    print(f"{_machine()}, {arguments.rounds} rounds")
+    for work in all_works:
+        print(f"\n{work.name}: {work.connections} x {work.streams} in flight, {work.calls} calls a round\n")
+        print("\n".join(measured.table(work, results[work.name], _REFERENCES)))
+    print("\ngoals\n")
+    print("\n".join(goals.table(results)))
     if of_workers:
         [one, two] = of_workers.values()
-        print(
-            f"\nEach on half a core, one worker answers {one:.0f} calls a second, two {two:.0f}: {two / one:.2f} times."
-        )
+        print(f"\nEach on half a core, one worker answers {one:.0f} calls/s, two {two:.0f}: {two / one:.2f} times.")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""bazel run //benchmarks:soak: full load for as long as one likes, and whether memory grows, or an answer is wrong.
+"""bazel run //benchmarks:soak: whether memory grows, or a response is wrong, at full load for as long as one likes.
 
-h2load sends every kind of call in turn, and the answers have to have their length; beside it a client makes unary calls
-with random numbers, and looks at each result. --seconds N says for how long (default: 600).
+h2load sends calls of every kind in turn, over new connections each time, and the responses must have their length.
+Beside it, a client makes unary calls with random numbers and compares each result, and raw HTTP/2 clients reset calls,
+read no responses, and leave without a word. --seconds N sets the time (default: 1800).
 """
 
 import argparse
+import collections
 import os
 import random
 import sys
@@ -17,30 +19,37 @@ from pathlib import Path
 import grpc
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
+from hyperframe.frame import RstStreamFrame, SettingsFrame
 
 from benchmarks import subjects
 from benchmarks.load import Load, LoadError
-from benchmarks.works import works
+from benchmarks.works import EVERYWHERE, works
 from tests import programs, timeouts
+from tests.raw_peer import RawPeer, prefixed
 
 _CALLS = 50_000
 _LARGEST = 10**6
 
+# How many calls a client resets or does not read, how many clients do not read at a time, and how often one begins.
+_STREAMS = 20
+_UNREAD_CONNECTIONS = 20
+_PAUSE_SECONDS = 0.05
+
 
 @dataclass
 class Checker:
-    """A client that looks at each result.
+    """A client that compares each result.
 
     Attributes:
-        answers: how many it has had.
-        wrong: what was asked and answered, where that was not the result.
+        answers: how many results it has had.
+        wrong: the calculations whose results were wrong.
     """
 
     answers: int = 0
     wrong: list[str] | None = None
 
     def run(self, port: int, over: threading.Event) -> None:
-        """Calculate until it is over."""
+        """Calculate until an event is set."""
         self.wrong = []
         with grpc.insecure_channel(f"localhost:{port}") as channel:
             stub = calculator_pb2_grpc.CalculatorStub(channel)
@@ -55,18 +64,69 @@ class Checker:
                     self.wrong.append(f"{first} * {second} = {result}")
 
 
+@dataclass
+class Disturber:
+    """Clients that reset their calls, read no responses, or leave without a word.
+
+    Attributes:
+        connections: how many there were.
+        error: what ended it too early.
+    """
+
+    connections: int = 0
+    error: OSError | None = None
+
+    def run(self, port: int, over: threading.Event) -> None:
+        """Open connections until an event is set; some of them stay open for a while."""
+        unread: collections.deque[RawPeer] = collections.deque()
+        try:
+            while not over.wait(_PAUSE_SECONDS):
+                self.connections += 2
+                _reset_calls(port)
+                unread.append(_unread_calls(port))
+                if len(unread) > _UNREAD_CONNECTIONS:
+                    unread.popleft().close()
+        except OSError as error:
+            self.error = error
+        finally:
+            for peer in unread:
+                peer.close()
+
+
+def _reset_calls(port: int) -> None:
+    """Begin calls of a stream, reset all but one, and leave."""
+    peer = RawPeer(port)
+    peer.greet()
+    for _ in range(_STREAMS):
+        stream = peer.begin("/calculator.v1.Calculator/Converse")
+        peer.send(RstStreamFrame(stream, error_code=8))  # CANCEL
+    peer.begin("/calculator.v1.Calculator/Converse")
+    peer.close()
+
+
+def _unread_calls(port: int) -> RawPeer:
+    """Make calls that have responses, and allow none of them to be sent."""
+    peer = RawPeer(port)
+    peer.greet({SettingsFrame.INITIAL_WINDOW_SIZE: 0})
+    for _ in range(_STREAMS):
+        stream = peer.begin("/routeguide.RouteGuide/ListFeatures")
+        peer.send_data(stream, prefixed(EVERYWHERE.SerializeToString()))
+    return peer
+
+
 def main() -> int:
-    """Soak, and print the memory at each tenth of the time, and what was answered."""
-    parser = argparse.ArgumentParser(description="Have a server answer at full load, and look at its memory.")
+    """Soak, and print the memory at each tenth of the time, and how many calls there were."""
+    parser = argparse.ArgumentParser(description="Have a server answer at full load, and measure its memory.")
     parser.add_argument("h2load", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--seconds", type=float, default=600, help="for how long, above 0 (default: 600)")
+    parser.add_argument("--seconds", type=float, default=1800, help="for how long, above 0 (default: 1800)")
     arguments = parser.parse_args()
     if not arguments.seconds > 0:
         parser.error(f"--seconds is {arguments.seconds}: accepted is more than 0")
-    checker, over = Checker(), threading.Event()
+    checker, disturber, over = Checker(), Disturber(), threading.Event()
     with tempfile.TemporaryDirectory() as folder, subjects.running(subjects.OURS) as server:
-        checking = threading.Thread(target=checker.run, args=(server.port, over))
-        checking.start()
+        beside = [threading.Thread(target=each.run, args=(server.port, over)) for each in (checker, disturber)]
+        for thread in beside:
+            thread.start()
         try:
             calls = _soak(Load(arguments.h2load, Path(folder)), server, arguments.seconds)
         except LoadError as error:
@@ -74,7 +134,12 @@ def main() -> int:
             return 1
         finally:
             over.set()
-            checking.join()
+            for thread in beside:
+                thread.join()
+    if disturber.error:
+        print(f"soak: a client that resets calls failed: {disturber.error}", file=sys.stderr)
+        return 1
+    print(f"{disturber.connections} connections that reset calls or did not read")
     print(f"{calls} calls, and {checker.answers} of the checking client: {len(checker.wrong or ())} wrong answers")
     return 1 if checker.wrong or not checker.answers else 0
 

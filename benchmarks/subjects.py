@@ -1,4 +1,4 @@
-"""The servers that are measured, each a process."""
+"""The servers under test, each a process."""
 
 import os
 import re
@@ -20,27 +20,36 @@ _PROTO = Path("proto/calculator/v1")
 _STUBS = ("calculator.pb.cc", "calculator.grpc.pb.cc")
 
 
+SHAPES = ("1 x 1", "1 x 100", "1000 x 1")
+"""Workloads of unary calls with other numbers of connections x streams than the first workload has."""
+
+STREAMING = ("server streaming", "client streaming", "bidirectional streaming")
+ECHO = ("echo of 64 kB", "echo of 1 MB")
+SLEEPING = "handler sleeps 1 ms"
+UNARY = "unary"
+
+
 @dataclass(frozen=True)
 class Subject:
     """A server that is to be measured.
 
     Attributes:
-        name: it, for people.
+        name: its name in the tables.
         command: what starts it.
-        kinds: how many kinds of calls it serves, of four: one is the unary one.
+        works: the names of the workloads that it is measured with.
     """
 
     name: str
     command: Sequence[str | Path]
-    kinds: int = 4
+    works: Sequence[str] = (UNARY, *STREAMING)
 
 
 @dataclass(frozen=True)
 class Running:
-    """One that runs.
+    """A server that runs.
 
     Attributes:
-        subject: it.
+        subject: what it is.
         process: its process.
         port: where it listens.
         log: what it writes to stderr.
@@ -52,29 +61,53 @@ class Running:
     log: IO[bytes]
 
     @property
-    def memory(self) -> int:
-        """The most that it needed, in kB."""
+    def peak_memory(self) -> int:
+        """The most resident memory that it has had since it was forgotten, in kB."""
         return programs.figure(self.process.pid, "VmHWM")
+
+    def forget_peak_memory(self) -> None:
+        """Measure the peak from now on: "clear_refs" of https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The CPU time that it has used, in all its threads: fields 14 and 15 of /proc/PID/stat."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def forget_log(self) -> None:
         """Make room on the disk."""
         os.ftruncate(self.log.fileno(), 0)
 
 
-TUTORIAL = Subject("the tutorial's: grpc.server", [_PEERS / "tutorial"])
-STOCK = Subject("ours, --engine=stock", [programs.SERVER, "--engine=stock", "--log-format=json"])
-OURS = Subject("ours", [programs.SERVER, "--log-format=json"])
-UNLOGGED = Subject("ours, --no-access-log", [programs.SERVER, "--no-access-log"])
+# A thousand connections have a call each.
+_OURS: list[str | Path] = [programs.SERVER, "--log-format=json", "--max-concurrent-calls=1000"]
+
+TUTORIAL = Subject("tutorial: grpc.server", [_PEERS / "tutorial"], (UNARY, *SHAPES, *STREAMING, *ECHO, SLEEPING))
+AIO = Subject("grpc.aio, asyncio", [_PEERS / "aio"])
+STOCK = Subject("ours, --engine=stock", [*_OURS, "--engine=stock"], (UNARY, *SHAPES, *STREAMING))
+OURS = Subject("ours", _OURS, (UNARY, *SHAPES, *STREAMING))
+UNLOGGED = Subject("ours, --no-access-log", [*_OURS, "--no-access-log"], (UNARY, *SHAPES, *STREAMING))
+PLAIN = Subject("nggrpc.server", [_PEERS / "plain_nggrpc"], TUTORIAL.works)
+POOL = Subject("nggrpc.server, thread pool", [_PEERS / "plain_nggrpc", "pool"], (UNARY, *STREAMING))
+NATIVE = Subject("pygrpc_native.server", [_PEERS / "native"], TUTORIAL.works)
 PYTHON = [
     TUTORIAL,
-    Subject("grpc.aio, asyncio", [_PEERS / "aio"]),
+    AIO,
     Subject("grpc.aio, uvloop", [_PEERS / "aio", "uvloop"]),
     Subject("grpclib", [_PEERS / "pure_python"]),
+    NATIVE,
+    Subject("pygrpc-native, low-level API", [_PEERS / "native", "events"], (UNARY, *SHAPES, *ECHO)),
     STOCK,
     OURS,
     UNLOGGED,
+    PLAIN,
+    POOL,
 ]
-"""All in Python."""
+"""The servers in Python."""
+
+CPP = "gRPC in C++, callbacks"
+"""The name of the server that `in_cpp` makes."""
 
 
 def in_cpp(folder: Path) -> Subject | None:
@@ -101,7 +134,7 @@ def in_cpp(folder: Path) -> Subject | None:
     subprocess.run(
         [compiler, "-O2", "-std=c++17", f"-I{folder}", *sources, "-o", program, *found.stdout.split()], check=True
     )
-    return Subject("gRPC in C++, callbacks", [program], kinds=1)
+    return Subject(CPP, [program], (UNARY, *SHAPES, *ECHO))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What is asked of every server alike: a call of each kind, and what our own servicers answer it."""
+"""The workloads of the benchmarks: calls of each kind, and what our own servicers answer."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,61 +8,92 @@ from calculator.v1 import calculator_pb2 as pb
 from google.protobuf.message import Message
 from routeguide import route_guide_pb2
 
-from benchmarks.load import Work
+from benchmarks.load import CONNECTIONS, STREAMS, Work
 from server.calculator import CalculatorServicer
 from server.route_guide import RouteGuideServicer
 
 _MESSAGES = 100
+_CALCULATE = "/calculator.v1.Calculator/Calculate"
+_ECHO = "/benchmarks.Echo/Echo"
 
-_EVERYWHERE = route_guide_pb2.Rectangle(
+EVERYWHERE = route_guide_pb2.Rectangle(
     lo=route_guide_pb2.Point(latitude=-900000000, longitude=-1800000000),
     hi=route_guide_pb2.Point(latitude=900000000, longitude=1800000000),
 )
+"""A rectangle that has all features."""
+
+_CONTEXT: Any = grpc.ServicerContext  # none of the methods below asks anything of it
 
 
 def _bytes(messages: Iterator[Message]) -> list[bytes]:
     return [message.SerializeToString() for message in messages]
 
 
-def works(calls: int) -> list[Work]:
-    """Return the works.
+def unary(calls: int, name: str = "unary", connections: int = CONNECTIONS, streams: int = STREAMS) -> Work:
+    """Return unary calls.
 
     Args:
-        calls: how many unary calls are a round; of streams there are fewer, since each has many messages.
+        calls: how many calls are a round.
+        name: the name of the workload.
+        connections: how many connections there are.
+        streams: how many calls are in flight on each connection.
     """
-    context: Any = grpc.ServicerContext  # none of these methods asks anything of it
+    request = pb.CalculateRequest(operation=pb.OPERATION_MULTIPLY, first_operand=6, second_operand=7)
+    response = CalculatorServicer().Calculate(request, _CONTEXT)
+    return Work(name, _CALCULATE, _bytes(iter([request])), _bytes(iter([response])), calls, connections, streams)
+
+
+def streaming(calls: int) -> list[Work]:
+    """Return calls of the three streaming kinds, each with some hundred messages.
+
+    Args:
+        calls: how many unary calls would be a round; of streams there are fewer.
+    """
     calculator, guide = CalculatorServicer(), RouteGuideServicer()
-    one = pb.CalculateRequest(operation=pb.OPERATION_MULTIPLY, first_operand=6, second_operand=7)
     numbers = [pb.AggregateRequest(numbers=[number]) for number in range(_MESSAGES)]
     sums = [pb.ConverseRequest(operation=pb.OPERATION_ADD, second_operand=1)] * _MESSAGES
     streams = max(calls // _MESSAGES, 80)
     return [
         Work(
-            "unary",
-            "/calculator.v1.Calculator/Calculate",
-            _bytes(iter([one])),
-            _bytes(iter([calculator.Calculate(one, context)])),
-            calls,
-        ),
-        Work(
-            "stream of answers",
+            "server streaming",
             "/routeguide.RouteGuide/ListFeatures",
-            _bytes(iter([_EVERYWHERE])),
-            _bytes(guide.ListFeatures(_EVERYWHERE, context)),
+            _bytes(iter([EVERYWHERE])),
+            _bytes(guide.ListFeatures(EVERYWHERE, _CONTEXT)),
             streams,
         ),
         Work(
-            "stream of requests",
+            "client streaming",
             "/calculator.v1.Calculator/Aggregate",
             _bytes(iter(numbers)),
-            _bytes(iter([calculator.Aggregate(iter(numbers), context)])),
+            _bytes(iter([calculator.Aggregate(iter(numbers), _CONTEXT)])),
             streams,
         ),
         Work(
-            "streams both ways",
+            "bidirectional streaming",
             "/calculator.v1.Calculator/Converse",
             _bytes(iter(sums)),
-            _bytes(calculator.Converse(iter(sums), context)),
+            _bytes(calculator.Converse(iter(sums), _CONTEXT)),
             streams,
         ),
     ]
+
+
+def works(calls: int) -> list[Work]:
+    """Return all workloads that the servers under test serve, the unary calls first.
+
+    Args:
+        calls: how many unary calls are a round.
+    """
+    return [unary(calls), *streaming(calls)]
+
+
+def echo(name: str, size: int, calls: int, streams: int) -> Work:
+    """Return calls that have their request of some size, in bytes, sent back."""
+    message = [bytes(size)]
+    return Work(name, _ECHO, message, message, max(calls, CONNECTIONS), streams=streams)
+
+
+def sleeping(calls: int) -> Work:
+    """Return calls whose handler sleeps for a millisecond before it sends the request back."""
+    message = [b"a request"]
+    return Work("handler sleeps 1 ms", "/benchmarks.Echo/Sleep", message, message, calls)

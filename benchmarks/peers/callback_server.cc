@@ -1,5 +1,6 @@
 // What gRPC itself can do: a server in C++ with callbacks, for unary calls.
 
+#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 
 #include <iostream>
@@ -25,14 +26,40 @@ class Calculator final : public calculator::v1::Calculator::CallbackService {
   }
 };
 
+// Returns the bytes of a request, whatever the method.
+class EchoReactor final : public grpc::ServerGenericBidiReactor {
+ public:
+  EchoReactor() { StartRead(&message_); }
+
+ private:
+  void OnReadDone(bool ok) override {
+    if (ok) {
+      StartWriteAndFinish(&message_, grpc::WriteOptions(), grpc::Status::OK);
+    } else {
+      Finish(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "a call has one message, for the benchmark"));
+    }
+  }
+  void OnDone() override { delete this; }
+
+  grpc::ByteBuffer message_;
+};
+
+class Echo final : public grpc::CallbackGenericService {
+  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext*) override {
+    return new EchoReactor;
+  }
+};
+
 }  // namespace
 
 int main() {
-  Calculator service;
+  Calculator calculator;
+  Echo echo;
   int port = 0;
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&service);
+  builder.RegisterService(&calculator);
+  builder.RegisterCallbackGenericService(&echo);
   const auto server = builder.BuildAndStart();
   std::cerr << "Listening on 127.0.0.1:" << port << std::endl;
   server->Wait();

@@ -1,0 +1,92 @@
+"""What the benchmarks are to show: ratios of two servers in one run."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from benchmarks import subjects
+from benchmarks.measured import Measured, Results
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A ratio that is to be reached.
+
+    Attributes:
+        metric: what is compared.
+        work: the name of the workload.
+        figure: what of the workload's results.
+        subject: the server whose figure is divided.
+        peer: the server whose figure it is divided by.
+        bound: the ratio that is to be reached.
+        is_least: whether a larger ratio is better.
+    """
+
+    metric: str
+    work: str
+    figure: Callable[[Measured], float]
+    subject: str
+    peer: str
+    bound: float
+    is_least: bool = True
+
+    def line(self, results: Results) -> str | None:
+        """Return a line of the table in Markdown; None if one of the servers was not measured."""
+        of_work = results[self.work]
+        if self.subject not in of_work or self.peer not in of_work:
+            return None
+        ratio = self.figure(of_work[self.subject]) / self.figure(of_work[self.peer])
+        is_met = ratio >= self.bound if self.is_least else ratio <= self.bound
+        sign = "≥" if self.is_least else "≤"
+        return (
+            f"| {self.work}: {self.metric} | {self.subject} | {self.peer} | {ratio:.2f} | {sign} {self.bound:.2f}"
+            f" | {'yes' if is_met else 'no'} |"
+        )
+
+
+_OURS, _UNLOGGED, _PLAIN = subjects.OURS.name, subjects.UNLOGGED.name, subjects.PLAIN.name
+_TUTORIAL = subjects.TUTORIAL.name
+_LATENCY = subjects.SHAPES[0]
+_MANY = subjects.SHAPES[2]
+
+
+def _calls(measured: Measured) -> float:
+    return measured.calls_per_second
+
+
+def _p50(measured: Measured) -> float:
+    return measured.p50
+
+
+def _p99(measured: Measured) -> float:
+    return measured.p99
+
+
+def _memory(measured: Measured) -> float:
+    return measured.memory
+
+
+GOALS = [
+    Goal("calls/s", subjects.UNARY, _calls, _OURS, _TUTORIAL, 8),
+    Goal("calls/s", subjects.UNARY, _calls, _UNLOGGED, _TUTORIAL, 10),
+    Goal("calls/s", subjects.UNARY, _calls, _OURS, subjects.CPP, 1),
+    Goal("calls/s", subjects.UNARY, _calls, _UNLOGGED, subjects.CPP, 1.2),
+    Goal("calls/s", subjects.UNARY, _calls, _UNLOGGED, subjects.NATIVE.name, 2),
+    Goal("calls/s", subjects.UNARY, _calls, _OURS, _UNLOGGED, 0.85),
+    Goal("calls/s", subjects.UNARY, _calls, subjects.POOL.name, _TUTORIAL, 2),
+    Goal("p99", subjects.UNARY, _p99, _OURS, _TUTORIAL, 0.15, is_least=False),
+    Goal("p50", _LATENCY, _p50, _OURS, _TUTORIAL, 0.3, is_least=False),
+    Goal("p50", _LATENCY, _p50, _OURS, subjects.CPP, 1.1, is_least=False),
+    Goal("calls/s", _MANY, _calls, _OURS, _TUTORIAL, 4),
+    Goal("memory", _MANY, _memory, _OURS, _TUTORIAL, 1, is_least=False),
+    *[Goal("calls/s", work, _calls, _OURS, subjects.STOCK.name, 6) for work in subjects.STREAMING],
+    Goal("calls/s", subjects.ECHO[0], _calls, _PLAIN, _TUTORIAL, 4),
+    Goal("calls/s", subjects.ECHO[1], _calls, _PLAIN, _TUTORIAL, 1.2),
+    Goal("calls/s", subjects.SLEEPING, _calls, _PLAIN, _TUTORIAL, 2),
+]
+
+
+def table(results: Results) -> Iterator[str]:
+    """Yield the lines of the table of all goals in Markdown."""
+    yield "| workload and metric | server | divided by that of | ratio | goal | met |"
+    yield "| --- | --- | --- | ---: | ---: | --- |"
+    yield from (line for goal in GOALS if (line := goal.line(results)))

@@ -1,0 +1,42 @@
+"""pygrpc-native, a server in Rust: its grpc.server, or with "events" as its argument, its low-level API."""
+
+import sys
+from concurrent import futures
+
+import pygrpc_native
+from calculator.v1 import calculator_pb2 as pb
+
+from benchmarks.peers import threads
+from server.calculator import CalculatorServicer
+
+_BATCH = 64
+
+
+def _serve_events() -> None:
+    """Answer each event of the low-level API in the main thread."""
+    methods = (("/calculator.v1.Calculator/Calculate", False), (f"/{threads.ECHO_SERVICE}/Echo", False))
+    front = pygrpc_native.NativeGrpcFront("127.0.0.1:0", methods)
+    front.start()
+    print(f"Listening on 127.0.0.1:{front.bound_port}", file=sys.stderr, flush=True)
+    calculator = CalculatorServicer()
+    while (events := front.recv_batch(_BATCH)) is not None:
+        for kind, call_id, method, request, _client in events:
+            if kind != pygrpc_native.EVENT_CALL or request is None:
+                continue
+            if method == 0:
+                response = calculator.Calculate(pb.CalculateRequest.FromString(request), None)  # type: ignore[arg-type]
+                front.respond(call_id, response.SerializeToString())
+            else:
+                front.respond(call_id, request)
+
+
+def main() -> None:
+    """Serve on any free port, until killed."""
+    if sys.argv[1:] == ["events"]:
+        _serve_events()
+    else:
+        threads.serve(pygrpc_native.server(futures.ThreadPoolExecutor(max_workers=threads.POOL_THREADS)))
+
+
+if __name__ == "__main__":
+    main()
