@@ -384,9 +384,8 @@ def _warn(call: Call, now: float, seconds: float) -> None:
     path = call.head.path
     if now >= _next_warnings.get(path, 0.0):
         _next_warnings[path] = now + _WARNING_SECONDS
-        _LOGGER.warning(
-            "%s kept all other calls waiting for %.1f s: it must not be marked @never_blocks", path, seconds
-        )
+        advice = "if it blocks, it must not be marked @never_blocks"
+        _LOGGER.warning("%s kept all other calls waiting for %.1f s; %s", path, seconds, advice)
 
 
 def _expire(call: Call) -> None:

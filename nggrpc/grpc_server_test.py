@@ -526,6 +526,27 @@ def test_it_serves_on_a_unix_socket() -> None:
         assert call(channel, "Where")
 
 
+def test_connections_that_end_at_their_age_lose_no_call() -> None:
+    peers: set[str] = set()
+
+    @nggrpc.never_blocks
+    def note(request: bytes, context: grpc.ServicerContext) -> bytes:
+        peers.add(context.peer())
+        return request
+
+    with (
+        connected({"Note": UNARY(note)}, options=[("grpc.max_connection_age_ms", 50)]) as channel,
+        futures.ThreadPoolExecutor(8) as pool,
+    ):
+
+        def call_until_connections_have_changed() -> None:
+            while len(peers) < 5:
+                assert call(channel, "Note", b"here") == b"here"
+
+        for calling in [pool.submit(call_until_connections_have_changed) for _ in range(8)]:
+            calling.result(timeouts.SECONDS)
+
+
 def test_stopping_ends_calls_after_the_grace_and_takes_no_new_ones() -> None:
     has_begun, release = threading.Event(), threading.Event()
 

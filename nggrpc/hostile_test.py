@@ -310,6 +310,38 @@ def test_a_lost_connection_frees_its_http2_state_without_the_garbage_collector()
         gc.enable()
 
 
+def test_answers_to_the_pings_of_the_server_are_not_abuse() -> None:
+    connection, client = _connection(_host()), MemoryClient()
+    client.exchange(connection)
+    for _ in range(2000):
+        connection.session.ping(b"keepaliv")
+        client.receive(drain(connection) + connection.data_to_send())
+        client.exchange(connection)
+    stream_id = client.begin(Request("/Test/Echo", prefixed(b"here")))
+    client.exchange(connection)
+    assert client.responses[stream_id].status == 0
+    assert not client.is_asked_to_leave
+    connection.lose()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_process_that_forks_goes_on_serving() -> None:
+    def fork(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        return str(os.waitpid(child, 0)[1]).encode()
+
+    handlers: Handlers = {"Fork": grpc.unary_unary_rpc_method_handler(fork)}
+    with _serving(handlers) as port, _connected(port) as (client, link):
+        for _ in range(3):
+            stream_id = client.begin(Request("/Test/Fork", prefixed(b"")))
+            link.sendall(client.h2.data_to_send())
+            while client.responses[stream_id].status is None:
+                client.receive(link.recv(65536))
+            assert client.responses[stream_id].body == prefixed(b"0")
+
+
 # Descriptors.
 
 
