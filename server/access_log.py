@@ -3,9 +3,7 @@
 Without Python's logging, whose line takes eleven times as long.
 """
 
-import contextlib
 import functools
-import os
 import select
 import sys
 import time
@@ -17,6 +15,7 @@ import grpc
 
 from server import logs
 from server.call import Call
+from server.stderr import Stderr
 
 
 @functools.lru_cache(maxsize=1)
@@ -87,7 +86,7 @@ class AccessLog:
     def __init__(self, log_format: str, project: str = "", *, is_batched: bool = False) -> None:
         """Write nothing yet."""
         self._line = functools.partial(json, project=project) if log_format == "json" else text
-        self._stderr = sys.stderr.fileno()
+        self._stderr = Stderr(sys.stderr.fileno())
         self._is_batched = is_batched
         self._size = 0
         self._batch: list[bytes] = []
@@ -96,7 +95,7 @@ class AccessLog:
         """Write the line of a call."""
         line = self._line(call).encode(errors="backslashreplace")
         if not self._is_batched:
-            self._write(line)
+            self._stderr.write(line, 1)
             return
         # A write to a pipe of up to this size is atomic: no line of another writer gets into it.
         if self._size + len(line) > select.PIPE_BUF:
@@ -107,11 +106,6 @@ class AccessLog:
     def flush(self) -> None:
         """Write the lines that wait."""
         if self._batch:
-            self._write(b"".join(self._batch))
+            self._stderr.write(b"".join(self._batch), len(self._batch))
             self._batch.clear()
             self._size = 0
-
-    def _write(self, lines: bytes) -> None:
-        # As with logging: whoever reads the log may have gone, and there is nobody else to tell.
-        with contextlib.suppress(OSError):
-            os.write(self._stderr, lines)

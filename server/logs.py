@@ -2,11 +2,13 @@
 
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from server.stderr import Handler, Stderr
 from server.tracing import Trace
 
 FORMATS = ("text", "json")
@@ -92,7 +94,7 @@ def configure(log_format: str, project: str = "") -> None:
         log_format: one of FORMATS.
         project: the Google Cloud project that traces belong to; without one, a trace is named by its id alone.
     """
-    handler = logging.StreamHandler()
+    handler = Handler(Stderr(sys.stderr.fileno()))
     handler.setFormatter(formatter(log_format, project))
     handler.addFilter(_without_metadata)
     logging.basicConfig(level=logging.INFO, handlers=[handler])

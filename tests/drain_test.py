@@ -1,6 +1,9 @@
 """The end of a server: nothing that a client began, or tries again, is lost."""
 
+import fcntl
 import signal
+import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,6 +22,10 @@ from tests.open_call import OpenCall
 
 RESTARTS = 10
 CALLS_BETWEEN_RESTARTS = 100
+
+# The smallest pipe, and more lines than it holds.
+PIPE_BYTES = 4096
+UNREAD_LINES = 100
 
 
 def _watch(channel: grpc.Channel) -> Any:  # noqa: ANN401 - its published types leave the methods out
@@ -51,6 +58,41 @@ def test_calls_are_still_taken_for_the_delay_that_the_server_is_given() -> None:
                 assert programs.call(channel, "/Calculator/Calculate", b"") == b""
             server.process.terminate()  # a second signal ends it at once
             assert server.process.wait(timeouts.SECONDS) == -signal.SIGTERM
+
+
+@contextmanager
+def _unread(*flags: str) -> Iterator[tuple[subprocess.Popen[str], grpc.Channel]]:
+    """Start a server whose log nobody reads, and make more calls than the pipe has room for lines."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (
+        programs.started([programs.SERVER, f"--port={port}", *flags], stderr=subprocess.PIPE) as process,
+        grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        grpc.channel_ready_future(channel).result(timeouts.SECONDS)
+        fcntl.fcntl(process.stderr or 0, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        for _ in range(UNREAD_LINES):
+            assert programs.call(channel, "/Calculator/Calculate", b"") == b""
+        yield process, channel
+
+
+@pytest.mark.parametrize("flag", ["--engine=nggrpc", "--engine=stock", "--workers=2"])
+def test_a_server_whose_log_nobody_reads_answers_all_calls_and_stops(flag: str) -> None:
+    with _unread(flag) as (process, _):
+        process.terminate()
+        assert process.wait(timeouts.SECONDS) == 0
+
+
+def test_a_second_signal_ends_a_server_whose_log_nobody_reads_at_once() -> None:
+    with _unread("--shutdown-grace=600") as (process, channel):
+        watch = _watch(channel)
+        next(watch)
+        OpenCall(channel)  # it holds up the end
+        process.terminate()
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        process.terminate()
+        assert process.wait(timeouts.SECONDS) == -signal.SIGTERM
 
 
 def test_who_watches_the_health_does_not_hold_up_the_end() -> None:
