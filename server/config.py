@@ -59,6 +59,7 @@ class Config:
         max_connection_age_grace: seconds that the calls of such a connection have to finish.
         max_deadline: how long a call may take, in seconds.
         min_ping_interval: how often a client may ping to keep a connection alive, in seconds.
+        keepalive_time: seconds without a byte from a client after which the server pings it.
         access_log: whether each call is a line in the log.
         channelz: whether the server tells of its own connections.
         engine: what speaks gRPC: "nggrpc", or "stock" for grpcio's own server.
@@ -80,6 +81,7 @@ class Config:
     max_connection_age_grace: float = 3600
     max_deadline: float = 3600  # as long as Cloud Run lets any request take
     min_ping_interval: float = 5
+    keepalive_time: float = 60
     access_log: bool = True
     channelz: bool = False
     engine: str = "nggrpc"
@@ -158,6 +160,7 @@ _FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
     "engine": (_engine, "ENGINE", "what speaks gRPC: nggrpc, or stock for grpcio's own server"),
     "workers": (_workers, "COUNT", "processes that share the port; auto: as many as there are CPUs for this container"),
     "min_ping_interval": (_seconds, "SECONDS", "time between two pings; a client that sends more is told to go away"),
+    "keepalive_time": (_seconds, "SECONDS", "time without a byte from a client after which the server pings it"),
 }
 
 

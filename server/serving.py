@@ -39,6 +39,9 @@ _SPARE_CALLS = 24
 _ENDING_SECONDS = 0.1
 _SENDING_SECONDS = 0.5
 
+# How long a client may take to answer a ping of the server.
+_MAX_KEEPALIVE_TIMEOUT_SECONDS = 20.0
+
 # Each contract that is served: its file, what adds its service to a server, the servicer.
 _SERVICES: tuple[tuple[FileDescriptor, Callable[[Any, grpc.Server], None], type], ...] = (
     (calculator_pb2.DESCRIPTOR, calculator_pb2_grpc.add_CalculatorServicer_to_server, TutorialServicer),
@@ -77,6 +80,7 @@ class Serving:
 
 
 def _options(config: Config, *, is_shared: bool) -> list[tuple[str, int]]:
+    keepalive_timeout_ms = round(min(config.keepalive_time, _MAX_KEEPALIVE_TIMEOUT_SECONDS) * 1000)
     options = [
         # Otherwise a port that another server of the same user holds would be shared with it, silently.
         ("grpc.so_reuseport", int(is_shared)),
@@ -89,6 +93,9 @@ def _options(config: Config, *, is_shared: bool) -> list[tuple[str, int]]:
         # Clients may ping idle or not. By default grpc takes one in five minutes, or tells them to go (too_many_pings).
         ("grpc.http2.min_ping_interval_without_data_ms", round(config.min_ping_interval * 1000)),
         ("grpc.keepalive_permit_without_calls", 1),
+        # A client that has vanished without a word would hold its calls until their deadlines.
+        ("grpc.keepalive_time_ms", round(config.keepalive_time * 1000)),
+        ("grpc.keepalive_timeout_ms", keepalive_timeout_ms),
     ]
     if config.engine == "stock":
         options += [
@@ -97,6 +104,10 @@ def _options(config: Config, *, is_shared: bool) -> list[tuple[str, int]]:
             ("grpc.http.overload_protection", 0),
             # Otherwise core refuses metadata of more than max_metadata_size at random.
             ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
+            # Core waits for the answer to a ping for this time rather than for keepalive_timeout_ms.
+            ("grpc.http2.ping_timeout_ms", keepalive_timeout_ms),
+            # Otherwise core stops to ping a client that sends no data.
+            ("grpc.http2.max_pings_without_data", 0),
         ]
     return options
 

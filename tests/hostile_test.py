@@ -238,6 +238,26 @@ def test_who_pings_as_often_as_it_may_is_answered() -> None:
         assert peer.call(CALCULATE, ADD).status == OK
 
 
+def test_calls_of_a_client_that_has_vanished_are_ended() -> None:
+    with programs.serving("--keepalive-time=0.2") as server, connected(server.port) as peer:
+        peer.begin("/calculator.v1.Calculator/Converse")  # and then neither reads nor answers a ping
+        assert server.wait_for_log("/calculator.v1.Calculator/Converse")  # the line of a call that has ended
+
+
+def test_a_client_that_answers_pings_keeps_its_calls() -> None:
+    with programs.serving("--keepalive-time=0.2") as server, connected(server.port) as peer:
+        stream = peer.begin("/calculator.v1.Calculator/Converse")
+        pings = 0
+        for frame in peer.frames():
+            if isinstance(frame, PingFrame) and "ACK" not in frame.flags:
+                peer.send(PingFrame(0, frame.opaque_data, flags=["ACK"]))
+                pings += 1
+            if pings == 5:
+                break
+        peer.send_data(stream)
+        assert peer.read(stream).status == OK
+
+
 def _wait_until_read(peer: RawPeer) -> None:
     """Wait until the server has read all that a peer sent."""
     peer.send(PingFrame(0, b"and now?"))
