@@ -10,7 +10,7 @@ import grpc
 from nggrpc import headers, messages
 from nggrpc.errors import StatusError
 from nggrpc.headers import RequestHead
-from nggrpc.http2 import CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES, ErrorCode, Headers
+from nggrpc.http2 import STREAM_WINDOW_BYTES, ErrorCode, Headers
 from nggrpc.messages import Message
 from nggrpc.methods import Method
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from nggrpc.timers import Timer
 
 _LOGGER = logging.getLogger(__name__)
+
+# What a message takes in memory besides its bytes: a tuple and an object.
+_MESSAGE_BYTES = 100
 
 # Up to this size, it is cheaper to copy a message behind its prefix than to queue two pieces.
 _JOINED_BYTES = 16 * 1024
@@ -40,13 +43,13 @@ class Call:
     | `stream_closed` | the end of its stream or connection: `close` | are dropped | are dropped |
 
     Attributes:
-        connection: where it came from.
+        connection: the connection that it belongs to.
         stream_id: the number of its HTTP/2 stream.
         head: what the headers of its request say.
         method: what it calls.
         deadline: when its client gives up, by time.monotonic; None for never.
         runner: what runs its handler, once that has begun.
-        timer: ends it at the deadline.
+        timer: ends it at the deadline, or if its request does not come.
         requests: the messages that its handler has not taken yet; the handler removes them, in whichever thread it is.
         has_all_requests: whether the client has ended its side.
         status_queued: see the table.
@@ -54,11 +57,12 @@ class Call:
         is_scheduled: whether its connection will start its handler, or tell it of a change, at the end of this pass.
         code: the status code, once its status is queued.
         callbacks: what to call when its stream is closed.
-        written_bytes: how much its handler has sent so far, prefixes included.
-        queued_bytes: how much of that waits for the client to read it.
-        unacknowledged_bytes: how much of the receive windows its request occupies.
+        written_bytes: how many bytes of responses have reached the I/O thread, prefixes included.
+        queued_bytes: how many of those wait for the client to read them, when this was last measured.
+        unacknowledged_bytes: how much of the stream's receive window its request occupies.
         early_bytes: how many bytes of its request were acknowledged before its handler has taken them, since a message
             was larger than the window.
+        held_bytes: how much memory it counts for in the share of its connection.
     """
 
     __slots__ = (
@@ -71,6 +75,7 @@ class Call:
         "early_bytes",
         "has_all_requests",
         "head",
+        "held_bytes",
         "is_scheduled",
         "method",
         "queued_bytes",
@@ -97,7 +102,8 @@ class Call:
         self.has_all_requests = self.status_queued = self.stream_closed = self.is_scheduled = False
         self.code: grpc.StatusCode | None = None
         self.callbacks: deque[Callable[[], None]] = deque()
-        self.written_bytes = self.queued_bytes = self.unacknowledged_bytes = self.early_bytes = 0
+        self.written_bytes = self.queued_bytes = 0
+        self.unacknowledged_bytes = self.early_bytes = self.held_bytes = 0
         self._reader: messages.Reader | None = None
         self._has_begun = False
 
@@ -110,15 +116,17 @@ class Call:
             StatusError: it is not valid.
         """
         self.unacknowledged_bytes += len(data)
-        self.connection.unacknowledged_bytes += len(data)
         size = len(data) - messages.PREFIX_BYTES
         if self._reader is None and size >= 0 and int.from_bytes(data[1 : messages.PREFIX_BYTES], "big") == size:
             messages.check_size(size, self.connection.options.max_message_bytes)
             self.requests.append((data[0], data[messages.PREFIX_BYTES :]))  # mostly: one whole message in one frame
+            self._hold(len(data) + _MESSAGE_BYTES)
         elif data:
             if self._reader is None:
                 self._reader = messages.Reader(self.connection.options.max_message_bytes)
-            self.requests += self._reader.read(data)
+            completed = self._reader.read(data)
+            self.requests += completed
+            self._hold(len(data) + _MESSAGE_BYTES * len(completed))
             if not self.requests and self.needs_room:
                 self._make_room()
         if is_last:
@@ -146,42 +154,47 @@ class Call:
         """Whether its handler has what it needs to begin."""
         return self.has_all_requests or self.method.request_streaming
 
-    def take(self, amount: int) -> None:
-        """Note that the handler has taken messages of so many bytes, so that the client may send as many again."""
-        if self.early_bytes:
-            early = min(amount, self.early_bytes)
-            self.early_bytes -= early
-            self.connection.release_early(early)
-            amount -= early
-        self._acknowledge(amount)
+    def take(self, size: int, count: int) -> None:
+        """Note that the handler has taken messages, so that the client may send as many bytes again.
+
+        Args:
+            size: how many bytes they have, prefixes included.
+            count: how many messages they are.
+        """
+        self._release(size + _MESSAGE_BYTES * count)
+        early = min(size, self.early_bytes)
+        self.early_bytes -= early
+        self._acknowledge(size - early)
         if not self.requests and self.needs_room:
-            try:
-                self._make_room()
-            except StatusError as error:
-                self.end_early(error.code, error.details)
+            self._make_room()
 
     @property
     def needs_room(self) -> bool:
         """Whether the client may be unable to send the rest of a message, for want of a window."""
-        return self.unacknowledged_bytes >= STREAM_WINDOW_BYTES // 2 or (
-            self.connection.unacknowledged_bytes >= CONNECTION_WINDOW_BYTES // 2 and self.unacknowledged_bytes > 0
-        )
+        return self.unacknowledged_bytes >= STREAM_WINDOW_BYTES // 2
 
     def _make_room(self) -> None:
-        """Acknowledge a part of a message before the handler has taken it.
+        """Acknowledge a part of a message before the handler has taken it."""
+        self.early_bytes += self.unacknowledged_bytes
+        self._acknowledge(self.unacknowledged_bytes)
+
+    def _hold(self, amount: int) -> None:
+        """Count bytes of memory.
 
         Raises:
-            StatusError: the server holds too much of such messages.
+            StatusError: the connection or the server holds too much.
         """
-        amount = self.unacknowledged_bytes
-        self.connection.hold_early(amount)
-        self.early_bytes += amount
-        self._acknowledge(amount)
+        self.held_bytes += amount
+        self.connection.hold(amount)
+
+    def _release(self, amount: int) -> None:
+        amount = min(amount, self.held_bytes)
+        self.held_bytes -= amount
+        self.connection.release(amount)
 
     def _acknowledge(self, amount: int) -> None:
         amount = min(amount, self.unacknowledged_bytes)
         self.unacknowledged_bytes -= amount
-        self.connection.unacknowledged_bytes -= amount
         self.connection.acknowledge(self.stream_id, amount)
 
     # The response.
@@ -226,6 +239,12 @@ class Call:
         """
         if self.status_queued:
             return
+        if message is not None and len(message[1]) >= MAX_UNSENT_BYTES:
+            try:
+                self._hold(len(message[1]))  # until the client has read it
+            except StatusError as error:
+                code, message = error.code, None
+                trailers = headers.trailers(error.code, error.details, ())
         self.status_queued = True
         self.code = code
         session = self.connection.session
@@ -279,9 +298,9 @@ class Call:
             self.code = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
         self.status_queued = self.stream_closed = True
         self._acknowledge(self.unacknowledged_bytes)
-        if self.early_bytes:
-            self.connection.release_early(self.early_bytes)
-            self.early_bytes = 0
+        self.requests.clear()  # its handler may wait for a thread of the pool, and keep the call, for long
+        self._reader = None
+        self._release(self.held_bytes)
         while self.callbacks:
             callback = self.callbacks.popleft()
             try:

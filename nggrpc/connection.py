@@ -36,8 +36,11 @@ _WARNING_SECONDS = 60.0
 _REQUEST_SECONDS = 120.0
 
 # How much of the connection's receive window may be missing before the client is asked to open a new connection.
-# nghttp2 announces what was acknowledged once it is half the window, and does not count a frame that is not complete.
-_MAX_LOST_WINDOW_BYTES = http2.CONNECTION_WINDOW_BYTES // 2 + http2.MAX_FRAME_BYTES
+# nghttp2 announces what was acknowledged once it is half the window.
+_MAX_LOST_WINDOW_BYTES = http2.CONNECTION_WINDOW_BYTES * 3 // 4
+
+# The share of one connection in the memory that the server holds for requests and responses.
+_SHARE = 4
 
 
 class Host(Protocol):
@@ -46,10 +49,14 @@ class Host(Protocol):
     Attributes:
         options: those of the server.
         timers: those of the I/O thread.
+        held_bytes: how much memory all calls hold.
+        max_held_bytes: how much they may hold.
     """
 
     options: Options
     timers: Timers
+    held_bytes: int
+    max_held_bytes: int
 
     def post(self, function: Callable[..., None], *arguments: object) -> None:
         """Have the I/O thread call a function soon, from any thread."""
@@ -63,16 +70,6 @@ class Host(Protocol):
 
     def release_call(self) -> None:
         """Count one call less."""
-
-    def hold_early(self, amount: int) -> None:
-        """Count bytes of messages that were acknowledged before they were complete.
-
-        Raises:
-            StatusError: they are too many.
-        """
-
-    def release_early(self, amount: int) -> None:
-        """Count so many bytes less."""
 
     def start_handler(self, call: Call) -> None:
         """Start the handler of a call."""
@@ -98,7 +95,6 @@ class Connection:
         finished_early: the streams whose status was queued before the client had ended its side; true for those that
             have a body.
         is_flush_pending: whether a pass is under way or was asked for, so that `request_flush` need not ask for one.
-        unacknowledged_bytes: how much of the connection's receive window the requests of all calls occupy.
         lifecycle: when the connection is pinged, shut down and closed.
     """
 
@@ -111,9 +107,7 @@ class Connection:
         self.backpressured: set[Call] = set()
         self.finished_early: dict[int, bool] = {}
         self.lifecycle = Lifecycle(self, host.timers)
-        self.hold_early = host.hold_early
-        self.release_early = host.release_early
-        self.unacknowledged_bytes = 0
+        self._held_bytes = 0
         self._host = host
         self._has_more = True
         self._flush_requested = flush_requested
@@ -190,6 +184,27 @@ class Connection:
             except http2.ProtocolError:  # the session has ended, as an event will say
                 return
             self.request_flush()  # a WINDOW_UPDATE frame may be queued
+
+    def hold(self, amount: int) -> None:
+        """Count memory for messages: requests that no handler has taken, and large responses that were not read.
+
+        Raises:
+            StatusError: this connection, or all together, hold too much. The memory counts until it is released.
+        """
+        host = self._host
+        self._held_bytes += amount
+        host.held_bytes += amount
+        if host.held_bytes > host.max_held_bytes or self._held_bytes > host.max_held_bytes // _SHARE:
+            raise StatusError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"the server holds {host.held_bytes} bytes of messages, {self._held_bytes} of them of this connection;"
+                " try again later",
+            )
+
+    def release(self, amount: int) -> None:
+        """Count so much memory less."""
+        self._held_bytes -= amount
+        self._host.held_bytes -= amount
 
     def _process_events(self) -> None:
         process = self._process
@@ -335,8 +350,7 @@ class Connection:
 
         nghttp2 does not give back the part of a frame that had come when its stream was closed.
         """
-        lost = http2.CONNECTION_WINDOW_BYTES - self.session.local_window_size - self.unacknowledged_bytes
-        if lost > _MAX_LOST_WINDOW_BYTES:
+        if http2.CONNECTION_WINDOW_BYTES - self.session.local_window_size > _MAX_LOST_WINDOW_BYTES:
             self.lifecycle.shut_down()
 
     def _reset_finished(self) -> None:
@@ -353,11 +367,12 @@ class Connection:
     def end_calls(self, code: grpc.StatusCode, details: str) -> None:
         """End all calls early, since the connection is about to be closed."""
         for call in tuple(self._calls.values()):
-            call.end_early(code, details, is_closing=True)
+            with contextlib.suppress(http2.ProtocolError):  # the session has ended, as an event will say
+                call.end_early(code, details, is_closing=True)
         self.run_scheduled()
 
     def lose(self) -> None:
-        """Note that the socket was closed: the calls are cancelled."""
+        """Cancel all calls and free the HTTP/2 session: nothing more is sent."""
         self.lifecycle.cancel_timers()
         self._cancel_calls()
         self.run_scheduled()

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-# How much a handler takes before the client may send as much again. With the default 100 streams of a connection, what
-# is taken and not acknowledged leaves most of its window free.
+# How much a handler takes before the client may send as much again.
 _ACKNOWLEDGED_BYTES = 16 * 1024
 
 
@@ -41,7 +40,7 @@ class Context(grpc.ServicerContext):
     _has_begun = False
     _is_aborted = False
     _is_cancelled = False
-    _untaken_bytes = 0
+    _taken_bytes = _taken_count = 0  # since the I/O thread was told
     _sent_bytes = 0
 
     def __init__(self, call: Call, runner: "Runner") -> None:
@@ -63,9 +62,9 @@ class Context(grpc.ServicerContext):
         """
         while True:
             self._runner.wait_until(self._has_request_or_end)
+            if self._call.status_queued:
+                raise grpc.RpcError("the call has ended")
             if not self._call.requests:
-                if self._call.status_queued:
-                    raise grpc.RpcError("the call has ended")
                 return
             yield self._take()
 
@@ -77,15 +76,18 @@ class Context(grpc.ServicerContext):
         """Return the next request, which is there.
 
         Raises:
-            grpc.RpcError: the request is not valid, and its call has ended.
+            grpc.RpcError: the call has ended, perhaps because the request is not valid.
         """
         call = self._call
-        message = call.requests.popleft()
-        if call.early_bytes or not call.has_all_requests:  # otherwise the client needs no room
-            self._untaken_bytes += messages.PREFIX_BYTES + len(message[1])
-            if self._untaken_bytes >= _ACKNOWLEDGED_BYTES or (not call.requests and call.needs_room):
-                self._runner.run_on_io_thread(call.take, self._untaken_bytes)
-                self._untaken_bytes = 0
+        try:
+            message = call.requests.popleft()
+        except IndexError:  # the call was closed just now
+            raise grpc.RpcError("the call has ended") from None
+        self._taken_bytes += messages.PREFIX_BYTES + len(message[1])
+        self._taken_count += 1
+        if self._taken_bytes >= _ACKNOWLEDGED_BYTES or (call.needs_room and not call.requests):
+            self._runner.run_on_io_thread(call.take, self._taken_bytes, self._taken_count)
+            self._taken_bytes = self._taken_count = 0
         try:
             content = messages.decoded(message, call.head.encoding, call.connection.options.max_message_bytes)
         except StatusError as error:
@@ -159,7 +161,7 @@ class Context(grpc.ServicerContext):
         trailers = headers.trailers(code, self._details, self._trailing or ())
         self._runner.run_on_io_thread(self._call.finish, code, fields, message, trailers)
 
-    def fail(self, error: Exception | SystemExit) -> None:
+    def fail(self, error: BaseException) -> None:
         """End the call, since its handler raised an error."""
         if isinstance(error, StatusError):
             self._code, self._details = error.code, error.details

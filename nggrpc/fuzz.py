@@ -117,8 +117,8 @@ def try_input(data: bytes) -> None:
     except http2.ProtocolError:  # as a transport does, close it
         pass
     connection.lose()
-    if _HOST._calls or _HOST._early_bytes:  # noqa: SLF001 - nobody else needs to know them
-        raise RuntimeError(f"{_HOST._calls} calls and {_HOST._early_bytes} bytes still count")  # noqa: SLF001
+    if _HOST._calls or _HOST.held_bytes:  # noqa: SLF001 - nobody else needs to know it
+        raise RuntimeError(f"{_HOST._calls} calls and {_HOST.held_bytes} bytes still count")  # noqa: SLF001
 
 
 def main() -> None:

@@ -23,8 +23,8 @@ from nggrpc.transport import Transport
 
 _LOGGER = logging.getLogger(__name__)
 
-# How much of messages that are larger than a window all clients together may have sent without their ends.
-_MAX_EARLY_BYTES = 64 * 1024 * 1024
+# How much memory all calls may hold for requests that no handler has taken, and for large responses that were not read.
+_MAX_HELD_BYTES = 256 * 1024 * 1024
 
 
 def server(  # noqa: PLR0913 - those of grpc.server, and one
@@ -76,13 +76,13 @@ class Server(grpc.Server):
         self._listeners: list[Listener] = []
         self._transports: set[Transport] = set()
         self._calls = 0
-        self._early_bytes = 0
-        self._max_early_bytes = max(_MAX_EARLY_BYTES, 2 * self.options.max_message_bytes)
         self._max_connections = min(self.options.max_connections, listeners.max_connections())
         self._thread: threading.Thread | None = None
         self._is_stopping = False
         self._stopped = threading.Event()
         # What connections use.
+        self.held_bytes = 0
+        self.max_held_bytes = max(_MAX_HELD_BYTES, 8 * self.options.max_message_bytes)
         self.timers = self._loop.timers
         self.post = self._loop.post
         self.start_handler = self._runners.start
@@ -169,23 +169,6 @@ class Server(grpc.Server):
         """Count one call less."""
         self._calls -= 1
 
-    def hold_early(self, amount: int) -> None:
-        """Count bytes of messages that were acknowledged before they were complete.
-
-        Raises:
-            StatusError: they are too many.
-        """
-        if self._early_bytes + amount > self._max_early_bytes:
-            raise StatusError(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"the server holds {self._early_bytes} bytes of large requests that are not complete; try again later",
-            )
-        self._early_bytes += amount
-
-    def release_early(self, amount: int) -> None:
-        """Count so many bytes less."""
-        self._early_bytes -= amount
-
     # The I/O thread.
 
     def _run(self) -> None:
@@ -218,9 +201,9 @@ class Server(grpc.Server):
         self._loop.timers.add(time.monotonic() + grace, self._abort_connections)
         if self._is_stopping:
             return
-        self._is_stopping = True
         for listener in self._listeners:
             listener.close()
+        self._is_stopping = True  # from now on, the loop ends with the last connection
         for transport in tuple(self._transports):
             transport.shut_down()
         if not self._transports:
@@ -228,4 +211,4 @@ class Server(grpc.Server):
 
     def _abort_connections(self) -> None:
         for transport in tuple(self._transports):
-            transport.abort("the server is stopping")
+            self._loop.call(transport.abort, "the server is stopping")

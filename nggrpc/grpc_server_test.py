@@ -416,13 +416,29 @@ def test_a_message_larger_than_the_window_comes_after_small_ones_that_wait(
         for request in requests:
             yield b"%d" % len(request)
             if request == b"first" and mark is not nggrpc.never_blocks:  # go on once the large message fills the window
-                programs.eventually(lambda: context._call.unacknowledged_bytes > (1 << 20) - 100)
+                programs.eventually(lambda: context._call.unacknowledged_bytes > (1 << 18) - 100)
 
     sizes = [5, 1, 3 << 20]
     with connected({"Lengths": grpc.stream_stream_rpc_method_handler(lengths)}) as channel:
         method: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/Test/Lengths")
         messages = iter((b"first", b"2", bytes(3 << 20)))
         assert [int(length) for length in method(messages, timeout=timeouts.SECONDS)] == sizes
+
+
+def test_uploads_that_wait_for_a_thread_do_not_stop_those_that_have_one() -> None:
+    def size(requests: Iterator[bytes], _context: grpc.ServicerContext) -> bytes:
+        return b"%d" % sum(map(len, requests))
+
+    with futures.ThreadPoolExecutor(2) as pool:
+        server = nggrpc.server(pool)
+        server.add_registered_method_handlers("Test", {"Size": grpc.stream_unary_rpc_method_handler(size)})
+        port = server.add_insecure_port("localhost:0")
+        server.start()
+        with grpc.insecure_channel(f"localhost:{port}") as channel:
+            method: grpc.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary("/Test/Size")
+            uploads = [method.future(iter([bytes(100_000)] * 50), timeout=timeouts.SECONDS) for _ in range(8)]
+            assert [upload.result() for upload in uploads] == [b"5000000"] * 8
+        assert server.stop(grace=None).wait(timeouts.SECONDS)
 
 
 class Failing(grpc.ServerInterceptor):

@@ -58,6 +58,9 @@ _MAX_QUOTED = 64
 # RFC 9113, section 6.5.2: what a field costs in a header list, in addition to its name and value.
 _FIELD_OVERHEAD_BYTES = 32
 
+# RFC 9113, section 8.2.1: a value neither begins nor ends with a space.
+_OUTER_SPACE = re.compile("^ | $")
+
 _UNESCAPED = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
@@ -238,6 +241,6 @@ def trailers(code: grpc.StatusCode, details: str, metadata: Pairs) -> Headers:
         return _OK
     headers = [(b"grpc-status", b"%d" % code.value[0])]
     if details:
-        message = quote_from_bytes(details.encode(errors="replace"), safe=_UNESCAPED)
+        message = _OUTER_SPACE.sub("%20", quote_from_bytes(details.encode(errors="replace"), safe=_UNESCAPED))
         headers.append((b"grpc-message", message.encode("ascii")))
     return (*headers, *encoded(metadata))

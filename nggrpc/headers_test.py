@@ -1,10 +1,11 @@
 """Headers: timeouts, metadata and statuses, on their way in and out."""
 
 import base64
+from urllib.parse import unquote
 
 import grpc
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nggrpc import headers
@@ -156,9 +157,12 @@ def test_metadata_beyond_the_limit_is_resource_exhausted() -> None:
 
 
 @given(st.text(max_size=30))
+@example("with a space at the end ")
 def test_details_are_percent_encoded_printable_ascii(details: str) -> None:
     encoded = dict(headers.trailers(grpc.StatusCode.UNKNOWN, details, ())).get(b"grpc-message", b"")
     assert all(0x20 <= byte <= 0x7E for byte in encoded)
+    assert encoded == encoded.strip()
+    assert unquote(encoded.decode()) == details.encode(errors="replace").decode()
 
 
 def test_each_status_code_is_its_number() -> None:

@@ -1,5 +1,6 @@
 """Clients that mean harm, or that are very slow: what they make the server hold is bounded, and others are served."""
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -99,7 +100,7 @@ def test_compressed_messages_wait_compressed() -> None:
     bomb = b"\1" + len(compressed).to_bytes(4, "big") + compressed
     tracemalloc.start()
     try:
-        for _ in range(100):
+        for _ in range(35):
             client.h2.send_data(stream_id, bomb + prefixed(b"") * 500)  # so many responses that the handler has to wait
             client.exchange(connection)
         held, _peak = tracemalloc.get_traced_memory()
@@ -141,7 +142,7 @@ def test_a_handler_is_told_that_a_message_is_not_valid_gzip(mark: Callable[[Any]
 
 def test_halves_of_large_messages_are_refused_when_there_are_too_many_and_later_accepted() -> None:
     host = _host(options=[("grpc.max_receive_message_length", 2 * MEGABYTE)])
-    host._max_early_bytes = 4 * MEGABYTE  # rather than sending 64 MB
+    host.max_held_bytes = 16 * MEGABYTE  # of which a connection has a quarter
     connection, client = _connection(host), MemoryClient()
     client.exchange(connection)
     half = prefixed(bytes(2 * MEGABYTE))[:MEGABYTE]
@@ -163,8 +164,8 @@ def test_halves_of_large_messages_are_refused_when_there_are_too_many_and_later_
     client.h2.end_stream(whole)
     client.exchange(connection)
     assert client.responses[whole].status in {None, 0}
-    assert not host._early_bytes
     connection.lose()
+    assert not host.held_bytes
 
 
 def _send(client: MemoryClient, connection: Connection, stream_id: int, body: bytes) -> None:
@@ -177,15 +178,98 @@ def _send(client: MemoryClient, connection: Connection, stream_id: int, body: by
         client.exchange(connection)
 
 
+@pytest.mark.parametrize("end", ["reset", "disconnect"])
+def test_requests_of_calls_that_have_ended_are_freed_though_no_thread_has_begun_them(end: str) -> None:
+    release = threading.Event()
+
+    def block(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        assert release.wait(timeouts.SECONDS)
+        return b""
+
+    host = _host({"Block": grpc.unary_unary_rpc_method_handler(block)})
+    connection, client = _connection(host), MemoryClient()
+    tracemalloc.start()
+    try:
+        for _ in range(50):
+            stream_id = client.begin(Request("/Test/Block", ends=False))
+            _send(client, connection, stream_id, prefixed(bytes(MEGABYTE)))
+            client.h2.end_stream(stream_id)
+            client.exchange(connection)
+            if end == "reset":
+                client.h2.reset_stream(stream_id)
+                client.exchange(connection)
+            else:
+                connection.lose()
+                connection, client = _connection(host), MemoryClient()
+        held, _peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        release.set()
+    assert held < 10 * MEGABYTE
+    connection.lose()
+
+
+def test_large_responses_that_are_not_read_are_refused_when_there_are_too_many() -> None:
+    host = _host()
+    host.max_held_bytes = 16 * MEGABYTE
+    connection, client = _connection(host), MemoryClient()
+    for _ in range(8):
+        stream_id = client.begin(Request("/Test/Echo", ends=False))
+        _send(client, connection, stream_id, prefixed(bytes(MEGABYTE)))
+        if client.responses[stream_id].status is None:
+            client.h2.end_stream(stream_id)
+        client.exchange(connection)
+    refused = [response for response in client.responses.values() if response.status]
+    assert {response.status for response in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]}
+    assert 3 <= len(refused) <= 6
+    connection.lose()
+    assert not host.held_bytes
+
+
+def test_a_handler_takes_no_more_requests_once_its_call_has_ended() -> None:
+    taken = []
+
+    @nggrpc.never_blocks
+    def note(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        for request in requests:
+            taken.append(request)
+            context.cancel()
+            connection.end_calls(grpc.StatusCode.UNAVAILABLE, "")
+        return b""
+
+    host = _host({"Note": grpc.stream_unary_rpc_method_handler(note)})
+    connection, client = _connection(host), MemoryClient()
+    client.begin(Request("/Test/Note", prefixed(b"1") * 5))
+    client.exchange(connection)
+    assert taken == [b"1"]
+    connection.lose()
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+def test_an_exception_of_any_kind_in_a_marked_handler_ends_its_call_alone(error: type[BaseException]) -> None:
+    @nggrpc.never_blocks
+    def fail(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        raise error
+
+    host = _host(HANDLERS | {"Fail": grpc.unary_unary_rpc_method_handler(fail)})
+    connection, client = _connection(host), MemoryClient()
+    for path in ("Fail", "Echo"):
+        client.begin(Request(f"/Test/{path}", prefixed(b"1")))
+    client.exchange(connection)
+    assert [response.status for response in client.responses.values()] == [grpc.StatusCode.UNKNOWN.value[0], 0]
+    connection.lose()
+
+
 # Windows, sockets and time.
 
 
-def test_a_connection_that_has_lost_much_of_its_window_is_replaced() -> None:
+def test_a_connection_that_has_lost_much_of_its_window_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_MAX_LOST_WINDOW_BYTES", 2 * MEGABYTE)
     host = _host()
     connection, client = _connection(host), MemoryClient()
     client.exchange(connection)
     size = client.h2.max_outbound_frame_size
-    for _ in range(2 * http2.CONNECTION_WINDOW_BYTES // size):
+    for _ in range(8 * MEGABYTE // size):
         stream_id = client.begin(Request("/Test/Lengths", ends=False))
         client.exchange(connection)
         client.h2.send_data(stream_id, bytes(size))

@@ -44,10 +44,12 @@ Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 ProtocolError = ngh2.NGH2Error
 """An operation failed: the peer broke the protocol, exceeded a limit, or has reset the stream."""
 
-# The receive windows: how much a client may send before a handler has taken it. Large enough that a transfer over a
-# distant connection (100 Mbit/s, 80 ms) does not wait for WINDOW_UPDATE frames.
-STREAM_WINDOW_BYTES = 1 << 20
-CONNECTION_WINDOW_BYTES = 4 << 20
+# The receive window of a stream: how much a client may send before a handler has taken it.
+STREAM_WINDOW_BYTES = 1 << 18
+
+# That of a connection is so large that it never limits a client: otherwise calls that wait for a thread would fill it,
+# and the calls that have the threads would wait for the rest of their requests.
+CONNECTION_WINDOW_BYTES = 1 << 30
 
 # A larger frame is cheaper per byte, but is kept in memory until it is complete, and is then processed at once.
 MAX_FRAME_BYTES = 1 << 15
@@ -75,7 +77,7 @@ class Session(Protocol):
         """Return and forget what has happened."""
 
     def data_to_send(self, amount: int) -> bytes:
-        """Return some bytes to send to the peer at most, as far as flow control allows."""
+        """Return at most `amount` bytes to send, as far as flow control allows."""
 
     def send_response(self, stream_id: int, headers: Headers, *, end_stream: bool = False) -> None:
         """Queue response headers."""

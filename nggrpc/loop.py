@@ -92,7 +92,7 @@ class Loop:
             _LOGGER.exception("%s failed on the I/O thread", function)
 
     def __del__(self) -> None:
-        """Free the descriptor; not before, since threads of the pool may still call `post`."""
+        """Close the eventfd here rather than in `run`: threads of the pool may still call `post`."""
         os.close(self._wakeup)
 
     def _wait(self, timeout: float | None) -> list[tuple[int, int]]:

@@ -38,7 +38,8 @@ def is_never_blocking(method: Callable[..., Any]) -> bool:
 def once_per_method(intercept_service: F) -> F:
     """Mark an interceptor's `intercept_service` as one that reads nothing of a call but its method.
 
-    It is called once per method rather than once per call, with empty `invocation_metadata`.
+    If all interceptors of a server are marked, it is called once per registered method rather than once per call, with
+    empty `invocation_metadata`.
     """
     setattr(intercept_service, _ONCE_PER_METHOD, True)
     return intercept_service

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import greenlet
 import grpc
 
+from nggrpc import http2
 from nggrpc.call import Call
 from nggrpc.context import Context
 from nggrpc.methods import Method
@@ -76,6 +77,7 @@ class FiberRunner(greenlet.greenlet):
         super().__init__(functools.partial(run, self))
         self._io_thread = greenlet.getcurrent()
         self._turn_ends = 0.0
+        self._call: Call | None = None
 
     def start(self, call: Call) -> None:
         """Run the handler of a call until it waits; the I/O thread calls this."""
@@ -92,7 +94,8 @@ class FiberRunner(greenlet.greenlet):
         if condition():
             if time.perf_counter() < self._turn_ends:
                 return
-            self._call.connection.schedule(self._call)
+            if self._call:
+                self._call.connection.schedule(self._call)
         self._condition = condition
         self.is_waiting = True
         self.yield_to_loop()
@@ -100,6 +103,10 @@ class FiberRunner(greenlet.greenlet):
     def yield_to_loop(self) -> Any:  # noqa: ANN401
         """Go on with the I/O thread's other work until it switches back; return what it gives then."""
         return self._io_thread.switch()
+
+    def forget_call(self) -> None:
+        """Let the memory of the call be freed while the fiber waits for another one."""
+        self._call = None
 
     def notify(self) -> None:
         """Let the handler go on, if what it waits for is there."""
@@ -168,7 +175,7 @@ class Runners:
     def start(self, call: Call) -> None:
         """Start the handler of a call: the one place that decides where it runs."""
         method = call.method
-        if not method.never_blocks:
+        if not method.never_blocks or method.takes_callback:  # a callback may be called in any thread
             call.runner = runner = ThreadRunner(self._post)
             try:
                 (method.pool or self._pool).submit(serve, call, runner)
@@ -186,6 +193,7 @@ class Runners:
         while True:
             serve(call, fiber)
             del call
+            fiber.forget_call()
             if len(self._idle_fibers) >= _MAX_IDLE_FIBERS:
                 return
             self._idle_fibers.append(fiber)
@@ -216,5 +224,7 @@ def _serve(method: Method, context: Context) -> None:
             context.finish()
         else:
             context.respond(method.behavior(request, context))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever happens, the client gets a status
+    except http2.ProtocolError:  # the session has ended, as an event will say
+        pass
+    except BaseException as error:  # noqa: BLE001 - whatever happens, the client gets a status
         context.fail(error)

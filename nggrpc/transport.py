@@ -25,6 +25,9 @@ _SENT_BYTES = 1024 * 1024
 # How long handlers run before other connections have their turn.
 _PASS_SECONDS = 0.01
 
+# How much is processed at once.
+_PART_BYTES = 32 * 1024
+
 # How much is read from a client that does not read: what it sends has responses, which would have to wait, too.
 _UNANSWERED_BYTES = 256 * 1024
 
@@ -59,6 +62,7 @@ class Transport:
         self._loop = loop
         self._socket = connected
         self._closed = closed
+        self._unprocessed = b""
         self._unsent: bytes | memoryview = b""
         self._events = select.EPOLLIN
         self._unanswered = 0  # how much was read since the client has read anything
@@ -78,7 +82,7 @@ class Transport:
             self._read()
 
     def _read(self) -> None:
-        if not self.is_open:
+        if not self.is_open or self._unprocessed:
             return
         try:
             size = self._socket.recv_into(self._loop.buffer)
@@ -92,9 +96,20 @@ class Transport:
         if self._is_lost:  # what the client says now is of no interest
             return
         self._unanswered += size
+        self._process(self._loop.buffer[:size])
+
+    def _process(self, data: memoryview) -> None:
+        """Have the connection process bytes, and send what it has to; leave the rest for later if it takes long."""
         self.connection.is_flush_pending = True
+        ends = time.perf_counter() + _PASS_SECONDS
         try:
-            self.connection.receive(self._loop.buffer[:size])
+            while data:
+                self.connection.receive(data[:_PART_BYTES])
+                data = data[_PART_BYTES:]
+                if data and time.perf_counter() >= ends:
+                    self._unprocessed = bytes(data)
+                    self._loop.call_soon(self._process_rest)
+                    break
         except http2.ProtocolError:
             self.close()
         except Exception:
@@ -102,6 +117,11 @@ class Transport:
             self.close()
         else:
             self._flush()
+
+    def _process_rest(self) -> None:
+        if not self._is_lost and self._unprocessed:
+            data, self._unprocessed = self._unprocessed, b""
+            self._process(memoryview(data))
 
     def _flush_soon(self) -> None:
         self._loop.call_soon(self._flush)
@@ -173,10 +193,13 @@ class Transport:
 
     def abort(self, details: str) -> None:
         """End the calls with UNAVAILABLE, send that if the socket takes it, and close it."""
-        self._read()  # the client may have cancelled calls
-        self.connection.end_calls(grpc.StatusCode.UNAVAILABLE, details)
-        self._flush()
-        self.close()
+        try:
+            self._process_rest()
+            self._read()  # the client may have cancelled calls
+            self.connection.end_calls(grpc.StatusCode.UNAVAILABLE, details)
+            self._flush()
+        finally:
+            self.close()
 
     def _close_gracefully(self) -> None:
         """Send no more, and close the socket when the client has done so.
@@ -198,7 +221,7 @@ class Transport:
             self._is_lost = True
             if self._stall_timer:
                 self._loop.timers.cancel(self._stall_timer)
-            self._unsent = b""
+            self._unsent = self._unprocessed = b""
             self.connection.lose()
 
     def close(self) -> None:
