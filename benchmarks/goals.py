@@ -18,7 +18,7 @@ class Goal:
         subject: the server whose figure is divided.
         peer: the server whose figure it is divided by.
         bound: the ratio that is to be reached.
-        is_least: whether a larger ratio is better.
+        larger_is_better: whether the ratio is to be at least the bound, rather than at most.
     """
 
     metric: str
@@ -27,16 +27,16 @@ class Goal:
     subject: str
     peer: str
     bound: float
-    is_least: bool = True
+    larger_is_better: bool = True
 
     def line(self, results: Results) -> str | None:
-        """Return a line of the table in Markdown; None if one of the servers was not measured."""
-        of_work = results[self.work]
+        """Return a line of the table in Markdown; None if one of the servers was not measured with the workload."""
+        of_work = results.get(self.work, {})
         if self.subject not in of_work or self.peer not in of_work:
             return None
         ratio = self.figure(of_work[self.subject]) / self.figure(of_work[self.peer])
-        is_met = ratio >= self.bound if self.is_least else ratio <= self.bound
-        sign = "≥" if self.is_least else "≤"
+        is_met = ratio >= self.bound if self.larger_is_better else ratio <= self.bound
+        sign = "≥" if self.larger_is_better else "≤"
         return (
             f"| {self.work}: {self.metric} | {self.subject} | {self.peer} | {ratio:.2f} | {sign} {self.bound:.2f}"
             f" | {'yes' if is_met else 'no'} |"
@@ -73,11 +73,11 @@ GOALS = [
     Goal("calls/s", subjects.UNARY, _calls, _UNLOGGED, subjects.NATIVE.name, 2),
     Goal("calls/s", subjects.UNARY, _calls, _OURS, _UNLOGGED, 0.85),
     Goal("calls/s", subjects.UNARY, _calls, subjects.POOL.name, _TUTORIAL, 2),
-    Goal("p99", subjects.UNARY, _p99, _OURS, _TUTORIAL, 0.15, is_least=False),
-    Goal("p50", _LATENCY, _p50, _OURS, _TUTORIAL, 0.3, is_least=False),
-    Goal("p50", _LATENCY, _p50, _OURS, subjects.CPP, 1.1, is_least=False),
+    Goal("p99", subjects.UNARY, _p99, _OURS, _TUTORIAL, 0.15, larger_is_better=False),
+    Goal("p50", _LATENCY, _p50, _OURS, _TUTORIAL, 0.3, larger_is_better=False),
+    Goal("p50", _LATENCY, _p50, _OURS, subjects.CPP, 1.1, larger_is_better=False),
     Goal("calls/s", _MANY, _calls, _OURS, _TUTORIAL, 4),
-    Goal("memory", _MANY, _memory, _OURS, _TUTORIAL, 1, is_least=False),
+    Goal("memory", _MANY, _memory, _OURS, _TUTORIAL, 1, larger_is_better=False),
     *[Goal("calls/s", work, _calls, _OURS, subjects.STOCK.name, 6) for work in subjects.STREAMING],
     Goal("calls/s", subjects.ECHO[0], _calls, _PLAIN, _TUTORIAL, 4),
     Goal("calls/s", subjects.ECHO[1], _calls, _PLAIN, _TUTORIAL, 1.2),

@@ -147,12 +147,15 @@ class Load:
         self._body.write_bytes(work.body)
         headers = ("content-type: application/grpc", "te: trailers", *headers)
         url = f"http://127.0.0.1:{port}{work.path}"
-        return subprocess.run(
+        finished = subprocess.run(
             [self._program, *options, f"--data={self._body}", *(f"--header={header}" for header in headers), url],
             capture_output=True,
             text=True,
-            check=True,
-        ).stdout
+            check=False,
+        )
+        if finished.returncode:
+            raise LoadError(f"h2load failed: {finished.stderr}")
+        return finished.stdout
 
 
 def cores() -> list[int]:

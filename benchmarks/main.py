@@ -38,17 +38,24 @@ def _works(calls: int) -> list[Work]:
         works.unary(max(2 * calls, 1000), many, connections=1000, streams=1),
         works.echo(small, 64 << 10, calls // 5, streams=10),
         works.echo(large, 1 << 20, calls // 50, streams=1),
-        works.sleeping(max(calls // 2, 80)),
+        works.sleeping(subjects.SLEEPING, max(calls // 2, 80)),
     ]
 
 
-def measure(load: Load, servers: Sequence[subjects.Running], all_works: Sequence[Work], rounds: int) -> Results:
-    """Return what was measured, in as many rounds of all servers and workloads, after one that is not counted."""
+def measure(
+    load: Load, core: int, all_subjects: Sequence[subjects.Subject], all_works: Sequence[Work], rounds: int
+) -> Results:
+    """Return what was measured, in as many rounds of all servers, after one that is not counted.
+
+    Each workload has new servers, so that their memory is not that of an earlier workload.
+    """
     results: Results = {work.name: {} for work in all_works}
-    for counts in [False] + [True] * rounds:
-        for work in all_works:
-            for server in servers:
-                if work.name in server.subject.works:
+    for work in all_works:
+        with ExitStack() as stack:
+            chosen = [subject for subject in all_subjects if work.name in subject.works]
+            servers = [stack.enter_context(subjects.running(subject, core)) for subject in chosen]
+            for counts in [False] + [True] * rounds:
+                for server in servers:
                     of_server = results[work.name].setdefault(server.subject.name, Measured())
                     _measure(load, server, work, of_server if counts else Measured())
     return results
@@ -56,11 +63,10 @@ def measure(load: Load, servers: Sequence[subjects.Running], all_works: Sequence
 
 def _measure(load: Load, server: subjects.Running, work: Work, of_server: Measured) -> None:
     """Add one round."""
-    server.forget_peak_memory()
     began = server.cpu_seconds
     of_server.samples.append(load.send(work, server.port))
     of_server.cpu_microseconds.append((server.cpu_seconds - began) / work.calls * 1e6)
-    of_server.memory = max(of_server.memory, server.peak_memory)
+    of_server.memory = server.peak_memory
     server.forget_log()
 
 
@@ -93,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("h2load", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=5, help="how many rounds, from 1 (default: 5)")
     parser.add_argument("--calls", type=int, default=10000, help="unary calls in a round, from 100 (default: 10000)")
+    parser.add_argument("--works", nargs="+", metavar="NAME", help="measure only these workloads (default: all)")
     parser.add_argument("--json", action="store_true", help="print every figure, for programs")
     parser.add_argument("--plot", type=Path, help="where to draw the medians, as SVG")
     return parser
@@ -111,11 +118,10 @@ def _of_workers(arguments: argparse.Namespace, work: Work) -> dict[int, float]:
 def _measured(arguments: argparse.Namespace, all_works: Sequence[Work]) -> Results:
     [server_core, load_core, *_] = cores()
     os.sched_setaffinity(0, {load_core})
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as name:
         cpp = subjects.in_cpp(Path(name))
         all_subjects = [*subjects.PYTHON, *([cpp] if cpp else [])]
-        servers = [stack.enter_context(subjects.running(subject, server_core)) for subject in all_subjects]
-        return measure(Load(arguments.h2load, Path(name)), servers, all_works, arguments.rounds)
+        return measure(Load(arguments.h2load, Path(name)), server_core, all_subjects, all_works, arguments.rounds)
 
 
 def main() -> int:
@@ -126,6 +132,10 @@ def main() -> int:
         parser.error("accepted are 1 round or more, of 100 calls or more")
     all_works = _works(arguments.calls)
     [unary, *_] = all_works
+    names = [work.name for work in all_works]
+    if unknown := set(arguments.works or ()) - set(names):
+        parser.error(f"no workload {', '.join(sorted(unknown))}; accepted: {', '.join(names)}")
+    all_works = [work for work in all_works if work.name in (arguments.works or names)]
     try:
         results = _measured(arguments, all_works)
         of_workers = _of_workers(arguments, unary)

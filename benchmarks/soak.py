@@ -1,8 +1,8 @@
 """bazel run //benchmarks:soak: whether memory grows, or a response is wrong, at full load for as long as one likes.
 
 h2load sends calls of every kind in turn, over new connections each time, and the responses must have their length.
-Beside it, a client makes unary calls with random numbers and compares each result, and raw HTTP/2 clients reset calls,
-read no responses, and leave without a word. --seconds N sets the time (default: 1800).
+Meanwhile, a client makes unary calls with random numbers and compares each result, and raw HTTP/2 clients reset calls,
+read no responses, and disconnect without GOAWAY. --seconds N sets the time (default: 1800).
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -43,14 +43,15 @@ class Checker:
     Attributes:
         answers: how many results it has had.
         wrong: the calculations whose results were wrong.
+        error: the call that failed, after which it made no more.
     """
 
     answers: int = 0
-    wrong: list[str] | None = None
+    wrong: list[str] = field(default_factory=list)
+    error: grpc.RpcError | None = None
 
     def run(self, port: int, over: threading.Event) -> None:
         """Calculate until an event is set."""
-        self.wrong = []
         with grpc.insecure_channel(f"localhost:{port}") as channel:
             stub = calculator_pb2_grpc.CalculatorStub(channel)
             while not over.is_set():
@@ -58,7 +59,11 @@ class Checker:
                 request = pb.CalculateRequest(
                     operation=pb.OPERATION_MULTIPLY, first_operand=first, second_operand=second
                 )
-                result = stub.Calculate(request, timeout=timeouts.SECONDS).result
+                try:
+                    result = stub.Calculate(request, timeout=timeouts.SECONDS).result
+                except grpc.RpcError as error:
+                    self.error = error
+                    return
                 self.answers += 1
                 if result != first * second:
                     self.wrong.append(f"{first} * {second} = {result}")
@@ -136,11 +141,11 @@ def main() -> int:
             over.set()
             for thread in beside:
                 thread.join()
-    if disturber.error:
-        print(f"soak: a client that resets calls failed: {disturber.error}", file=sys.stderr)
+    if failure := checker.error or disturber.error:
+        print(f"soak: a client failed: {failure}", file=sys.stderr)
         return 1
     print(f"{disturber.connections} connections that reset calls or did not read")
-    print(f"{calls} calls, and {checker.answers} of the checking client: {len(checker.wrong or ())} wrong answers")
+    print(f"{calls} calls, and {checker.answers} of the checking client: {len(checker.wrong)} wrong answers")
     return 1 if checker.wrong or not checker.answers else 0
 
 

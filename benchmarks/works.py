@@ -44,7 +44,7 @@ def unary(calls: int, name: str = "unary", connections: int = CONNECTIONS, strea
 
 
 def streaming(calls: int) -> list[Work]:
-    """Return calls of the three streaming kinds, each with some hundred messages.
+    """Return calls of the three streaming kinds, each with 100 messages or a few more.
 
     Args:
         calls: how many unary calls would be a round; of streams there are fewer.
@@ -52,7 +52,7 @@ def streaming(calls: int) -> list[Work]:
     calculator, guide = CalculatorServicer(), RouteGuideServicer()
     numbers = [pb.AggregateRequest(numbers=[number]) for number in range(_MESSAGES)]
     sums = [pb.ConverseRequest(operation=pb.OPERATION_ADD, second_operand=1)] * _MESSAGES
-    streams = max(calls // _MESSAGES, 80)
+    streams = max(calls // 25, 80)
     return [
         Work(
             "server streaming",
@@ -93,7 +93,7 @@ def echo(name: str, size: int, calls: int, streams: int) -> Work:
     return Work(name, _ECHO, message, message, max(calls, CONNECTIONS), streams=streams)
 
 
-def sleeping(calls: int) -> Work:
+def sleeping(name: str, calls: int) -> Work:
     """Return calls whose handler sleeps for a millisecond before it sends the request back."""
     message = [b"a request"]
-    return Work("handler sleeps 1 ms", "/benchmarks.Echo/Sleep", message, message, calls)
+    return Work(name, "/benchmarks.Echo/Sleep", message, message, calls)
