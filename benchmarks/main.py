@@ -136,6 +136,8 @@ def main() -> int:
     if unknown := set(arguments.works or ()) - set(names):
         parser.error(f"no workload {', '.join(sorted(unknown))}; accepted: {', '.join(names)}")
     all_works = [work for work in all_works if work.name in (arguments.works or names)]
+    if arguments.plot and unary not in all_works:
+        parser.error(f"--plot draws the workload {unary.name}: add it to --works")
     try:
         results = _measured(arguments, all_works)
         of_workers = _of_workers(arguments, unary)

@@ -53,6 +53,12 @@ def test_a_workload_that_does_not_exist_is_an_error_that_lists_those_that_do() -
     assert "no workload binary; accepted: unary, server streaming" in refused.stderr
 
 
+def test_a_plot_without_the_workload_that_it_draws_is_an_error_that_names_it() -> None:
+    refused = programs.run(["benchmarks/benchmarks", H2LOAD, "--plot=plot.svg", "--works", "echo of 1 MB"])
+    assert refused.returncode == 2
+    assert "--plot draws the workload unary" in refused.stderr
+
+
 def test_a_soak_goes_on_as_is_shown() -> None:
     [session] = [session for session in SESSIONS if "//benchmarks:soak" in session.command]
     measured = programs.run(["benchmarks/soak", H2LOAD, "--seconds=1e-9"])
