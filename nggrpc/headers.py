@@ -46,7 +46,26 @@ _ASCII_VALUE = re.compile(rb"[\x20-\x7e]*")
 # Headers of HTTP/2 and of gRPC itself, which are not metadata. A client sends each of the first ones at most once.
 _SINGLE = frozenset((b"te", b"content-type", b"grpc-timeout", b"grpc-encoding", b"grpc-message-type"))
 _NOT_METADATA = _SINGLE | {b"grpc-accept-encoding"}
-_RESERVED = frozenset(("grpc-accept-encoding", "grpc-encoding", "grpc-message", "grpc-status", "grpc-timeout"))
+
+# What a handler cannot send as metadata: headers of gRPC, of a message's form, and of the connection. A client has to
+# reject a response that has one of the last kind (RFC 9113, section 8.2.2).
+_RESERVED = frozenset(
+    (
+        "connection",
+        "content-length",
+        "content-type",
+        "grpc-accept-encoding",
+        "grpc-encoding",
+        "grpc-message",
+        "grpc-status",
+        "grpc-timeout",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
 _BINARY = "-bin"
 
 # HPACK lets a client repeat a large header by some bytes, and commas make many values of one.
@@ -164,7 +183,7 @@ def _metadata(headers: Headers) -> Metadata:
         raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the metadata has more than {_MAX_ITEMS} values")
     metadata: list[Metadatum] = []
     for name, value in headers:
-        if name[:1] == b":" or name in _NOT_METADATA:
+        if name in _NOT_METADATA or name[:1] == b":":
             continue
         key = name.decode("latin-1")
         if key.endswith(_BINARY):
@@ -179,9 +198,9 @@ def _metadata(headers: Headers) -> Metadata:
 
 
 def _decoded(key: str, value: bytes) -> bytes:
-    value = value.strip()
+    digits = value.strip().rstrip(b"=")
     try:
-        return base64.b64decode(value.rstrip(b"=") + b"=" * (-len(value.rstrip(b"=")) % 4), validate=True)
+        return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4), strict_mode=True)
     except binascii.Error as error:
         raise StatusError(
             grpc.StatusCode.INTERNAL, f"the value of metadata {key[:_MAX_QUOTED]!r} is not base64: {error}"
@@ -199,7 +218,9 @@ def encoded(metadata: Pairs) -> list[tuple[bytes, bytes]]:
 
 def _encoded(key: str, value: str | bytes) -> tuple[bytes, bytes]:
     if not _KEY.fullmatch(key) or key in _RESERVED:
-        raise ValueError(f"metadata key {key!r} cannot be sent; accepted: 0-9 a-z _ . -, but not gRPC's own keys")
+        raise ValueError(
+            f"metadata key {key!r} cannot be sent; accepted: 0-9 a-z _ . -, but not the keys of gRPC and HTTP"
+        )
     if key.endswith(_BINARY):
         if not isinstance(value, bytes):
             raise ValueError(f"metadata {key!r} has to be bytes, since its key ends with {_BINARY}; it is {value!r}")

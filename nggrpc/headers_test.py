@@ -88,7 +88,18 @@ def test_a_value_that_is_not_printable_ascii_is_refused(value: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("X", "x"), ("x y", "x"), ("", "x"), ("grpc-status", "0"), ("x", "ü"), ("x", "a\nb"), ("x-bin", "text")],
+    [
+        ("X", "x"),
+        ("x y", "x"),
+        ("", "x"),
+        ("grpc-status", "0"),
+        ("connection", "close"),
+        ("te", "trailers"),
+        ("content-length", "1"),
+        ("x", "ü"),
+        ("x", "a\nb"),
+        ("x-bin", "text"),
+    ],
 )
 def test_metadata_that_cannot_be_sent_is_an_error_that_names_the_key(key: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"metadata (key )?'{key}'"):
