@@ -67,6 +67,7 @@ class Call:
 
     __slots__ = (
         "_has_begun",
+        "_owed",
         "_reader",
         "callbacks",
         "code",
@@ -106,6 +107,7 @@ class Call:
         self.unacknowledged_bytes = self.early_bytes = self.held_bytes = 0
         self._reader: messages.Reader | None = None
         self._has_begun = False
+        self._owed: tuple[str, int] | None = None
 
     # The request.
 
@@ -284,6 +286,25 @@ class Call:
             fields = None if self._has_begun else headers.RESPONSE
             self.finish(code, fields, None, headers.trailers(code, details, ()))
         self.connection.schedule(self)
+
+    def end_if_stalled(self) -> None:
+        """End it if its client has neither completed a message nor read since this was last called, but has to."""
+        owed = self._find_owed()
+        if owed and owed == self._owed:
+            self.end_early(grpc.StatusCode.DEADLINE_EXCEEDED, "the client has not completed its request in time")
+        self._owed = owed
+
+    def _find_owed(self) -> tuple[str, int] | None:
+        """Return what the client has to do next, and how far it is; None if it is the turn of the handler."""
+        if self.status_queued:
+            return "read", self.connection.session.queued_body_size(self.stream_id)
+        if self.has_all_requests:
+            return None
+        if not self.method.request_streaming:
+            return "send", 0
+        if self._reader and not self._reader.is_at_boundary and not self.requests:
+            return "send", self._reader.completed
+        return None
 
     def close(self, *, is_delivered: bool) -> None:
         """Note the end of the stream, and call back.

@@ -32,9 +32,6 @@ _OUTPUT_BYTES = 131072
 # How often the log names the same slow handler.
 _WARNING_SECONDS = 60.0
 
-# How long a client may take to send the only request of a call.
-_REQUEST_SECONDS = 120.0
-
 # How much of the connection's receive window may be missing before the client is asked to open a new connection.
 # nghttp2 announces what was acknowledged once it is half the window.
 _MAX_LOST_WINDOW_BYTES = http2.CONNECTION_WINDOW_BYTES * 3 // 4
@@ -327,23 +324,10 @@ class Connection:
         self.lifecycle.note_end_of_call()
 
     def _start_timers(self) -> None:
-        latest = time.monotonic() + _REQUEST_SECONDS
         for call in self._new:
-            if call.stream_closed:
-                continue
-            if not call.runner and (call.deadline is None or latest < call.deadline):
-                call.timer = self._host.timers.add(latest, functools.partial(self._check_request, call))
-            elif call.deadline is not None:
+            if call.deadline is not None and not call.stream_closed:
                 call.timer = self._host.timers.add(call.deadline, functools.partial(_expire, call))
         self._new.clear()
-
-    def _check_request(self, call: Call) -> None:
-        """End a call whose client does not send its request; otherwise, end it at its deadline."""
-        if not call.runner:
-            details = f"the request was not complete after {_REQUEST_SECONDS:.0f} s"
-            call.end_early(grpc.StatusCode.DEADLINE_EXCEEDED, details)
-        elif call.deadline is not None:
-            call.timer = self._host.timers.add(call.deadline, functools.partial(_expire, call))
 
     def _check_window(self) -> None:
         """Shut down once much of the receive window is lost.
@@ -370,6 +354,12 @@ class Connection:
             with contextlib.suppress(http2.ProtocolError):  # the session has ended, as an event will say
                 call.end_early(code, details, is_closing=True)
         self.run_scheduled()
+
+    def end_stalled_calls(self) -> None:
+        """End the calls whose clients have made no progress since this was last called, although it is their turn."""
+        for call in tuple(self._calls.values()):
+            with contextlib.suppress(http2.ProtocolError):  # the session has ended, as an event will say
+                call.end_if_stalled()
 
     def lose(self) -> None:
         """Cancel all calls and free the HTTP/2 session: nothing more is sent."""

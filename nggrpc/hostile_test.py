@@ -21,7 +21,7 @@ from h2.settings import SettingCodes
 
 import nggrpc
 from nggrpc import connection as connections
-from nggrpc import http2, listeners, runners, transport
+from nggrpc import http2, lifecycle, listeners, runners, transport
 from nggrpc.call import MAX_UNSENT_BYTES
 from nggrpc.connection import Connection
 from nggrpc.grpc_server import Server
@@ -78,6 +78,21 @@ def _serving(handlers: Handlers = HANDLERS, **options: Any) -> Iterator[int]:
             yield port
         finally:
             assert server.stop(grace=None).wait(timeouts.SECONDS)
+
+
+@contextmanager
+def _blocked_pool() -> Iterator[Handlers]:
+    """Give a method whose calls keep their thread until the end of the block."""
+    release = threading.Event()
+
+    def block(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        assert release.wait(timeouts.SECONDS)
+        return b""
+
+    try:
+        yield {"Block": grpc.unary_unary_rpc_method_handler(block)}
+    finally:
+        release.set()
 
 
 def _echoed(port: int) -> bool:
@@ -180,33 +195,57 @@ def _send(client: MemoryClient, connection: Connection, stream_id: int, body: by
 
 @pytest.mark.parametrize("end", ["reset", "disconnect"])
 def test_requests_of_calls_that_have_ended_are_freed_though_no_thread_has_begun_them(end: str) -> None:
-    release = threading.Event()
+    with _blocked_pool() as handlers:
+        host = _host(handlers)
+        connection, client = _connection(host), MemoryClient()
+        tracemalloc.start()
+        try:
+            for _ in range(50):
+                stream_id = client.begin(Request("/Test/Block", ends=False))
+                _send(client, connection, stream_id, prefixed(bytes(MEGABYTE)))
+                client.h2.end_stream(stream_id)
+                client.exchange(connection)
+                if end == "reset":
+                    client.h2.reset_stream(stream_id)
+                    client.exchange(connection)
+                else:
+                    connection.lose()
+                    connection, client = _connection(host), MemoryClient()
+            held, _peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert held < 10 * MEGABYTE
+        connection.lose()
 
-    def block(_request: bytes, _context: grpc.ServicerContext) -> bytes:
-        assert release.wait(timeouts.SECONDS)
-        return b""
 
-    host = _host({"Block": grpc.unary_unary_rpc_method_handler(block)})
-    connection, client = _connection(host), MemoryClient()
-    tracemalloc.start()
-    try:
-        for _ in range(50):
-            stream_id = client.begin(Request("/Test/Block", ends=False))
-            _send(client, connection, stream_id, prefixed(bytes(MEGABYTE)))
-            client.h2.end_stream(stream_id)
-            client.exchange(connection)
-            if end == "reset":
+def test_cancelled_calls_that_wait_for_a_thread_are_freed_with_their_metadata() -> None:
+    with _blocked_pool() as handlers:
+        connection, client = _connection(_host(handlers)), MemoryClient()
+        tracemalloc.start()
+        try:
+            for number in range(500):
+                extra = (("x-large", f"{number:010}" * 1000),)
+                stream_id = client.begin(Request("/Test/Block", prefixed(b""), extra))
+                client.exchange(connection)
                 client.h2.reset_stream(stream_id)
                 client.exchange(connection)
-            else:
-                connection.lose()
-                connection, client = _connection(host), MemoryClient()
-        held, _peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-        release.set()
-    assert held < 10 * MEGABYTE
-    connection.lose()
+            held, _peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert held < 4 * MEGABYTE
+        connection.lose()
+
+
+def test_a_call_is_refused_when_too_many_wait_for_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runners, "_MAX_QUEUED", 3)
+    with _blocked_pool() as handlers, _serving(handlers) as port, _connected(port) as (client, link):
+        for _ in range(10 + 3 + 10):  # the pool has 10 threads
+            client.begin(Request("/Test/Block", prefixed(b"")))
+        link.sendall(client.h2.data_to_send())
+        while not any(response.status for response in client.responses.values()):
+            client.receive(link.recv(65536))
+        statuses = {response.status for response in client.responses.values()} - {None}
+    assert statuses == {grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]}
 
 
 def test_large_responses_that_are_not_read_are_refused_when_there_are_too_many() -> None:
@@ -336,14 +375,52 @@ def _send_calls(client: MemoryClient, link: socket.socket, megabytes: int) -> No
         link.sendall(client.h2.data_to_send())
 
 
-def test_a_call_whose_request_does_not_come_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_REQUEST_SECONDS", 0.1)
+@pytest.mark.parametrize("method", ["Echo", "Lengths"])
+def test_a_call_whose_message_does_not_come_is_ended(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "_STALL_SECONDS", 0.1)
     with _serving() as port, _connected(port) as (client, link):
-        stream_id = client.begin(Request("/Test/Echo", prefixed(b"half")[:7], ends=False))
+        stream_id = client.begin(Request(f"/Test/{method}", prefixed(b"half")[:7], ends=False))
         link.sendall(client.h2.data_to_send())
         while client.responses[stream_id].status is None:
             client.receive(link.recv(65536))
     assert client.responses[stream_id].status == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
+
+
+def test_a_call_that_waits_for_its_client_goes_on_between_messages_and_while_messages_come() -> None:
+    connection, client = _connection(_host()), MemoryClient()
+    stream_id = client.begin(Request("/Test/Lengths", prefixed(b"whole"), ends=False))
+    client.exchange(connection)
+    for _ in range(3):
+        connection.end_stalled_calls()
+    for _ in range(3):
+        client.h2.send_data(stream_id, prefixed(b"half")[:7])
+        client.exchange(connection)
+        connection.end_stalled_calls()
+        client.h2.send_data(stream_id, prefixed(b"half")[7:])
+        client.exchange(connection)
+    client.h2.end_stream(stream_id)
+    client.exchange(connection)
+    assert client.responses[stream_id].status == 0
+    assert client.responses[stream_id].body == prefixed(b"5") + prefixed(b"4") * 3
+    connection.lose()
+
+
+def test_a_stream_whose_client_does_not_read_the_end_of_the_response_is_reset() -> None:
+    connection, client = _connection(_host()), MemoryClient()
+    client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 5})
+    stream_id = client.begin(Request("/Test/Echo", prefixed(b"response")))
+    client.exchange(connection)
+    connection.end_stalled_calls()
+    client.h2.increment_flow_control_window(5, stream_id)
+    client.exchange(connection)
+    connection.end_stalled_calls()
+    client.receive(drain(connection))
+    assert client.responses[stream_id].body == prefixed(b"response")[:10]
+    assert client.responses[stream_id].reset is None
+    connection.end_stalled_calls()
+    client.receive(drain(connection))
+    assert client.responses[stream_id].reset == http2.ErrorCode.CANCEL
+    connection.lose()
 
 
 def test_handlers_that_have_much_to_do_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,9 @@ _KEEPALIVE_PING = b"keepaliv"
 # A client may ping an idle connection so often unless pings without calls are permitted.
 _IDLE_PING_SECONDS = 7200.0
 
+# How often calls are checked for progress of their clients. A call ends when two checks in a row see none.
+_STALL_SECONDS = 120.0
+
 # By how much the age of a connection varies, so that connections that began together do not end together (gRFC A9).
 _AGE_JITTER = 0.1
 
@@ -71,6 +74,7 @@ class Lifecycle:
         """Start the timers."""
         options = self._options
         self._after(_HANDSHAKE_SECONDS, self._check_handshake)
+        self._after(_STALL_SECONDS, self._check_progress)
         if options.keepalive_time_ms < NEVER_MS:
             self._after(options.keepalive_time_ms / 1000, self._keep_alive)
         if options.max_age_ms < NEVER_MS:
@@ -131,6 +135,10 @@ class Lifecycle:
     def _check_handshake(self) -> None:
         if not self._has_settings:
             self._force()
+
+    def _check_progress(self) -> None:
+        self._connection.end_stalled_calls()
+        self._after(_STALL_SECONDS, self._check_progress)
 
     def _check_idle(self) -> None:
         if self.has_called or self._connection.has_calls:

@@ -96,13 +96,17 @@ class Reader:
 
     Args:
         max_bytes: the largest message, without its prefix.
+
+    Attributes:
+        completed: how many messages it has returned.
     """
 
-    __slots__ = ("_begun", "_max_bytes", "_missing", "_prefix")
+    __slots__ = ("_begun", "_max_bytes", "_missing", "_prefix", "completed")
 
     def __init__(self, max_bytes: int) -> None:
         """Start at the beginning of a body."""
         self._max_bytes = max_bytes
+        self.completed = 0
         self._prefix = b""
         self._missing = 0
         self._begun = io.BytesIO()  # which gives its bytes away without a copy
@@ -137,6 +141,7 @@ class Reader:
             else:
                 messages.append((self._prefix[0], self._completed(part)))
                 self._prefix = b""
+        self.completed += len(messages)
         return messages
 
     def _completed(self, part: bytes) -> bytes:

@@ -29,6 +29,9 @@ _TURN_SECONDS = 0.005
 # How many fibers wait for another call: each has a stack.
 _MAX_IDLE_FIBERS = 100
 
+# How many calls may wait for a thread. One whose client has given up stays in the pool's queue, and takes 2 kB there.
+_MAX_QUEUED = 10_000
+
 
 class Runner(Protocol):
     """What runs a handler."""
@@ -120,20 +123,30 @@ class FiberRunner(greenlet.greenlet):
 class ThreadRunner:
     """Runs a handler in a thread of a pool.
 
+    While a call waits for a thread, only its runner refers to it, so that it is freed when it ends.
+
     Args:
         post: has the I/O thread call something.
+        call: the call.
     """
 
-    def __init__(self, post: Callable[..., None]) -> None:
-        """Wait for nothing."""
+    def __init__(self, post: Callable[..., None], call: Call) -> None:
+        """Wait for a thread."""
         self._post = post
+        self._call: Call | None = call
         self._changed = threading.Condition()
         self._waiting = 0
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the handler waits for a condition; it may begin to at any time."""
-        return self._waiting > 0
+        """Whether the handler waits for a thread or for a condition; it may begin to at any time."""
+        return self._waiting > 0 or self._call is not None
+
+    def serve(self) -> None:
+        """Run the handler, unless its call has ended; a thread of the pool calls this."""
+        call, self._call = self._call, None
+        if call:
+            serve(call, self)
 
     def run_on_io_thread(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
         """Have the I/O thread call a function."""
@@ -149,7 +162,10 @@ class ThreadRunner:
             self._waiting -= 1
 
     def notify(self) -> None:
-        """Wake the handler, if it waits."""
+        """Wake the handler, if it waits; forget a call that has ended before its handler began."""
+        call = self._call
+        if call and call.stream_closed:
+            self._call = None
         if self._waiting:
             with self._changed:
                 self._changed.notify_all()
@@ -171,22 +187,37 @@ class Runners:
         self._pool = pool
         self._post = post
         self._idle_fibers: list[FiberRunner] = []
+        self._queued: set[ThreadRunner] = set()  # the I/O thread adds, threads of the pool remove
 
     def start(self, call: Call) -> None:
         """Start the handler of a call: the one place that decides where it runs."""
         method = call.method
         if not method.never_blocks or method.takes_callback:  # a callback may be called in any thread
-            call.runner = runner = ThreadRunner(self._post)
-            try:
-                (method.pool or self._pool).submit(serve, call, runner)
-            except RuntimeError:
-                call.end_early(grpc.StatusCode.UNAVAILABLE, "the thread pool was shut down")
+            self._submit(call, method.pool or self._pool)
         elif method.response_streaming or not call.has_all_requests or len(call.requests) > 1:
             call.runner = fiber = self._idle_fibers.pop() if self._idle_fibers else FiberRunner(self._run_fiber)
             fiber.start(call)
         else:
             call.runner = _INLINE
             serve(call, _INLINE)
+
+    def _submit(self, call: Call, pool: futures.ThreadPoolExecutor) -> None:
+        if len(self._queued) >= _MAX_QUEUED:
+            call.end_early(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{_MAX_QUEUED} calls wait for a thread; try again later"
+            )
+            return
+        call.runner = runner = ThreadRunner(self._post, call)
+        self._queued.add(runner)
+        try:
+            pool.submit(self._serve_in_thread, runner)
+        except RuntimeError:
+            self._queued.discard(runner)
+            call.end_early(grpc.StatusCode.UNAVAILABLE, "the thread pool was shut down")
+
+    def _serve_in_thread(self, runner: ThreadRunner) -> None:
+        self._queued.discard(runner)
+        runner.serve()
 
     def _run_fiber(self, fiber: FiberRunner, call: Call) -> None:
         """Run one handler after the other: to make another fiber takes as long as to answer a call."""
