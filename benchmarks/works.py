@@ -9,8 +9,8 @@ from google.protobuf.message import Message
 from routeguide import route_guide_pb2
 
 from benchmarks.load import CONNECTIONS, STREAMS, Work
-from server.calculator import CalculatorServicer
-from server.route_guide import RouteGuideServicer
+from server.services.calculator_v1 import CalculatorServicer
+from server.services.route_guide import RouteGuideServicer
 
 _MESSAGES = 100
 _CALCULATE = "/calculator.v1.Calculator/Calculate"

@@ -21,8 +21,8 @@ import nggrpc
 from client import conversation
 from client.channel import ATTEMPTS, connect
 from client.conversation import converse
-from server.calculator import CalculatorServicer
-from server.interceptor import CallInterceptor
+from server.rpc.interceptor import CallInterceptor
+from server.services.calculator_v1 import CalculatorServicer
 
 CUT_OFF = "Stream removed (RST_STREAM (Received RST_STREAM with error code 2))"
 

@@ -1,1 +1,1 @@
-"""The server: configuration, serving, a module for each service, arithmetic."""
+"""The server of the calculator."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from server import cpus, logs
+from server.observability import logs
+from server.process import cgroup
 
 DEFAULT_PORT = 50051
 _HIGHEST_PORT = 65535
@@ -131,7 +132,7 @@ ENGINES = ("nggrpc", "stock")
 
 def _workers(setting: str, value: str) -> int:
     if value == "auto":
-        return min(cpus.allowed(), _MOST_WORKERS)
+        return min(cgroup.allowed(), _MOST_WORKERS)
     if re.fullmatch("[0-9]{1,3}", value) and 1 <= int(value) <= _MOST_WORKERS:
         return int(value)
     raise ConfigError(f"{setting}={value!r} is not accepted: 1 to {_MOST_WORKERS} are, and auto")

@@ -16,7 +16,9 @@ signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
 # Silence the native log of gRPC core: its lines ignore our format and can echo text of a client. Set before the import.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-from server import config, listening, logs  # noqa: E402
+from server import config  # noqa: E402
+from server.observability import logs  # noqa: E402
+from server.process import sockets  # noqa: E402
 
 if TYPE_CHECKING:
     import grpc
@@ -38,10 +40,10 @@ def main(add_services: "Callable[[grpc.Server], None]" = lambda _: None) -> int:
         logs.configure(settings.log_format, settings.project)
         if settings.workers == 1:
             return _serve(settings, add_services)
-        shared = listening.SharedPort(settings.port)
-    except (config.ConfigError, listening.ListenError) as error:
+        shared = sockets.SharedPort(settings.port)
+    except (config.ConfigError, sockets.ListenError) as error:
         return _complain(error)
-    from server.supervisor import Supervisor  # noqa: PLC0415 - for who asked for it alone
+    from server.process.supervisor import Supervisor  # noqa: PLC0415 - for who asked for it alone
 
     def announce() -> None:
         _LOGGER.info("Listening on %s:%d, with %d workers", shared.host, shared.port, settings.workers)
@@ -57,7 +59,7 @@ def _serve(settings: config.Config, *arguments: Any) -> int:  # noqa: ANN401 - t
 
     try:
         worker.serve(settings, *arguments)
-    except (config.ConfigError, listening.ListenError) as error:
+    except (config.ConfigError, sockets.ListenError) as error:
         return _complain(error)
     return 0
 

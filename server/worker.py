@@ -4,14 +4,14 @@ import logging
 import signal
 from collections.abc import Callable
 
-from server import lazy
+from server.process import deferred_imports
 
-with lazy.unused_put_off():
+with deferred_imports.unused_put_off():
     import grpc
 
-    from server import serving
+    from server import app
     from server.config import Config
-    from server.listening import SharedPort
+    from server.process.sockets import SharedPort
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -36,7 +36,7 @@ def serve(
         ConfigError: OpenTelemetry does not accept one of its variables.
         ListenError: the port cannot be had.
     """
-    running = serving.build(settings, shared)
+    running = app.build(settings, shared)
     if shared:
         shared.release()
     add_services(running.server)

@@ -23,7 +23,7 @@ from client.channel import connect
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import ACCOUNT, Issuer
 from deploy.emulator.metadata_server import MetadataServer
-from server.calculator import CalculatorServicer
+from server.services.calculator_v1 import CalculatorServicer
 from tests import programs, timeouts
 from tests.google_stand_in import OTHER_ACCOUNT, PERSON, ROBOT, WORKLOAD, Given, Google
 from tests.tunnel import Tunnel

@@ -145,7 +145,7 @@ from concurrent import futures
 
 import grpc
 from roots.v1 import roots_pb2, roots_pb2_grpc
-from server.interceptor import CallInterceptor
+from server.rpc.interceptor import CallInterceptor
 from servicer import RootsServicer
 
 server = grpc.server(futures.ThreadPoolExecutor(), interceptors=[CallInterceptor(10, 60)])
@@ -172,7 +172,7 @@ def _example(name: str) -> str:
 def test_the_service_that_is_added_in_five_minutes_answers(tmp_path: Path) -> None:
     (tmp_path / "roots/v1").mkdir(parents=True)
     (tmp_path / "roots/v1/roots.proto").write_text(_example("proto/roots/v1/roots.proto"), encoding="utf-8")
-    (tmp_path / "servicer.py").write_text(_example("server/roots.py"), encoding="utf-8")
+    (tmp_path / "servicer.py").write_text(_example("server/services/roots.py"), encoding="utf-8")
     outputs = [f"--{plugin}_out={tmp_path}" for plugin in ("python", "grpc_python", "es")]
     plugin = "--plugin=protoc-gen-es=tools/protoc/protoc_gen_es"
     made = programs.run(["tools/protoc/protoc", f"-I{tmp_path}", plugin, *outputs, "roots/v1/roots.proto"])

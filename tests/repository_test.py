@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from server import statuses
-from server.errors import CalculatorError
+from calculator.v1 import calculator_pb2 as pb
+
+from server.rpc import error_status
 
 
 def test_workspace_and_toolbox_name_the_same_rulesets() -> None:
@@ -31,12 +32,11 @@ def test_every_test_module_is_a_test_of_its_package() -> None:
     assert {Path("tests/repository_test.py"), Path("web/browser_test.ts")} < set(modules)
     for module in modules:
         build = module.with_name("BUILD.bazel").read_text(encoding="utf-8")
+        if module.suffix == ".py" and "py_tests(" in build:
+            continue
         sources = "".join(re.findall(r"srcs = \[(.*?)\]", build, re.DOTALL))
         assert f'"{module.name}"' in sources, f"{module} never runs: it needs a test in {module.parent}/BUILD.bazel"
 
 
-def test_the_contract_lists_every_reason_with_its_status() -> None:
-    contract = Path("proto/calculator/v1/calculator.proto").read_text(encoding="utf-8")
-    listed = dict(re.findall(r"^//   ([A-Z_]+) +([A-Z_]+)", contract, re.MULTILINE))
-    assert listed == {error.reason: code.name for error, code in statuses.CODES.items()}
-    assert set(statuses.CODES) == set(CalculatorError.__subclasses__())
+def test_every_reason_of_the_api_has_a_status() -> None:
+    assert {f"REASON_{reason}" for reason in error_status.CODES} == set(pb.Reason.keys()) - {"REASON_UNSPECIFIED"}

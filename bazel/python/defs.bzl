@@ -1,4 +1,4 @@
-"""py_test: a pytest test. py_library and py_binary are rules_python's own."""
+"""py_test and py_tests: tests by pytest. py_library and py_binary are rules_python's own."""
 
 load("@pypi//:requirements.bzl", "requirement")
 load("@rules_python//python:defs.bzl", _py_test = "py_test")
@@ -28,3 +28,21 @@ def py_test(name, srcs, deps = [], data = [], args = [], **kwargs):
         ],
         **kwargs
     )
+
+def py_tests(deps = [], size = "small", exclude = [], **kwargs):
+    """Declares a py_test for each *_test.py of the package, so that no test is forgotten.
+
+    Args:
+      deps: py_library targets that the tests of the package need.
+      size: size of each test.
+      exclude: modules that are tests with attributes of their own.
+      **kwargs: everything else that py_test takes.
+    """
+    for src in native.glob(["*_test.py"], exclude = exclude):
+        py_test(
+            name = src.removesuffix(".py"),
+            size = size,
+            srcs = [src],
+            deps = deps,
+            **kwargs
+        )

@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from server.calculator import CalculatorServicer
-from server.route_guide import RouteGuideServicer
+from server.services.calculator_v1 import CalculatorServicer
+from server.services.route_guide import RouteGuideServicer
 
 _CALCULATOR, _GUIDE = CalculatorServicer(), RouteGuideServicer()
 

@@ -7,7 +7,7 @@ import pygrpc_native
 from calculator.v1 import calculator_pb2 as pb
 
 from benchmarks.peers import threads
-from server.calculator import CalculatorServicer
+from server.services.calculator_v1 import CalculatorServicer
 
 _BATCH = 64
 

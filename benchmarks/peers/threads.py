@@ -11,8 +11,8 @@ from calculator.v1 import calculator_pb2_grpc
 from routeguide import route_guide_pb2_grpc
 
 import nggrpc
-from server.calculator import CalculatorServicer
-from server.route_guide import RouteGuideServicer
+from server.services.calculator_v1 import CalculatorServicer
+from server.services.route_guide import RouteGuideServicer
 
 POOL_THREADS = 10
 """How many threads a pool has: as many as in Google's tutorial."""

@@ -49,7 +49,7 @@ export function codeName(code: Code): string {
   return Code[code].replace(/(?<=[a-z])(?=[A-Z])/gu, "_").toUpperCase();
 }
 
-/** Returns the reason that the server gives, from the table in proto/calculator/v1/calculator.proto; or nothing. */
+/** Returns the reason that the server gives, one of `Reason` in proto/calculator/v1/calculator.proto; or nothing. */
 export function reasonOf(error: ConnectError): ErrorInfo | undefined {
   return error.findDetails(ErrorInfoSchema).find(({ domain }) => domain === "calculator");
 }

@@ -1,0 +1,1 @@
+"""What the calculator computes: numbers, expressions, statistics, distances. It knows no protocol."""

@@ -1,0 +1,76 @@
+"""Count, sum, mean, variance and range of any number of numbers, in constant memory, exact until the last rounding."""
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+
+from server.domain.errors import NotFiniteError, ResultOverflowError
+
+# Every finite number is a whole multiple of 2^-1074, and every square of one a whole multiple of 2^-2148.
+_SCALE_BITS = 1074
+
+
+class Aggregation:
+    """What is known of the numbers so far.
+
+    Sums are kept as whole multiples of the smallest number there is, so nothing is ever rounded or lost, in whatever
+    order the numbers come. They have some 2100 and 4200 bits at most, however many numbers there are.
+
+    Attributes:
+        count: how many numbers there were.
+        minimum: the smallest; infinity before the first.
+        maximum: the largest; minus infinity before the first.
+    """
+
+    def __init__(self) -> None:
+        """Start with no numbers."""
+        self.count = 0
+        self.minimum = math.inf
+        self.maximum = -math.inf
+        self._sum = 0
+        self._sum_of_squares = 0
+
+    def add(self, numbers: Iterable[float]) -> None:
+        """Take some more numbers in.
+
+        Raises:
+            NotFiniteError: one is infinite or not a number; its place in the stream, from 1, is named.
+        """
+        for number in numbers:
+            if not math.isfinite(number):
+                raise NotFiniteError(f"number {self.count + 1} is {number}; accepted: finite numbers", field="numbers")
+            numerator, denominator = number.as_integer_ratio()
+            units = numerator << (_SCALE_BITS + 1 - denominator.bit_length())
+            self._sum += units
+            self._sum_of_squares += units * units
+            self.count += 1
+            self.minimum = min(self.minimum, number)
+            self.maximum = max(self.maximum, number)
+
+    def sum(self) -> float:
+        """Return the exact sum, rounded once.
+
+        Raises:
+            ResultOverflowError: it is beyond the largest number.
+        """
+        return _rounded("the sum", Fraction(self._sum, 2**_SCALE_BITS))
+
+    def mean(self) -> float:
+        """Return the exact mean, rounded once; there must be a number."""
+        return _rounded("the mean", Fraction(self._sum, self.count * 2**_SCALE_BITS))
+
+    def variance(self) -> float:
+        """Return the exact variance of the population, rounded once; there must be a number.
+
+        Raises:
+            ResultOverflowError: it is beyond the largest number.
+        """
+        squares = self.count * self._sum_of_squares - self._sum * self._sum
+        return _rounded("the variance", Fraction(squares, (self.count * 2**_SCALE_BITS) ** 2))
+
+
+def _rounded(name: str, value: Fraction) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ResultOverflowError(f"{name} is beyond the largest number, 1.7976931348623157e308") from None

@@ -1,0 +1,90 @@
+"""The lines of the access log, of calls of every kind."""
+
+import json
+import logging
+import os
+from datetime import datetime, timedelta
+
+import grpc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.observability import access_log, logs
+from server.observability.call_record import CallRecord
+from server.observability.trace_context import Trace
+
+_SOMETHING = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+_TRACES = st.builds(Trace, st.just("a" * 32), st.sampled_from(["", "b" * 16]), st.booleans())
+_RECORD = CallRecord("/A/\x1b[2J\ud800", grpc.StatusCode.ABORTED, 0.5, 2, 3, "ipv4:127.0.0.1:1", deadline_left_ms=2000)
+_RECORDS = st.builds(
+    CallRecord,
+    method=_SOMETHING,
+    code=st.sampled_from([*grpc.StatusCode]),
+    duration=st.floats(0, 1e6),
+    received_bytes=st.integers(0, 2**40),
+    sent_bytes=st.integers(0, 2**40),
+    peer=_SOMETHING,
+    deadline_left_ms=st.none() | st.integers(0, 2**40),
+    caller=st.none() | _SOMETHING,
+    refusal=st.none() | _SOMETHING,
+    trace=st.none() | _TRACES,
+)
+
+
+@given(_RECORDS)
+def test_a_line_of_json_says_it_all(record: CallRecord) -> None:
+    line = access_log.json(record, "p")
+    assert line.endswith("}\n")
+    entry = json.loads(line)
+    assert entry.pop("duration_ms") == pytest.approx(record.duration * 1000, abs=0.0005)
+    expected = {
+        "severity": "INFO",
+        "message": f"{record.method} {record.code.name}",
+        "method": record.method,
+        "status": record.code.name,
+        "received_bytes": record.received_bytes,
+        "sent_bytes": record.sent_bytes,
+        "peer": record.peer,
+        "deadline_left_ms": record.deadline_left_ms,
+        "caller": record.caller or None,
+        "refusal": record.refusal or None,
+        **(logs.trace_fields(record.trace, "p") if record.trace else {}),
+    }
+    assert entry == {name: value for name, value in expected.items() if value is not None}
+    assert list(entry)[:2] == ["severity", "message"]
+
+
+@given(_RECORDS)
+def test_a_line_of_text_is_one_line_whatever_a_client_made_up(record: CallRecord) -> None:
+    line = access_log.text(record)
+    assert line.endswith("\n")
+    assert line[:-1].isprintable()
+    assert logs.printable(f" INFO {record.method} {record.code.name} duration_ms=") in line
+    assert logs.printable(f" peer={record.peer}") in line
+    assert (f" trace={'a' * 32}" in line) == bool(record.trace)
+    assert (" deadline_left_ms=" in line) == (record.deadline_left_ms is not None)
+
+
+def test_its_time_is_that_of_the_other_lines() -> None:
+    said = [logs.formatter("text").format(logging.makeLogRecord({"levelname": "INFO"})), access_log.text(_RECORD)]
+    first, second = (datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f") for line in said)  # noqa: DTZ007 - local
+    assert timedelta() <= second - first < timedelta(seconds=20)
+    assert {line[23:29] for line in said} == {" INFO "}
+
+
+@pytest.mark.parametrize("log_format", logs.FORMATS)
+def test_it_goes_to_stderr_whatever_characters_it_has(log_format: str, capfd: pytest.CaptureFixture[str]) -> None:
+    access_log.AccessLog(log_format)(_RECORD)
+    [line] = capfd.readouterr().err.splitlines()
+    assert "ABORTED" in line
+    assert "deadline_left_ms" in line
+    assert "\x1b" not in line
+
+
+def test_a_log_that_nobody_reads_any_more_ends_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as pipe:
+        monkeypatch.setattr("sys.stderr", pipe)
+        access_log.AccessLog("text")(_RECORD)

@@ -1,0 +1,100 @@
+"""What the server writes: a line a person can read, or on Cloud Run a JSON object a line."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from server.observability.stderr import Handler, Stderr
+from server.observability.trace_context import Trace
+
+FORMATS = ("text", "json")
+
+_TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
+
+
+@contextmanager
+def within(trace: Trace | None) -> Iterator[None]:
+    """Have every line that the block writes say which trace it belongs to, if to any."""
+    token = _TRACE.set(trace)
+    try:
+        yield
+    finally:
+        _TRACE.reset(token)
+
+
+def printable(line: str) -> str:
+    """Return a line without what would begin another, or move the cursor: clients make up the names of methods."""
+    if line.isprintable():
+        return line
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+
+
+def trace_fields(trace: Trace, project: str) -> dict[str, str | bool]:
+    """Return what of a JSON line tells Cloud Logging of a trace.
+
+    https://cloud.google.com/logging/docs/structured-logging#special-payload-fields
+
+    Args:
+        trace: it.
+        project: the Google Cloud project it belongs to; without one, it is named by its id alone.
+    """
+    fields: dict[str, str | bool] = {
+        "logging.googleapis.com/trace": f"projects/{project}/traces/{trace.trace_id}" if project else trace.trace_id,
+        "logging.googleapis.com/trace_sampled": trace.sampled,
+    }
+    return fields | {"logging.googleapis.com/spanId": trace.span_id} if trace.span_id else fields
+
+
+class _TextFormatter(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        line, trace = super().formatMessage(record), _TRACE.get()
+        return printable(f"{line} trace={trace.trace_id}" if trace else line)
+
+
+class _JsonFormatter(logging.Formatter):
+    """What Cloud Run's log agent reads."""
+
+    def __init__(self, project: str) -> None:
+        super().__init__()
+        self._project = project
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, Any] = {"severity": record.levelname, "message": record.getMessage()}
+        if trace := _TRACE.get():
+            entry |= trace_fields(trace, self._project)
+        if record.exc_info:
+            entry["message"] += "\n" + self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def _without_metadata(record: logging.LogRecord) -> bool:
+    """Leave out what a caller sent: grpc writes down each header that is not UTF-8, be it a token, or very long."""
+    if str(record.msg).startswith("Invalid encoding on"):
+        record.msg, record.args, record.exc_info = "A caller sent metadata that is not UTF-8", (), None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
+
+
+def formatter(log_format: str, project: str = "") -> logging.Formatter:
+    """Return what writes a line; see `configure`."""
+    return _JsonFormatter(project) if log_format == "json" else _TextFormatter()
+
+
+def configure(log_format: str, project: str = "") -> None:
+    """Write the log to stderr.
+
+    Args:
+        log_format: one of FORMATS.
+        project: the Google Cloud project that traces belong to; without one, a trace is named by its id alone.
+    """
+    handler = Handler(Stderr(sys.stderr.fileno()))
+    handler.setFormatter(formatter(log_format, project))
+    handler.addFilter(_without_metadata)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -1,0 +1,1 @@
+"""The process: its sockets, its CPUs, its workers, its imports."""

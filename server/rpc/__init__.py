@@ -1,0 +1,1 @@
+"""What every call has: its limits, its error statuses, its record. It knows no service."""

@@ -1,0 +1,54 @@
+"""The gRPC status of each error: the one place where errors become statuses."""
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from server.domain.errors import CalculatorError, Reason
+
+_DOMAIN = "calculator"
+
+CODES: dict[Reason, grpc.StatusCode] = {
+    Reason.UNKNOWN_OPERATION: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.DIVISION_BY_ZERO: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.UNDEFINED: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.MALFORMED_EXPRESSION: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.NOT_FINITE: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.OVERFLOW: grpc.StatusCode.OUT_OF_RANGE,
+    Reason.TOO_LONG: grpc.StatusCode.INVALID_ARGUMENT,
+    Reason.TOO_MUCH: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    # As gRPC itself does: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
+    Reason.MALFORMED_MESSAGE: grpc.StatusCode.INTERNAL,
+    Reason.MISSING_MESSAGE: grpc.StatusCode.UNIMPLEMENTED,
+    Reason.UNKNOWN_METHOD: grpc.StatusCode.UNIMPLEMENTED,
+    Reason.NOT_IDENTIFIED: grpc.StatusCode.UNAUTHENTICATED,
+    Reason.NOT_ALLOWED: grpc.StatusCode.PERMISSION_DENIED,
+    Reason.KEYS_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+}
+"""The status code of each kind of error."""
+
+
+def of_error(error: CalculatorError) -> grpc.Status:
+    """Return the status of an error: its text, an ErrorInfo, and a BadRequest where a field is to blame."""
+    details = [
+        _packed(error_details_pb2.ErrorInfo(reason=error.reason, domain=_DOMAIN, metadata=error.metadata)),
+    ]
+    if error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))
+        details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
+    [number, _] = CODES[error.reason].value
+    return rpc_status.to_status(status_pb2.Status(code=number, message=str(error), details=details))
+
+
+def of_crash(crash_id: str) -> grpc.Status:
+    """Return the status of a call whose servicer crashed: the client gets only an id, which the log has too."""
+    [number, _] = grpc.StatusCode.INTERNAL.value
+    message = f"the server failed at this call; its log has more under {crash_id}"
+    return rpc_status.to_status(status_pb2.Status(code=number, message=message))
+
+
+def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(message)
+    return packed

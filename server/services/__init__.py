@@ -1,0 +1,1 @@
+"""The servicers: request messages in, results of the domain, response messages out."""
