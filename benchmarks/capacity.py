@@ -21,11 +21,10 @@ from pathlib import Path
 from bazel.oci.layout import Layout
 from benchmarks.load import CONNECTIONS, STREAMS, Load, LoadError, Sample, cores, pin
 from benchmarks.works import works
-from deploy import contained
 from deploy.container import Container
 from deploy.emulator.issuer import ACCOUNT, Issuer
-from tests import programs
-from tests.key_server import KeyServer
+from testing import image_server, programs
+from testing.fake_jwks_server import KeyServer
 
 _AUDIENCE = "https://localhost"
 
@@ -56,7 +55,7 @@ def _subjects(container: Container, core: int, stack: ExitStack) -> Iterator[tup
         ("with --engine=stock", ("--engine=stock",), ()),
         ("that checks identity tokens", ("--require-identity-token", *rules), (token,)),
     ):
-        server = stack.enter_context(contained.serving(container, *flags, K_SERVICE="calculator"))
+        server = stack.enter_context(image_server.serving(container, *flags, K_SERVICE="calculator"))
         process = container.process(server.process.pid)
         pin(process, core)
         yield name, Subject(server, process, headers)

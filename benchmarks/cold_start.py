@@ -24,9 +24,8 @@ from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
 from bazel.oci.layout import Layout
-from deploy import contained
 from deploy.container import Container
-from tests import programs, timeouts
+from testing import image_server, programs, timeouts
 
 _AS_BUILT, _BASELINE = "as built", "no bytecode"
 _REQUEST = pb.CalculateRequest(operation=pb.OPERATION_MULTIPLY, first_operand=6, second_operand=7)
@@ -70,7 +69,7 @@ def _start(container: Container) -> float:
     """Return how many milliseconds the server takes to its first answer, the client's connecting included."""
     began = time.perf_counter()
     with (
-        contained.serving(container, K_SERVICE="calculator") as server,
+        image_server.serving(container, K_SERVICE="calculator") as server,
         grpc.insecure_channel(server.address) as channel,
     ):
         answer = calculator_pb2_grpc.CalculatorStub(channel).Calculate(_REQUEST, timeout=timeouts.SECONDS)

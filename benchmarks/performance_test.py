@@ -4,8 +4,8 @@ import os
 import re
 from pathlib import Path
 
-from tests import programs
-from tests.documents import Document
+from testing import programs
+from testing.documents import Document
 
 SESSIONS = Document(Path("docs/performance.md").read_text(encoding="utf-8")).sessions
 H2LOAD = str(Path(os.environ["H2LOAD"]).absolute())

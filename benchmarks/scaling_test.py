@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import scaling
-from tests import programs
-from tests.documents import Document
+from testing import programs
+from testing.documents import Document
 
 SESSIONS = Document(Path("docs/scaling.md").read_text(encoding="utf-8")).sessions
 PROGRAMS = [str(Path(os.environ[name]).absolute()) for name in ("BWRAP", "H2LOAD")]

@@ -24,8 +24,8 @@ from hyperframe.frame import RstStreamFrame, SettingsFrame
 from benchmarks import subjects
 from benchmarks.load import Load, LoadError
 from benchmarks.works import EVERYWHERE, works
-from tests import programs, timeouts
-from tests.raw_peer import RawPeer, prefixed
+from testing import programs, timeouts
+from testing.raw_http2 import RawPeer, prefixed
 
 _CALLS = 50_000
 _LARGEST = 10**6

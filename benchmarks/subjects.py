@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from benchmarks import load
-from tests import programs, timeouts
+from testing import programs, timeouts
 
 _PEERS = Path("benchmarks/peers").absolute()
 _PROTO = Path("proto/calculator/v1")

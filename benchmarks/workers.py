@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import subjects
 from benchmarks.load import Load, Work, pin
-from tests import programs
+from testing import programs
 
 _CONNECTIONS = 80  # the kernel gives each to one worker or the other: with few, one may have most
 _PERIOD_MICROSECONDS = 100_000

@@ -10,7 +10,7 @@ from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
 from client.channel import backoff_seconds, connect
-from tests import timeouts
+from testing import timeouts
 
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD)
 

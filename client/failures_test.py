@@ -8,7 +8,7 @@ import pytest
 
 from client import failures
 from client.channel import connect
-from tests import timeouts
+from testing import timeouts
 
 
 def _refuse(request: bytes, context: grpc.ServicerContext) -> bytes:

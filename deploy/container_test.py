@@ -10,10 +10,9 @@ import grpc
 import pytest
 
 from bazel.oci.layout import Layout
-from deploy import contained
 from deploy.container import Container
-from tests import programs, timeouts
-from tests.open_call import OpenCall
+from testing import image_server, programs, timeouts
+from testing.open_call import OpenCall
 
 # What Debian keeps in packages of their own, with libraries that no server needs, or is for other systems.
 LEFT_OUT = {"curses", "ensurepip", "idlelib", "readline", "tkinter", "turtle", "turtledemo"}
@@ -65,7 +64,7 @@ def test_it_has_certificates_utf8_and_a_place_for_temporary_files(container: Con
 
 @pytest.fixture(scope="module")
 def server(container: Container) -> Iterator[programs.Server]:
-    with contained.serving(container, K_SERVICE="calculator") as running:
+    with image_server.serving(container, K_SERVICE="calculator") as running:
         yield running
 
 
@@ -88,7 +87,7 @@ def test_the_server_is_the_first_process_and_has_no_rights(server: programs.Serv
 
 def test_it_finishes_what_is_in_flight_on_sigterm_and_ends_with_zero(container: Container) -> None:
     with (
-        contained.serving(container, K_SERVICE="calculator") as server,
+        image_server.serving(container, K_SERVICE="calculator") as server,
         grpc.insecure_channel(server.address) as channel,
     ):
         call = OpenCall(channel)

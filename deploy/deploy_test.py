@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bazel.oci.layout import Layout
-from tests import programs
+from testing import programs
 
 PROGRAM = Path("deploy/deploy").absolute()
 FOLDERS = {"server": "deploy", "ingress": "deploy/ingress"}

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from bazel.oci.layout import Layout
-from deploy import registry
-from tests import programs
-from tests.documents import Document
+from testing import programs, registry
+from testing.documents import Document
 
 DIGEST = Layout(Path("deploy/image")).reference()["digest"]
 SHOWN = Document(Path("docs/image.md").read_text(encoding="utf-8"))

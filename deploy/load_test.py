@@ -5,7 +5,7 @@ import tarfile
 from pathlib import Path
 
 from bazel.oci.layout import Layout
-from tests import programs
+from testing import programs
 
 LOAD = Path("deploy/load").absolute()
 

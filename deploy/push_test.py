@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from bazel.oci.layout import Layout, digest
-from deploy import contained, registry
 from deploy.container import Container
-from deploy.registry import Registry
-from tests import programs
+from testing import image_server, programs, registry
+from testing.registry import Registry
 
 PUSH = Path("deploy/push").absolute()
 IMAGE = Layout(Path("deploy/image"))
@@ -80,7 +79,7 @@ def test_what_is_pulled_is_what_was_built_and_answers(here: Registry, tmp_path: 
     assert list(map(digest, pulled.layers())) == IMAGE.config()["rootfs"]["diff_ids"]
     (tmp_path / "root").mkdir()
     container = Container(pulled, tmp_path / "root", Path(os.environ["BWRAP"]))
-    with contained.serving(container) as server:
+    with image_server.serving(container) as server:
         asked = programs.run([programs.CLIENT, "--target", server.address, "add", "2", "3"])
     assert asked.stdout == "5\n", asked.stderr
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bazel.oci.layout import Layout
-from tests import nested_bazel
-from tests.nested_bazel import NestedBazel
+from testing import nested_bazel
+from testing.nested_bazel import NestedBazel
 
 PYTHON = "python3.13"
 BASE = Path("../debian/base.tar")

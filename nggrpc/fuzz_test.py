@@ -1,6 +1,6 @@
 """The fuzzer runs, and reports what it finds."""
 
-from tests import programs
+from testing import programs
 
 
 def test_some_thousand_inputs_have_no_finding() -> None:

@@ -22,7 +22,7 @@ from h2.settings import SettingCodes
 
 import nggrpc
 from nggrpc import connection as connections
-from tests import programs, timeouts
+from testing import programs, timeouts
 
 Behavior = Callable[..., Any]
 UNARY = grpc.unary_unary_rpc_method_handler

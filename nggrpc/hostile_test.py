@@ -28,7 +28,7 @@ from nggrpc.grpc_server import Server
 from nggrpc.listeners import Listener
 from nggrpc.testing.h2_session import H2Session
 from nggrpc.testing.memory_client import MemoryClient, Request, drain, prefixed
-from tests import programs, timeouts
+from testing import programs, timeouts
 
 MEGABYTE = 1 << 20
 GZIP = (("grpc-encoding", "gzip"),)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tests import programs
+from testing import programs
 
 UV, PYTHON, WHEEL = (Path(os.environ[name]).absolute() for name in ("UV", "PYTHON", "WHEEL"))
 

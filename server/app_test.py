@@ -13,7 +13,7 @@ import pytest
 
 from server import app
 from server.config import Config
-from tests import timeouts
+from testing import timeouts
 
 
 class _SocketWithoutIpv6(socket.socket):

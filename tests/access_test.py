@@ -24,9 +24,9 @@ from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import ACCOUNT, Issuer
 from deploy.emulator.metadata_server import MetadataServer
 from server.services.calculator_v1 import CalculatorServicer
-from tests import programs, timeouts
-from tests.google_stand_in import OTHER_ACCOUNT, PERSON, ROBOT, WORKLOAD, Given, Google
-from tests.tunnel import Tunnel
+from testing import programs, timeouts
+from testing.fake_google import OTHER_ACCOUNT, PERSON, ROBOT, WORKLOAD, Given, Google
+from testing.fake_proxy import Tunnel
 
 AUDIENCE = "https://localhost"
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)

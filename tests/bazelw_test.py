@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import programs, timeouts
+from testing import programs, timeouts
 
 # What a stand-in does: says who it is and what it was given, and ends with a status of its own.
 SPEAK = 'echo "${0##*/} $# $*"; exit 5'

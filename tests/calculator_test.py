@@ -12,7 +12,7 @@ from calculator.v1 import calculator_pb2_grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from tests import timeouts
+from testing import timeouts
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests import programs, timeouts
+from testing import programs, timeouts
 
 
 def _client(server: programs.Server, *arguments: str, standard_input: str = "") -> CompletedProcess[str]:

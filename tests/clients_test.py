@@ -12,7 +12,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests import programs, timeouts
+from testing import programs, timeouts
 
 CLIENTS = {"Python": programs.CLIENT, "TypeScript": Path("client/ts/ts").absolute()}
 

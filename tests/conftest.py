@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from tests import programs
+from testing import programs
 
 
 @pytest.fixture(scope="module")

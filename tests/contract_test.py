@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests import programs, timeouts
+from testing import programs, timeouts
 
 Calculate = Callable[[calculator_pb2.BinaryOperation], calculator_pb2.CalculationResult]
 

@@ -12,7 +12,7 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import programs, served, timeouts
+from testing import programs, service_list, timeouts
 
 DOCUMENTED = {
     grpc.StatusCode.OK,
@@ -78,7 +78,7 @@ def _is_message(method: MethodDescriptor, request: bytes) -> bool:
 
 def _status(channel: grpc.Channel, method: MethodDescriptor, requests: list[bytes]) -> grpc.StatusCode:
     """Make a call to its end, and return its status."""
-    path = served.path(method)
+    path = service_list.path(method)
     multi_callable: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(path)
     call = multi_callable(iter(requests), timeout=timeouts.SECONDS)
     try:
@@ -96,7 +96,7 @@ def _status(channel: grpc.Channel, method: MethodDescriptor, requests: list[byte
 def served_methods() -> Iterator[tuple[grpc.Channel, list[MethodDescriptor]]]:
     """A channel to a server, and the server's methods; in the end, nothing must have gone wrong in its log."""
     with programs.serving() as server, grpc.insecure_channel(server.address) as channel:
-        yield channel, served.methods(channel)
+        yield channel, service_list.methods(channel)
         with pytest.raises(grpc.RpcError):
             programs.call(channel, "/the/last", b"")
         server.wait_for_log("/the/last")  # whatever came before is there now
@@ -106,7 +106,7 @@ def served_methods() -> Iterator[tuple[grpc.Channel, list[MethodDescriptor]]]:
 def _expected(method: MethodDescriptor, requests: list[bytes]) -> set[grpc.StatusCode]:
     """Return the statuses that the answer may have."""
     if all(_is_message(method, request) for request in requests):
-        return {grpc.StatusCode.UNIMPLEMENTED} if served.path(method) == UNANSWERED else DOCUMENTED
+        return {grpc.StatusCode.UNIMPLEMENTED} if service_list.path(method) == UNANSWERED else DOCUMENTED
     # A stream may end before what is no message is reached.
     return {grpc.StatusCode.INTERNAL} | (DOCUMENTED if method.client_streaming else set())
 
@@ -119,4 +119,4 @@ def test_every_call_ends_with_a_status_of_its_contract(
     channel, methods = served_methods
     method = data.draw(st.sampled_from(methods), label="method")
     requests = data.draw(_requests(method), label="requests")
-    assert _status(channel, method, requests) in _expected(method, requests), served.path(method)
+    assert _status(channel, method, requests) in _expected(method, requests), service_list.path(method)

@@ -32,8 +32,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from routeguide import route_guide_pb2 as pb_routes
 
-from tests import programs, served, timeouts
-from tests.raw_peer import RawPeer, connected, frame_bytes, prefixed, request_headers, silent
+from testing import programs, service_list, timeouts
+from testing.raw_http2 import RawPeer, connected, frame_bytes, prefixed, request_headers, silent
 
 MEGABYTE = 2**20
 
@@ -469,7 +469,7 @@ def test_calls_that_say_nothing_leave_no_room_for_more_but_health_is_answered(se
 
 def test_what_is_no_message_of_a_method_is_refused_as_the_protocol_has_it(server: programs.Server) -> None:
     with grpc.insecure_channel(server.address) as channel:
-        paths = [served.path(method) for method in served.methods(channel)]
+        paths = [service_list.path(method) for method in service_list.methods(channel)]
     assert CALCULATE in paths
     for path in paths:
         for malformed in (b"\xff" * 5, b"\x0a", b"\x0a\x05abc"):

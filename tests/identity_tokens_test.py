@@ -11,9 +11,9 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from deploy.emulator.issuer import ACCOUNT, Issuer
-from tests import bad_tokens, programs, served, timeouts
-from tests.bad_tokens import BAD_TOKENS
-from tests.key_server import KeyServer
+from testing import invalid_tokens, programs, service_list, timeouts
+from testing.fake_jwks_server import KeyServer
+from testing.invalid_tokens import BAD_TOKENS
 
 AUDIENCE = "https://calculator-abc.a.run.app"
 EXEMPT = ("grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection")
@@ -41,7 +41,7 @@ class Calculator:
     def call(self, token: str | None) -> bytes:
         """Calculate."""
         method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary("/Calculator/Calculate")
-        return method(b"", timeout=timeouts.SECONDS, metadata=bad_tokens.metadata(token))
+        return method(b"", timeout=timeouts.SECONDS, metadata=invalid_tokens.metadata(token))
 
     def status(self, token: str | None) -> grpc.StatusCode:
         """Calculate, or not."""
@@ -85,21 +85,21 @@ def exempting(keys: KeyServer) -> Iterator[Calculator]:
 def test_no_method_lets_a_bad_token_through_but_those_that_are_exempt(
     closed: Calculator, exempting: Calculator, bad: str
 ) -> None:
-    methods = served.methods(exempting.channel)
+    methods = service_list.methods(exempting.channel)
     assert len(methods) > 10
-    metadata = bad_tokens.metadata(BAD_TOKENS[bad](ISSUER, AUDIENCE))
+    metadata = invalid_tokens.metadata(BAD_TOKENS[bad](ISSUER, AUDIENCE))
     for method in methods:
         # A header that ends with a space is not valid (RFC 9113, section 8.2.1), and the call is reset.
         refused = grpc.StatusCode.INTERNAL if bad == "empty" else grpc.StatusCode.UNAUTHENTICATED
-        assert served.status(closed.channel, method, metadata) is refused, method.full_name
+        assert service_list.status(closed.channel, method, metadata) is refused, method.full_name
         is_exempt = method.containing_service.full_name in EXEMPT and bad != "empty"
-        assert (served.status(exempting.channel, method, metadata) is not refused) == is_exempt, method.full_name
+        assert (service_list.status(exempting.channel, method, metadata) is not refused) == is_exempt, method.full_name
 
 
 def test_a_good_token_reaches_every_method(closed: Calculator, exempting: Calculator) -> None:
-    metadata = bad_tokens.metadata(ISSUER.token(AUDIENCE))
-    for method in served.methods(exempting.channel):
-        status = served.status(closed.channel, method, metadata)
+    metadata = invalid_tokens.metadata(ISSUER.token(AUDIENCE))
+    for method in service_list.methods(exempting.channel):
+        status = service_list.status(closed.channel, method, metadata)
         assert status not in {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}, method.full_name
 
 
@@ -145,7 +145,7 @@ def test_what_else_is_a_good_token(closed: Calculator, claims: dict[str, Any]) -
 def test_two_tokens_are_none(closed: Calculator) -> None:
     method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = closed.channel.unary_unary("/Calculator/Calculate")
     with pytest.raises(grpc.RpcError) as refused:
-        method(b"", timeout=timeouts.SECONDS, metadata=bad_tokens.metadata(ISSUER.token(AUDIENCE)) * 2)
+        method(b"", timeout=timeouts.SECONDS, metadata=invalid_tokens.metadata(ISSUER.token(AUDIENCE)) * 2)
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
@@ -198,7 +198,7 @@ def test_keys_that_do_not_come_hold_no_call_for_long() -> None:
 def test_calls_at_the_same_time_fetch_the_keys_once() -> None:
     with KeyServer(ISSUER) as keys, _serving(keys) as calculator:
         method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = calculator.channel.unary_unary("/Calculator/Calculate")
-        metadata = bad_tokens.metadata(ISSUER.token(AUDIENCE))
+        metadata = invalid_tokens.metadata(ISSUER.token(AUDIENCE))
         calls = [method.future(b"", timeout=timeouts.SECONDS, metadata=metadata) for _ in range(90)]
         assert all(call.result() == b"" for call in calls)
         assert keys.asked == 1

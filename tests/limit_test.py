@@ -15,9 +15,9 @@ from calculator.v1 import calculator_pb2_grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from tests import programs, timeouts
-from tests.open_call import OpenCall
-from tests.raw_peer import prefixed
+from testing import programs, timeouts
+from testing.open_call import OpenCall
+from testing.raw_http2 import prefixed
 
 H2LOAD = Path(os.environ["H2LOAD"]).absolute()
 METHOD = "/calculator.v1.Calculator/Calculate"

@@ -11,8 +11,8 @@ from calculator.v1 import calculator_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tests import programs, timeouts
-from tests.open_call import OpenCall
+from testing import programs, timeouts
+from testing.open_call import OpenCall
 
 
 def _health(channel: grpc.Channel) -> Any:  # noqa: ANN401 - its published types leave the methods out

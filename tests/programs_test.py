@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import programs, timeouts
+from testing import programs, timeouts
 
 # Starts a process that holds the pipes open for longer than any test lasts, and prints its id. With an argument, the
 # process has its own session.

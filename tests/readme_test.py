@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import programs, timeouts
-from tests.documents import Document, Session
+from testing import programs, timeouts
+from testing.documents import Document, Session
 
 README = Path("README.md").read_text(encoding="utf-8")
 FILES = [path for folder in (Path(), Path("docs")) for path in sorted(folder.glob("*.md"))]

@@ -8,7 +8,7 @@ import pytest
 from routeguide import route_guide_pb2 as pb
 from routeguide import route_guide_pb2_grpc
 
-from tests import programs, timeouts
+from testing import programs, timeouts
 
 
 @pytest.fixture

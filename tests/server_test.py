@@ -10,8 +10,8 @@ import calculator_pb2_grpc
 import grpc
 import pytest
 
-from tests import programs, timeouts
-from tests.open_call import OpenCall
+from testing import programs, timeouts
+from testing.open_call import OpenCall
 
 
 def _ask(address: str) -> float:

@@ -18,7 +18,7 @@ from google.rpc import (
 )
 from routeguide import route_guide_pb2
 
-from tests import timeouts
+from testing import timeouts
 
 FILES = sorted(Path("tests/vectors").glob("*.json"))
 _CONTRACTS = (calculator_pb2, v1_pb2, route_guide_pb2)

@@ -12,13 +12,13 @@ import pytest
 from bazel.oci.layout import Layout
 from client.access import Access
 from client.channel import connect
-from deploy import contained
 from deploy.container import Container
 from deploy.emulator import front
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import Issuer
 from deploy.emulator.metadata_server import MetadataServer
-from tests import programs, timeouts, vectors
+from testing import image_server, programs, timeouts
+from tests import vectors
 from tests.vectors import FILES, METHODS, Vector
 
 TYPESCRIPT = Path("tests/vectors_peer").absolute()
@@ -47,12 +47,12 @@ def _way_in(name: str, folder: Path) -> Iterator[WayIn]:
         if name == SERVER:
             yield WayIn(stack.enter_context(programs.serving()).address)
             return
-        server = stack.enter_context(contained.serving(_container("deploy/image", folder)))
+        server = stack.enter_context(image_server.serving(_container("deploy/image", folder)))
         if name == IMAGE:
             yield WayIn(server.address)
             return
         container = _container("deploy/ingress/image", folder)
-        ingress = stack.enter_context(contained.serving(container, f"--server-port={server.port}"))
+        ingress = stack.enter_context(image_server.serving(container, f"--server-port={server.port}"))
         if name == INGRESS:
             yield WayIn(ingress.address)
             return

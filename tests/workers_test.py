@@ -13,8 +13,8 @@ from calculator.v1 import calculator_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from client.channel import connect
-from tests import programs, timeouts
-from tests.open_call import OpenCall
+from testing import programs, timeouts
+from testing.open_call import OpenCall
 
 COUNT = 3
 

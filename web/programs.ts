@@ -9,7 +9,7 @@ const TEST_SECONDS = Number(process.env["TEST_TIMEOUT"]);
 assert(TEST_SECONDS > 0, "TEST_TIMEOUT has to be the seconds after which Bazel ends the test; run the test by Bazel");
 
 /**
- * How long a test waits for an event, in milliseconds: the upper limit of tests/timeouts.py. Bazel starts this test itself, so
+ * How long a test waits for an event, in milliseconds: the upper limit of testing/timeouts.py. Bazel starts this test itself, so
  * no Python program can measure the speed of the machine for it.
  */
 export const TIMEOUT_MS = (TEST_SECONDS * 1000) / 4;

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests import programs, timeouts
+from testing import programs, timeouts
 
 PROGRAM = Path("web/web").absolute()
 PATHS = ["--ingress-path=deploy/ingress/ingress", "--server-path=server/server"]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from bazel.debian.mirror import SUITE, FileServer, Mirror, build
-from tests import nested_bazel
+from testing import nested_bazel
 
 RULES = ("bazel/debian/debian.bzl", "bazel/debian/fetch.sh", "tools/apt/apt.sh")
 TIMESTAMP = "20260102T030405Z"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bazel.debian.mirror import SUITE, FileServer, Mirror, Package, build
-from tests import programs
+from testing import programs
 
 FETCH = Path("bazel/debian/fetch.sh").absolute()
 APT = Path("tools/apt/apt.sh").absolute()

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bazel.oci import image, report
+from bazel.oci.fake_image import SETTINGS, layout_of
 from bazel.oci.layout import Json, hex_of
-from bazel.oci.made_up import SETTINGS, layout_of
 
 LAYERS = {"base": {"usr/lib/large": bytes(2_000_000)}, "app": {"app/small": bytes(1_000_000)}}
 

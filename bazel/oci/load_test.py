@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bazel.oci import archive, load
+from bazel.oci.fake_image import layout_of
 from bazel.oci.layout import Layout
-from bazel.oci.made_up import layout_of
-from tests import programs
+from testing import programs
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bazel.oci import push
-from bazel.oci.made_up import layout_of
+from bazel.oci.fake_image import layout_of
 
 GOOGLE = "europe-west1-docker.pkg.dev"
 _NAMES = st.from_regex(r"[a-z0-9]{1,5}((\.|_|__|-{1,3})[a-z0-9]{1,5}){0,2}", fullmatch=True)

@@ -9,8 +9,8 @@ import pytest
 from cyclonedx.output.json import JsonV1Dot6
 
 from bazel.oci import sbom
+from bazel.oci.fake_image import layout_of
 from bazel.oci.layout import Layout
-from bazel.oci.made_up import layout_of
 
 FORMAT = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
 FILES = "Files: {}\nCopyright: somebody\nLicense: {}\n\n"

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests import programs
+from testing import programs
 
 
 def test_a_crash_after_the_last_test_says_that_it_is_one(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests import programs
+from testing import programs
 
 TWO = """
 import test from "node:test";

@@ -22,9 +22,9 @@ from calculator.v1 import calculator_pb2_grpc
 
 from client.access import NONE, Access
 from client.channel import connect
-from tests import programs, timeouts
-from tests.documents import Document
-from tests.open_call import OpenCall
+from testing import programs, timeouts
+from testing.documents import Document
+from testing.open_call import OpenCall
 
 PROGRAM = Path("deploy/emulator/emulator").absolute()
 PATHS = [

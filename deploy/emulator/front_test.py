@@ -21,16 +21,15 @@ from google.protobuf.descriptor import MethodDescriptor
 from bazel.oci.layout import Layout
 from client.access import HEADERS, NONE, Access
 from client.channel import connect
-from deploy import contained
 from deploy.container import Container
 from deploy.emulator import front
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import ACCOUNT, Issuer
 from deploy.emulator.metadata_server import MetadataServer
 from deploy.envoy import Envoy
-from tests import bad_tokens, programs, served, timeouts
-from tests.bad_tokens import BAD_TOKENS
-from tests.key_server import KeyServer
+from testing import image_server, invalid_tokens, programs, service_list, timeouts
+from testing.fake_jwks_server import KeyServer
+from testing.invalid_tokens import BAD_TOKENS
 
 AUDIENCE = "https://localhost"
 
@@ -73,8 +72,8 @@ def _cloud_run(containers: list[Container], folder: Path, issuer: Issuer, *flags
     settings = front.Front(audiences=(AUDIENCE,), keys=issuer.keys())
     server_container, ingress_container = containers
     with (
-        contained.serving(server_container, *flags, K_SERVICE="calculator") as server,
-        contained.serving(ingress_container, f"--server-port={server.port}") as ingress,
+        image_server.serving(server_container, *flags, K_SERVICE="calculator") as server,
+        image_server.serving(ingress_container, f"--server-port={server.port}") as ingress,
         front.serving(Path(os.environ["ENVOY"]).absolute(), settings, [ingress.port], Authority(), folder) as envoy,
     ):
         yield CloudRun(envoy, folder / "ca.crt", issuer, server, ingress)
@@ -125,7 +124,7 @@ def test_every_kind_of_call_comes_through_with_a_token(
 def methods(cloud_run: CloudRun) -> list[MethodDescriptor]:
     """All that is served, as the server itself tells."""
     with grpc.insecure_channel(cloud_run.server.address) as channel:
-        return served.methods(channel)
+        return service_list.methods(channel)
 
 
 @pytest.mark.parametrize("header", ["authorization", "x-serverless-authorization"])
@@ -138,12 +137,12 @@ def test_no_method_lets_a_bad_token_through(
     with connect(cloud_run.target, access=Access(ca_cert=cloud_run.ca_cert, auth=NONE)) as channel:
         assert len(methods) > 10
         for method in methods:
-            metadata = bad_tokens.metadata(BAD_TOKENS[bad](cloud_run.issuer, AUDIENCE), header)
-            assert served.status(channel, method, metadata) is refused, method.full_name
+            metadata = invalid_tokens.metadata(BAD_TOKENS[bad](cloud_run.issuer, AUDIENCE), header)
+            assert service_list.status(channel, method, metadata) is refused, method.full_name
         # The table would be worth nothing if a good token were refused as well.
         [check] = [method for method in methods if method.full_name == "grpc.health.v1.Health.Check"]
-        metadata = bad_tokens.metadata(cloud_run.issuer.token(AUDIENCE), header)
-        assert served.status(channel, check, metadata) is grpc.StatusCode.OK
+        metadata = invalid_tokens.metadata(cloud_run.issuer.token(AUDIENCE), header)
+        assert service_list.status(channel, check, metadata) is grpc.StatusCode.OK
     cloud_run.server.wait_for_log("Health/Check")
     # Envoy comes by IPv4; the call by which the methods were found did not.
     lines = [line for line in cloud_run.server.log[before:] if '"peer": "ipv4:' in line]

@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from client.channel import connect
-from tests import programs, served, timeouts
-from tests.open_call import OpenCall
+from testing import programs, service_list, timeouts
+from testing.open_call import OpenCall
 
 INGRESS = Path("deploy/ingress/ingress").absolute()
 # How long an ingress that stops waits for the last request.
@@ -117,7 +117,7 @@ def _transcoded() -> set[str]:
 
 def test_every_service_that_is_there_as_json_is_served(server: programs.Server) -> None:
     with grpc.insecure_channel(server.address) as channel:
-        services = {method.containing_service.full_name for method in served.methods(channel)}
+        services = {method.containing_service.full_name for method in service_list.methods(channel)}
     assert "calculator.v1.Calculator" in _transcoded() <= services
 
 

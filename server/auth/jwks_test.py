@@ -7,8 +7,8 @@ import pytest
 
 from deploy.emulator.issuer import Issuer
 from server.auth.jwks import Keys, UnavailableError
-from tests import programs
-from tests.key_server import KeyServer
+from testing import programs
+from testing.fake_jwks_server import KeyServer
 
 OLD, NEW = Issuer(), Issuer()
 

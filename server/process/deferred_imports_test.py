@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests import programs
+from testing import programs
 
 # Imports what the server does, and then says whether asyncio was loaded, and does something with it.
 BEGIN = """

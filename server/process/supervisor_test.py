@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tests import programs
+from testing import programs
 
 # Does its work once, and fails ever after, before it is ready.
 FAILS_LATER = """

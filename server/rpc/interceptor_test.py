@@ -18,7 +18,7 @@ from server.observability import logs
 from server.observability.call_record import CallRecord
 from server.observability.trace_context import Trace
 from server.rpc.interceptor import CallInterceptor
-from tests import timeouts
+from testing import timeouts
 
 Message = wrappers_pb2.StringValue
 HANDLERS: dict[str, Callable[..., "grpc.RpcMethodHandler[Any, Any]"]] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from interop import messages_pb2
 
-from tests import timeouts
+from testing import timeouts
 
 NAMES = (
     "empty_unary",

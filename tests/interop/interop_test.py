@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from interop import messages_pb2
 
-from tests import programs
+from testing import programs
+from testing.raw_http2 import connected
 from tests.interop import cases, main
 from tests.interop.peers import ENGINES, PEERS, Peer, UnsupportedError
-from tests.raw_peer import connected
 
 UNSUPPORTED = {("grpclib", case) for case in cases.NAMES if "compressed" in case}
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests import programs
+from testing import programs
 from tests.interop import cases
 from tests.interop.peers import ENGINES, PEERS, Peer, UnsupportedError
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests import programs
+from testing import programs
 from tests.interop import cases, grpcio_peer, grpclib_peer
 
 # The flags of each engine, which is what serves below the interceptor: the suite is the same for all.

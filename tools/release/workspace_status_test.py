@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import programs
+from testing import programs
 
 STATUS = Path("tools/release/workspace_status.sh").absolute()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests import programs, timeouts
+from testing import programs, timeouts
 
 _TOOLBOX = Path("/usr/share/bazel/toolbox.bazelrc")
 

@@ -7,7 +7,7 @@ import grpc
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
-from tests import timeouts
+from testing import timeouts
 
 
 class OpenCall:

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 
 from deploy.container import Container
-from tests import programs
+from testing import programs
 
 
 def serving(container: Container, *flags: str, **environment: str) -> AbstractContextManager[programs.Server]:

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import grpc
 
-from tests import timeouts
+from testing import timeouts
 
 # A test runs in the root of its runfiles, where py_binary targets lie under their own names.
 SERVER = Path("server/server").absolute()

@@ -5,7 +5,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tests import timeouts
+from testing import timeouts
 
 
 def methods(channel: grpc.Channel) -> list[MethodDescriptor]:

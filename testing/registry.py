@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests import programs, timeouts
+from testing import programs, timeouts
 
 _REQUEST = re.compile(r'response completed.* http\.request\.method=(\w+) .*http\.request\.uri="?([^ "]+)')
 
