@@ -10,7 +10,7 @@ from bazel.oci.layout import Layout
 from testing import programs
 
 PROGRAM = Path("deploy/deploy").absolute()
-FOLDERS = {"server": "deploy", "ingress": "deploy/ingress"}
+FOLDERS = {"server": "deploy", "ingress": "ingress"}
 DIGESTS = {name: Layout(Path(folder, "image")).reference()["digest"] for name, folder in FOLDERS.items()}
 WHERE = ["--project=my-project", "--region=europe-west1"]
 REPOSITORY = "europe-west1-docker.pkg.dev/my-project/calculator/calculator"

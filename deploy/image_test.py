@@ -9,7 +9,7 @@ import pytest
 from bazel.oci.layout import Layout, digest
 
 # Each with the size that it must not reach, in bytes, compressed; the layer of the interpreter is the same in both.
-SIZES = {"deploy/image": 32_000_000, "deploy/ingress/image": 53_000_000}
+SIZES = {"deploy/image": 32_000_000, "ingress/image": 53_000_000}
 
 
 @pytest.fixture(scope="module", params=SIZES)

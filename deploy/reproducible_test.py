@@ -19,7 +19,7 @@ PYTHON = "python3.13"
 BASE = Path("../debian/base.tar")
 # Where the repositories are that the Bazel around this test has fetched.
 FETCHED = BASE.resolve().parents[1]
-IMAGES = ("//deploy:image", "//deploy/ingress:image")
+IMAGES = ("//deploy:image", "//ingress:image")
 REVISION = "org.opencontainers.image.revision"
 
 
@@ -79,7 +79,7 @@ def test_the_base_is_the_same_when_it_is_packed_elsewhere(elsewhere: Elsewhere) 
 def test_another_output_base_has_the_same_images(elsewhere: Elsewhere) -> None:
     built = elsewhere.build()
     assert built.returncode == 0, built.stderr
-    for folder in ("deploy/image", "deploy/ingress/image"):
+    for folder in ("deploy/image", "ingress/image"):
         there, here = elsewhere.built / folder, Path(folder)
         assert there.resolve() != here.resolve()
         assert (there / "index.json").read_bytes() == (here / "index.json").read_bytes(), folder

@@ -13,7 +13,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from bazel.oci.layout import Layout
 
 # What each image is called, and the folder of its target.
-FOLDERS = {"calculator": Path("deploy"), "calculator-ingress": Path("deploy/ingress")}
+FOLDERS = {"calculator": Path("deploy"), "calculator-ingress": Path("ingress")}
 # pip is of the toolchain, not of the image.
 NOT_IN_THE_IMAGE = {"python3-pip-whl"}
 

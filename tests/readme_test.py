@@ -83,7 +83,7 @@ def test_the_client_in_typescript_prints_what_is_shown(server: programs.Server, 
 
 def test_the_page_is_where_it_is_said_to_be() -> None:
     [session] = SHOWN.of("./bazelw", "run", "//web")
-    paths = ["--ingress-path=deploy/ingress/ingress", "--server-path=server/server"]
+    paths = ["--ingress-path=ingress/ingress", "--server-path=server/server"]
     with programs.started([WEB, *paths, "--port=0"], stdout=subprocess.PIPE) as program:
         assert re.sub(r":\d+", ":8080", programs.read_until(program)) == session.output
         program.send_signal(signal.SIGINT)

@@ -51,7 +51,7 @@ def _way_in(name: str, folder: Path) -> Iterator[WayIn]:
         if name == IMAGE:
             yield WayIn(server.address)
             return
-        container = _container("deploy/ingress/image", folder)
+        container = _container("ingress/image", folder)
         ingress = stack.enter_context(image_server.serving(container, f"--server-port={server.port}"))
         if name == INGRESS:
             yield WayIn(ingress.address)

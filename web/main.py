@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy import stopping
 from deploy.emulator import instances
 from deploy.emulator.instances import Program
+from ingress import stopping
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:

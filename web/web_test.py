@@ -14,7 +14,7 @@ import pytest
 from testing import programs, timeouts
 
 PROGRAM = Path("web/web").absolute()
-PATHS = ["--ingress-path=deploy/ingress/ingress", "--server-path=server/server"]
+PATHS = ["--ingress-path=ingress/ingress", "--server-path=server/server"]
 
 
 @contextmanager

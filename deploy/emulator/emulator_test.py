@@ -30,8 +30,8 @@ PROGRAM = Path("deploy/emulator/emulator").absolute()
 PATHS = [
     f"--envoy-path={os.environ['ENVOY']}",
     f"--bubblewrap-path={os.environ['BWRAP']}",
-    "--ingress-image-path=deploy/ingress/image",
-    "--ingress-path=deploy/ingress/ingress",
+    "--ingress-image-path=ingress/image",
+    "--ingress-path=ingress/ingress",
     "--server-image-path=deploy/image",
     "--server-path=server/server",
 ]

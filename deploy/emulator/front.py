@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy import envoy
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import ISSUER
-from deploy.envoy import Envoy
+from ingress import envoy
+from ingress.envoy import Envoy
 
 _TYPE = "type.googleapis.com/envoy.extensions."
 _LISTENER = "front"

@@ -26,7 +26,7 @@ from deploy.emulator import front
 from deploy.emulator.authority import Authority
 from deploy.emulator.issuer import ACCOUNT, Issuer
 from deploy.emulator.metadata_server import MetadataServer
-from deploy.envoy import Envoy
+from ingress.envoy import Envoy
 from testing import image_server, invalid_tokens, programs, service_list, timeouts
 from testing.fake_jwks_server import KeyServer
 from testing.invalid_tokens import BAD_TOKENS
@@ -62,7 +62,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> list[Container]:
     """The images of server and ingress, unpacked."""
     return [
         Container(Layout(Path(image)), tmp_path_factory.mktemp("root"), Path(os.environ["BWRAP"]))
-        for image in ("deploy/image", "deploy/ingress/image")
+        for image in ("deploy/image", "ingress/image")
     ]
 
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bazel.oci.layout import Layout
-from deploy import stopping
 from deploy.container import Container
 from deploy.emulator import front, instances
 from deploy.emulator.authority import Authority
 from deploy.emulator.instances import Program
 from deploy.emulator.issuer import Issuer
 from deploy.emulator.metadata_server import MetadataServer
-from deploy.envoy import EnvoyError
+from ingress import stopping
+from ingress.envoy import EnvoyError
 
 _AUDIENCE = "https://localhost"
 _SERVICE = {"K_SERVICE": "calculator", "K_REVISION": "calculator-00001-dev", "K_CONFIGURATION": "calculator"}
@@ -50,7 +50,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--instances", type=int, default=1, help="how many servers (default: 1)")
     parser.add_argument("--concurrency", type=int, default=80, help="requests at a time for each (default: 80)")
     parser.add_argument("--timeout", type=int, default=300, help="seconds that a request may take (default: 300)")
-    parser.add_argument("--binary", action="store_true", help="run //server and //deploy/ingress, not the images")
+    parser.add_argument("--binary", action="store_true", help="run //server and //ingress, not the images")
     parser.add_argument("--allow-unauthenticated", action="store_true", help="let requests without a token through")
     parser.add_argument("--http1", action="store_true", help="speak HTTP/1 to the servers, as without --use-http2")
     for name in ("bubblewrap", "envoy", "ingress", "ingress-image", "server", "server-image"):

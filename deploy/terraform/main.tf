@@ -163,7 +163,7 @@ resource "google_cloud_run_v2_service" "calculator" {
   lifecycle {
     precondition {
       condition     = var.ingress_image != null
-      error_message = "ingress_image is missing: accepted is what //deploy/ingress:push prints."
+      error_message = "ingress_image is missing: accepted is what //ingress:push prints."
     }
 
     precondition {

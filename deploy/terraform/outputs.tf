@@ -1,7 +1,7 @@
 # What the next command needs.
 
 output "repository" {
-  description = "Where //deploy:push pushes the server's image; //deploy/ingress:push pushes beside it, with -ingress behind the name."
+  description = "Where //deploy:push pushes the server's image; //ingress:push pushes beside it, with -ingress behind the name."
   value       = "${var.region}-docker.pkg.dev/${var.project}/${google_artifact_registry_repository.calculator.repository_id}/${var.service}"
 }
 

@@ -54,13 +54,13 @@ variable "image" {
 }
 
 variable "ingress_image" {
-  description = "The image of what stands in front of the server, by digest, as //deploy/ingress:push prints it."
+  description = "The image of what stands in front of the server, by digest, as //ingress:push prints it."
   type        = string
   default     = null
 
   validation {
     condition     = var.ingress_image == null || can(regex("@sha256:[0-9a-f]{64}$", var.ingress_image))
-    error_message = "ingress_image is '${coalesce(var.ingress_image, "empty")}': accepted is HOST/NAME@sha256:…, as //deploy/ingress:push prints it."
+    error_message = "ingress_image is '${coalesce(var.ingress_image, "empty")}': accepted is HOST/NAME@sha256:…, as //ingress:push prints it."
   }
 }
 

@@ -1,4 +1,4 @@
-"""//deploy/ingress: Envoy in front of a server on this machine: the page, gRPC-Web, JSON, and gRPC as it is."""
+"""//ingress: Envoy in front of a server on this machine: the page, gRPC-Web, JSON, and gRPC as it is."""
 
 import argparse
 import contextlib
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
-from deploy import envoy, stopping
-from deploy.envoy import Envoy, EnvoyError
+from ingress import envoy, stopping
+from ingress.envoy import Envoy, EnvoyError
 
 _HERE = Path(__file__).parent
 _HIGHEST_PORT = 65535
@@ -58,7 +58,7 @@ def configuration(arguments: argparse.Namespace) -> str:
         address=arguments.address,
         ipv4_compat=str(arguments.address == "::").lower(),
         descriptors=_HERE / "descriptors.pb",
-        page=_HERE.parents[1] / "web/page.html",
+        page=_HERE.parent / "web/page.html",
         port=arguments.port,
         server_port=arguments.server_port,
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.envoy import Envoy, EnvoyError
+from ingress.envoy import Envoy, EnvoyError
 
 
 def test_a_port_that_is_taken_is_reported_though_envoy_ends_before_its_last_lines_are_read(

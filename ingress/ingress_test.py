@@ -1,4 +1,4 @@
-"""//deploy/ingress as a process, in front of //server: what it serves, and how it ends."""
+"""//ingress as a process, in front of //server: what it serves, and how it ends."""
 
 import gzip
 import http.client
@@ -21,13 +21,13 @@ from client.channel import connect
 from testing import programs, service_list, timeouts
 from testing.open_call import OpenCall
 
-INGRESS = Path("deploy/ingress/ingress").absolute()
+INGRESS = Path("ingress/ingress").absolute()
 # How long an ingress that stops waits for the last request.
 DRAIN_SECONDS = 8
 # An ingress with a drain that is longer than the test's timeout: if it ends in time, it has not waited for that long.
 LONG_DRAIN = """
 import sys
-from deploy.ingress import main
+from ingress import main
 
 assert main._DRAIN_SECONDS
 main._DRAIN_SECONDS = 3600
@@ -109,7 +109,7 @@ def test_what_is_not_for_the_server_does_not_reach_it(
 
 def _transcoded() -> set[str]:
     """Return the services that are there as JSON."""
-    listener = yaml.safe_load(Path("deploy/ingress/envoy.yaml").read_text("utf-8"))["static_resources"]["listeners"][0]
+    listener = yaml.safe_load(Path("ingress/envoy.yaml").read_text("utf-8"))["static_resources"]["listeners"][0]
     filters = listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]
     [transcoder] = [each["typed_config"] for each in filters if each["name"].endswith("grpc_json_transcoder")]
     return set(transcoder["services"])
