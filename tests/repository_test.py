@@ -35,6 +35,7 @@ def test_every_test_module_is_a_test_of_its_package() -> None:
         if module.suffix == ".py" and "py_tests(" in build:
             continue
         sources = "".join(re.findall(r"srcs = \[(.*?)\]", build, re.DOTALL))
+        sources += "".join(f'"{name}.py"' for name in re.findall(r'_test\(\n    name = "(\w+)"', build))
         assert f'"{module.name}"' in sources, f"{module} never runs: it needs a test in {module.parent}/BUILD.bazel"
 
 

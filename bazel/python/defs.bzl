@@ -3,21 +3,24 @@
 load("@pypi//:requirements.bzl", "requirement")
 load("@rules_python//python:defs.bzl", _py_test = "py_test")
 
-def py_test(name, srcs, deps = [], data = [], args = [], **kwargs):
+def py_test(name, srcs = None, deps = [], data = [], args = [], size = "small", **kwargs):
     """Runs test modules with pytest.
 
     `--test_filter` (pytest's -k) and the XML report work as Bazel's documentation has it. A module without a test fails.
 
     Args:
       name: name of the target.
-      srcs: the test modules; a conftest.py may be among them.
+      srcs: the test modules, by default NAME.py; a conftest.py may be among them.
       deps: py_library targets.
       data: files that the tests read, programs that they run.
       args: arguments for pytest, after the modules.
+      size: size of the test.
       **kwargs: everything else that rules_python's py_test takes.
     """
+    srcs = srcs or [name + ".py"]
     _py_test(
         name = name,
+        size = size,
         srcs = srcs + ["//bazel/python:pytest_main.py"],
         main = "//bazel/python:pytest_main.py",
         args = ["$(rootpath {})".format(src) for src in srcs if not src.endswith("conftest.py")] + args,
@@ -42,7 +45,6 @@ def py_tests(deps = [], size = "small", exclude = [], **kwargs):
         py_test(
             name = src.removesuffix(".py"),
             size = size,
-            srcs = [src],
             deps = deps,
             **kwargs
         )
