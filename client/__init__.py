@@ -1,1 +1,1 @@
-"""The client: a library for channels and failures, a command line over it."""
+"""The client library: channels, credentials, conversations, and texts for failures."""

@@ -18,10 +18,10 @@ warnings.filterwarnings("ignore", module="google.auth")
 
 import click  # noqa: E402
 
-from client import calculator, introspection, route_guide, tutorial  # noqa: E402
 from client.access import AUTHS, AUTO, HEADERS, Access  # noqa: E402
 from client.channel import DEFAULT_TARGET  # noqa: E402
-from client.commands import Caller, Range, Target  # noqa: E402
+from client.cli import calculator, introspection, route_guide, tutorial  # noqa: E402
+from client.cli.commands import Caller, Range, Target  # noqa: E402
 
 _DEFAULT_TIMEOUT_SECONDS = 5.0
 _LONGEST_TIMEOUT_SECONDS = 24 * 3600

@@ -5,7 +5,7 @@ import calculator_pb2_grpc
 import click
 from google.protobuf import json_format
 
-from client.commands import OPERANDS, Caller, Float32
+from client.cli.commands import OPERANDS, Caller, Float32
 
 
 def _text(message: calculator_pb2.CalculationResult) -> str:

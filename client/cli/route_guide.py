@@ -4,7 +4,7 @@ import click
 from routeguide import route_guide_pb2 as pb
 from routeguide import route_guide_pb2_grpc
 
-from client.commands import OPERANDS, Caller, Range, standard_input, understood
+from client.cli.commands import OPERANDS, Caller, Range, standard_input, understood
 
 _UNITS_A_DEGREE = 10_000_000  # the contract's
 _LATITUDES = Range(-90, 90)

@@ -12,7 +12,7 @@ from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
 from client import conversation
-from client.commands import OPERANDS, Caller, Number, Text, format_number, standard_input, understood
+from client.cli.commands import OPERANDS, Caller, Number, Text, format_number, standard_input, understood
 
 _OPERATIONS = {
     "+": pb.OPERATION_ADD,
