@@ -1,0 +1,92 @@
+"""oci_image_rule: the rule behind oci_image."""
+
+load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
+
+def _compress(ctx, tar):
+    # Named by the layer, which its history tells; two layers of one name are an error of Bazel's.
+    layer = ctx.actions.declare_file("{}_layers/{}.gz".format(ctx.label.name, tar.basename))
+    ctx.actions.run(
+        arguments = [tar.path, layer.path],
+        executable = ctx.executable._compress,
+        inputs = [tar],
+        mnemonic = "OciCompress",
+        outputs = [layer],
+        progress_message = "Compressing %{input}",
+    )
+    return layer
+
+def _image_impl(ctx):
+    layout = ctx.actions.declare_directory(ctx.label.name)
+    settings = ctx.actions.declare_file(ctx.label.name + ".json")
+    config = {
+        "Cmd": ctx.attr.cmd,
+        "Entrypoint": ctx.attr.entrypoint,
+        "Env": ["{}={}".format(key, value) for key, value in sorted(ctx.attr.env.items())],
+        "ExposedPorts": {port: {} for port in ctx.attr.exposed_ports},
+        "Labels": ctx.attr.labels,
+        "User": ctx.attr.user,
+        "WorkingDir": ctx.attr.workdir,
+    }
+    ctx.actions.write(settings, json.encode({
+        "annotations": ctx.attr.annotations,
+        "architecture": ctx.attr.architecture,
+        "config": {key: value for key, value in config.items() if value},
+        "os": ctx.attr.os,
+    }))
+    arguments = ctx.actions.args()
+    arguments.add(layout.path)
+    arguments.add(settings)
+    status = [ctx.info_file] if ctx.attr.stamp else []
+    arguments.add_all(status, before_each = "--status")
+    if ctx.attr._release[BuildSettingInfo].value:
+        arguments.add("--release")
+    arguments.add_all(ctx.files.stale, before_each = "--stale")
+    layers = [_compress(ctx, tar) for tar in ctx.files.tars]
+    arguments.add_all(layers)
+    ctx.actions.run(
+        arguments = [arguments],
+        executable = ctx.executable._image,
+        inputs = [settings] + status + ctx.files.stale + layers,
+        mnemonic = "OciImage",
+        outputs = [layout],
+        progress_message = "Writing %{output}",
+    )
+    return [DefaultInfo(files = depset([layout]))]
+
+oci_image_rule = rule(
+    implementation = _image_impl,
+    doc = "An image, as an OCI layout; see oci_image in //bazel/oci:defs.bzl.",
+    attrs = {
+        "annotations": attr.string_dict(doc = "Annotations of the manifest, such as org.opencontainers.image.source."),
+        "architecture": attr.string(default = "amd64"),
+        "cmd": attr.string_list(doc = "Arguments for the entry point, unless whoever runs it gives others."),
+        "entrypoint": attr.string_list(mandatory = True),
+        "env": attr.string_dict(),
+        "exposed_ports": attr.string_list(doc = "Such as 8080/tcp."),
+        "labels": attr.string_dict(),
+        "os": attr.string(default = "linux"),
+        "stale": attr.label_list(
+            allow_files = True,
+            doc = "Lists of pins that gave way to other versions, which --config=release refuses.",
+        ),
+        "stamp": attr.bool(doc = "Whether annotations and labels are filled in."),
+        "tars": attr.label_list(
+            allow_files = [".tar"],
+            mandatory = True,
+            doc = "The layers, the lowest first, not compressed.",
+        ),
+        "user": attr.string(doc = "UID:GID."),
+        "workdir": attr.string(),
+        "_compress": attr.label(
+            cfg = "exec",
+            default = "//bazel/oci:compress",
+            executable = True,
+        ),
+        "_image": attr.label(
+            cfg = "exec",
+            default = "//bazel/oci:image",
+            executable = True,
+        ),
+        "_release": attr.label(default = "//bazel:release"),
+    },
+)

@@ -1,0 +1,75 @@
+"""py_image_layers: a py_binary as layers of an image."""
+
+load("@rules_python//python:defs.bzl", "PyInfo")
+load("//bazel:runfiles.bzl", "runfiles_path")
+
+# What a wheel carries and a server never reads.
+_UNNEEDED_SUFFIXES = (".pyi", ".pyx", ".pxd", ".pxi", ".h", ".c", ".cc", ".proto", "/py.typed", "/RECORD", "/INSTALLER", "/WHEEL")
+
+_PYTHON = "@bazel_tools//tools/python:toolchain_type"
+
+def _import_path(path, roots):
+    """Returns the path by which Python finds a file: below the longest of the roots that it is in."""
+    root = ""
+    for candidate in roots:
+        if path.startswith(candidate + "/") and len(candidate) > len(root):
+            root = candidate
+    return path[len(root):].lstrip("/") if root else path.partition("/")[2]
+
+def _layer(ctx, name, entries):
+    tar = ctx.actions.declare_file("{}_{}.tar".format(ctx.label.name, name))
+    arguments = ctx.actions.args()
+    arguments.use_param_file("@%s", use_always = True)
+    arguments.set_param_file_format("multiline")
+    arguments.add(tar)
+    for destination, file in entries:
+        arguments.add(destination)
+        arguments.add(file)
+    ctx.actions.run(
+        arguments = [arguments],
+        executable = ctx.executable._layer,
+        inputs = [file for _, file in entries],
+        mnemonic = "OciLayer",
+        outputs = [tar],
+        progress_message = "Writing %{output}",
+    )
+    return tar
+
+def _py_image_layers_impl(ctx):
+    binary = ctx.attr.binary
+    roots = binary[PyInfo].imports.to_list()
+    interpreter = {file: True for file in ctx.toolchains[_PYTHON].py3_runtime.files.to_list()}
+    wheels, app = [], []
+    for file in binary[PyInfo].transitive_sources.to_list() + binary[DefaultInfo].default_runfiles.files.to_list():
+        path = runfiles_path(ctx.workspace_name, file)
+        if path.startswith(ctx.workspace_name + "/"):
+            if file != binary[DefaultInfo].files_to_run.executable:
+                app.append(("app/" + _import_path(path, roots), file))
+        elif "/site-packages/" in path:
+            if not path.endswith(_UNNEEDED_SUFFIXES):
+                wheels.append(("app/site-packages/" + _import_path(path, roots), file))
+        elif file not in interpreter:
+            fail("{} is neither of this repository nor of a wheel: it has no place in a layer".format(path))
+    layers = [_layer(ctx, "wheels", wheels), _layer(ctx, "app", app)]
+    return [DefaultInfo(files = depset(layers))]
+
+py_image_layers = rule(
+    implementation = _py_image_layers_impl,
+    toolchains = [_PYTHON],
+    doc = """A py_binary as two layers: its wheels, then our own code, which changes more often.
+
+All of it lies below /app, our modules by the names they are imported by, those of wheels in /app/site-packages, with
+bytecode. The interpreter is not among them, it is the base of the image. Two wheels with the same file are an error.""",
+    attrs = {
+        "binary": attr.label(
+            mandatory = True,
+            providers = [PyInfo],
+            doc = "The py_binary.",
+        ),
+        "_layer": attr.label(
+            cfg = "exec",
+            default = "//bazel/oci:layer",
+            executable = True,
+        ),
+    },
+)

@@ -1,0 +1,75 @@
+"""program: a program that finds its files however it is started, and needs no arguments for them."""
+
+load("@rules_python//python:defs.bzl", "py_binary")
+load("//bazel:runfiles.bzl", "runfiles_path")
+
+def _main_impl(ctx):
+    def runfile(target):
+        file = target[DefaultInfo].files_to_run.executable or target[DefaultInfo].files.to_list()[0]
+        return "RUNFILES / " + repr(runfiles_path(ctx.workspace_name, file))
+
+    arguments = {name: repr(value) for name, value in ctx.attr.lists.items() + ctx.attr.texts.items()}
+    arguments |= {name: runfile(target) for target, name in ctx.attr.files.items()}
+    if ctx.attr.referrers:
+        arguments["referrers"] = "[{}]".format(", ".join([runfile(target) for target in ctx.attr.referrers]))
+    main = ctx.actions.declare_file(ctx.label.name + ".py")
+    ctx.actions.expand_template(
+        output = main,
+        substitutions = {
+            "ARGUMENTS": ", ".join(["{}={}".format(name, value) for name, value in sorted(arguments.items())]),
+            "MODULE": ctx.attr.module,
+        },
+        template = ctx.file._template,
+    )
+    return [DefaultInfo(files = depset([main]))]
+
+_main = rule(
+    implementation = _main_impl,
+    doc = "The main module of a program.",
+    attrs = {
+        "files": attr.label_keyed_string_dict(
+            allow_files = True,
+            doc = "Files and programs: which argument of the module's main() each is.",
+        ),
+        "lists": attr.string_list_dict(doc = "Arguments that are lists of words."),
+        "module": attr.string(doc = "A module of //bazel/oci."),
+        "referrers": attr.label_list(allow_files = True),
+        "texts": attr.string_dict(doc = "Arguments that are words."),
+        "_template": attr.label(
+            allow_single_file = True,
+            default = "//bazel/oci/private:main.py.tpl",
+        ),
+    },
+)
+
+def program(name, module, files, kwargs, lists = {}, referrers = [], texts = {}):
+    """A py_binary that calls main() of a module of //bazel/oci.
+
+    Args:
+      name: name of the target.
+      module: the module.
+      files: targets, and the argument of main() that each one's path is.
+      kwargs: what all targets take.
+      lists: arguments of main() that are lists of words.
+      referrers: files, whose paths are the argument `referrers`.
+      texts: arguments of main() that are words.
+    """
+    _main(
+        name = name + "_main",
+        files = files,
+        lists = lists,
+        module = module,
+        referrers = referrers,
+        tags = ["manual"],
+        texts = texts,
+        target_compatible_with = kwargs.get("target_compatible_with"),
+        testonly = kwargs.get("testonly"),
+    )
+    py_binary(
+        name = name,
+        srcs = [name + "_main"],
+        data = files.keys() + referrers,
+        main = name + "_main.py",
+        deps = [Label("//bazel/oci:lib")],
+        **kwargs
+    )
