@@ -18,13 +18,13 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bazel.oci.container import Container
 from bazel.oci.layout import Layout
 from benchmarks.load import CONNECTIONS, STREAMS, Load, LoadError, Sample, cores, pin
 from benchmarks.works import works
-from deploy.container import Container
-from deploy.emulator.issuer import ACCOUNT, Issuer
 from testing import image_server, programs
 from testing.fake_jwks_server import KeyServer
+from testing.id_token_issuer import ACCOUNT, Issuer
 
 _AUDIENCE = "https://localhost"
 

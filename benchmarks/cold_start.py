@@ -23,8 +23,8 @@ import grpc
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
+from bazel.oci.container import Container
 from bazel.oci.layout import Layout
-from deploy.container import Container
 from testing import image_server, programs, timeouts
 
 _AS_BUILT, _BASELINE = "as built", "no bytecode"

@@ -9,8 +9,8 @@ from pathlib import Path
 import grpc
 import pytest
 
+from bazel.oci.container import Container
 from bazel.oci.layout import Layout
-from deploy.container import Container
 from testing import image_server, programs, timeouts
 from testing.open_call import OpenCall
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bazel.oci.container import Container
 from bazel.oci.layout import Layout, digest
-from deploy.container import Container
 from testing import image_server, programs, registry
 from testing.registry import Registry
 

@@ -19,9 +19,9 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from deploy.emulator.authority import Authority
-from deploy.emulator.issuer import ACCOUNT, Issuer
-from deploy.emulator.loopback import LoopbackServer, QuietHandler
+from testing.certificate_authority import Authority
+from testing.id_token_issuer import ACCOUNT, Issuer
+from testing.loopback_server import LoopbackServer, QuietHandler
 
 _OAUTH2, _STS, _IAM = _HOSTS = ("oauth2.googleapis.com", "sts.googleapis.com", "iamcredentials.googleapis.com")
 _TOKEN_URI = f"https://{_OAUTH2}/token"

@@ -3,8 +3,8 @@
 import json
 import threading
 
-from deploy.emulator.issuer import Issuer
-from deploy.emulator.loopback import LoopbackServer, QuietHandler
+from testing.id_token_issuer import Issuer
+from testing.loopback_server import LoopbackServer, QuietHandler
 
 
 class KeyServer(LoopbackServer):

@@ -4,7 +4,7 @@ import socket
 import threading
 from http import HTTPStatus
 
-from deploy.emulator.loopback import LoopbackServer, QuietHandler
+from testing.loopback_server import LoopbackServer, QuietHandler
 
 
 class Tunnel(LoopbackServer):

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager
 
-from deploy.container import Container
+from bazel.oci.container import Container
 from testing import programs
 
 

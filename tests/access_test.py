@@ -20,13 +20,13 @@ from grpc_reflection.v1alpha import reflection
 from client import identity
 from client.access import IDENTITY_TOKEN, Access, AccessError
 from client.channel import connect
-from deploy.emulator.authority import Authority
-from deploy.emulator.issuer import ACCOUNT, Issuer
-from deploy.emulator.metadata_server import MetadataServer
 from server.services.calculator_v1 import CalculatorServicer
 from testing import programs, timeouts
+from testing.certificate_authority import Authority
 from testing.fake_google import OTHER_ACCOUNT, PERSON, ROBOT, WORKLOAD, Given, Google
+from testing.fake_metadata_server import MetadataServer
 from testing.fake_proxy import Tunnel
+from testing.id_token_issuer import ACCOUNT, Issuer
 
 AUDIENCE = "https://localhost"
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)

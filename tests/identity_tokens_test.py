@@ -10,9 +10,9 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from deploy.emulator.issuer import ACCOUNT, Issuer
 from testing import invalid_tokens, programs, service_list, timeouts
 from testing.fake_jwks_server import KeyServer
+from testing.id_token_issuer import ACCOUNT, Issuer
 from testing.invalid_tokens import BAD_TOKENS
 
 AUDIENCE = "https://calculator-abc.a.run.app"

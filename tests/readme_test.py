@@ -25,7 +25,7 @@ SHOWN = Document("\n".join(path.read_text(encoding="utf-8") for path in FILES if
 
 
 TYPESCRIPT = Path("client/ts/ts").absolute()
-WEB = Path("web/web").absolute()
+WEB = Path("deploy/emulator/page").absolute()
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 import pytest
 
+from bazel.oci.container import Container
 from bazel.oci.layout import Layout
 from client.access import Access
 from client.channel import connect
-from deploy.container import Container
 from deploy.emulator import front
-from deploy.emulator.authority import Authority
-from deploy.emulator.issuer import Issuer
-from deploy.emulator.metadata_server import MetadataServer
 from testing import image_server, programs, timeouts
+from testing.certificate_authority import Authority
+from testing.fake_metadata_server import MetadataServer
+from testing.id_token_issuer import Issuer
 from tests import vectors
 from tests.vectors import FILES, METHODS, Vector
 

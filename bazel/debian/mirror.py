@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from pysequoia import SignatureMode, Tsk, sign
 
-from deploy.emulator.loopback import LoopbackServer, QuietHandler
+from testing.loopback_server import LoopbackServer, QuietHandler
 
 SUITE = "trixie"
 

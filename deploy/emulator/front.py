@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.emulator.authority import Authority
-from deploy.emulator.issuer import ISSUER
 from ingress import envoy
 from ingress.envoy import Envoy
+from testing.certificate_authority import Authority
+from testing.id_token_issuer import ISSUER
 
 _TYPE = "type.googleapis.com/envoy.extensions."
 _LISTENER = "front"

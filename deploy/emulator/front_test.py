@@ -18,17 +18,17 @@ from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 from google.protobuf.descriptor import MethodDescriptor
 
+from bazel.oci.container import Container
 from bazel.oci.layout import Layout
 from client.access import HEADERS, NONE, Access
 from client.channel import connect
-from deploy.container import Container
 from deploy.emulator import front
-from deploy.emulator.authority import Authority
-from deploy.emulator.issuer import ACCOUNT, Issuer
-from deploy.emulator.metadata_server import MetadataServer
 from ingress.envoy import Envoy
 from testing import image_server, invalid_tokens, programs, service_list, timeouts
+from testing.certificate_authority import Authority
 from testing.fake_jwks_server import KeyServer
+from testing.fake_metadata_server import MetadataServer
+from testing.id_token_issuer import ACCOUNT, Issuer
 from testing.invalid_tokens import BAD_TOKENS
 
 AUDIENCE = "https://localhost"

@@ -8,15 +8,15 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bazel.oci.container import Container
 from bazel.oci.layout import Layout
-from deploy.container import Container
 from deploy.emulator import front, instances
-from deploy.emulator.authority import Authority
 from deploy.emulator.instances import Program
-from deploy.emulator.issuer import Issuer
-from deploy.emulator.metadata_server import MetadataServer
 from ingress import stopping
 from ingress.envoy import EnvoyError
+from testing.certificate_authority import Authority
+from testing.fake_metadata_server import MetadataServer
+from testing.id_token_issuer import Issuer
 
 _AUDIENCE = "https://localhost"
 _SERVICE = {"K_SERVICE": "calculator", "K_REVISION": "calculator-00001-dev", "K_CONFIGURATION": "calculator"}

@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
-from deploy.emulator.issuer import Issuer
 from server.auth.jwks import Keys, UnavailableError
 from testing import programs
 from testing.fake_jwks_server import KeyServer
+from testing.id_token_issuer import Issuer
 
 OLD, NEW = Issuer(), Issuer()
 

@@ -13,7 +13,7 @@ import pytest
 
 from testing import programs, timeouts
 
-PROGRAM = Path("web/web").absolute()
+PROGRAM = Path("deploy/emulator/page").absolute()
 PATHS = ["--ingress-path=ingress/ingress", "--server-path=server/server"]
 
 
