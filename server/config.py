@@ -5,20 +5,24 @@ import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from server.observability import logs
 from server.process import cgroup
 
 DEFAULT_PORT = 50051
+Engine: TypeAlias = Literal["nggrpc", "stock"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
+
 _HIGHEST_PORT = 65535
 _MOST_WORKERS = 256
 _HIGHEST_COUNT = 2**31 - 1
 _SHORTEST_SECONDS = 0.001
 _LONGEST_SECONDS = 24 * 3600
 
-EXEMPTIONS = {"health": "/grpc.health.", "reflection": "/grpc.reflection."}
+Exemption: TypeAlias = Literal["health", "reflection"]
+EXEMPTIONS: dict[Exemption, str] = {"health": "/grpc.health.", "reflection": "/grpc.reflection."}
 """What may be called without an identity token, if that is asked for, and what its methods begin with."""
 
 
@@ -42,7 +46,7 @@ class IdentityRules:
     callers: tuple[str, ...]
     keys: str = "https://www.googleapis.com/oauth2/v3/certs"
     issuers: tuple[str, ...] = ("https://accounts.google.com", "accounts.google.com")
-    exempt: tuple[str, ...] = ()
+    exempt: tuple[Exemption, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Config:
     """
 
     port: int = DEFAULT_PORT
-    log_format: str = "text"
+    log_format: logs.Format = "text"
     shutdown_delay: float = 0
     shutdown_grace: float = 9
     max_message_bytes: int = 4 * 1024 * 1024
@@ -85,7 +89,7 @@ class Config:
     keepalive_time: float = 60
     access_log: bool = True
     channelz: bool = False
-    engine: str = "nggrpc"
+    engine: Engine = "nggrpc"
     workers: int = 1
     identity: IdentityRules | None = None
     service: str = "calculator"
@@ -121,13 +125,11 @@ def _listed(values: Sequence[str]) -> str:
     return f"{' and '.join(values)} {'is' if len(values) == 1 else 'are'}"
 
 
-def _log_format(setting: str, value: str) -> str:
-    if value in logs.FORMATS:
-        return value
+def _log_format(setting: str, value: str) -> logs.Format:
+    for log_format in logs.FORMATS:
+        if value == log_format:
+            return log_format
     raise ConfigError(f"{setting}={value!r} is not accepted: {_listed(logs.FORMATS)}")
-
-
-ENGINES = ("nggrpc", "stock")
 
 
 def _workers(setting: str, value: str) -> int:
@@ -138,9 +140,10 @@ def _workers(setting: str, value: str) -> int:
     raise ConfigError(f"{setting}={value!r} is not accepted: 1 to {_MOST_WORKERS} are, and auto")
 
 
-def _engine(setting: str, value: str) -> str:
-    if value in ENGINES:
-        return value
+def _engine(setting: str, value: str) -> Engine:
+    for engine in ENGINES:
+        if value == engine:
+            return engine
     raise ConfigError(f"{setting}={value!r} is not accepted: {_listed(ENGINES)}")
 
 
@@ -187,9 +190,10 @@ def _text(setting: str, value: str) -> str:
     raise ConfigError(f"{setting} is empty")
 
 
-def _exemption(setting: str, value: str) -> str:
-    if value in EXEMPTIONS:
-        return value
+def _exemption(setting: str, value: str) -> Exemption:
+    for exemption in EXEMPTIONS:
+        if value == exemption:
+            return exemption
     raise ConfigError(f"{setting}={value!r} is not accepted: {_listed(tuple(EXEMPTIONS))}")
 
 

@@ -83,7 +83,7 @@ class AccessLog:
         is_batched: whether lines wait until they are many, or until `flush`. Then one thread alone may use it.
     """
 
-    def __init__(self, log_format: str, project: str = "", *, is_batched: bool = False) -> None:
+    def __init__(self, log_format: logs.Format, project: str = "", *, is_batched: bool = False) -> None:
         """Write nothing yet."""
         self._line = functools.partial(json, project=project) if log_format == "json" else text
         self._stderr = Stderr(sys.stderr.fileno())

@@ -74,7 +74,9 @@ def test_its_time_is_that_of_the_other_lines() -> None:
 
 
 @pytest.mark.parametrize("log_format", logs.FORMATS)
-def test_it_goes_to_stderr_whatever_characters_it_has(log_format: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_it_goes_to_stderr_whatever_characters_it_has(
+    log_format: logs.Format, capfd: pytest.CaptureFixture[str]
+) -> None:
     access_log.AccessLog(log_format)(_RECORD)
     [line] = capfd.readouterr().err.splitlines()
     assert "ABORTED" in line

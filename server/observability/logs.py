@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from server.observability.stderr import Handler, Stderr
 from server.observability.trace_context import Trace
 
-FORMATS = ("text", "json")
+Format: TypeAlias = Literal["text", "json"]
+
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 _TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
@@ -82,12 +84,12 @@ def _without_metadata(record: logging.LogRecord) -> bool:
     return True
 
 
-def formatter(log_format: str, project: str = "") -> logging.Formatter:
+def formatter(log_format: Format, project: str = "") -> logging.Formatter:
     """Return what writes a line; see `configure`."""
     return _JsonFormatter(project) if log_format == "json" else _TextFormatter()
 
 
-def configure(log_format: str, project: str = "") -> None:
+def configure(log_format: Format, project: str = "") -> None:
     """Write the log to stderr.
 
     Args:
