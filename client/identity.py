@@ -20,6 +20,10 @@ from google.oauth2 import id_token
 
 _SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 _GCLOUD_PATIENCE_SECONDS = 30
+
+# https://cloud.google.com/compute/docs/metadata/querying-metadata
+_NOT_PROXIED = ("localhost", "127.0.0.1", "::1", "metadata.google.internal", "169.254.169.254")
+
 # A token lives for an hour. A new one is fetched this long before its end, while the old one is still good for others.
 _EARLY = dt.timedelta(minutes=5)
 
@@ -126,9 +130,14 @@ def find(audience: str, impersonate: str = "") -> Source:
     Raises:
         NoTokenError: there are no credentials that tokens can be had for.
     """
-    from google.auth.transport.requests import Request as Http  # noqa: PLC0415 - a tenth of a second, for who needs it
+    import requests  # noqa: PLC0415 - a tenth of a second, only for those who need it
+    from google.auth.transport.requests import Request as Http  # noqa: PLC0415
 
-    request = Http()
+    session = requests.Session()
+    # An empty proxy is none. Neither this machine nor the metadata server is reached by a proxy.
+    hosts = (*_NOT_PROXIED, os.environ.get(environment_vars.GCE_METADATA_HOST, "").partition(":")[0])
+    session.proxies = {f"http://{host}": "" for host in hosts if host}
+    request = Http(session)
     try:
         if impersonate:
             return GoogleAuth(_impersonated(_default(request), impersonate, audience), request)

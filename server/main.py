@@ -18,7 +18,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from server import config  # noqa: E402
 from server.observability import logs  # noqa: E402
-from server.process import sockets  # noqa: E402
+from server.process import proxies, sockets  # noqa: E402
 
 if TYPE_CHECKING:
     import grpc
@@ -35,6 +35,7 @@ def main(add_services: "Callable[[grpc.Server], None]" = lambda _: None) -> int:
     Returns:
         The exit status: 0 stopped, 1 cannot listen, or its workers cannot, 2 invalid configuration.
     """
+    proxies.exempt_loopback(os.environ)
     try:
         settings = config.read(sys.argv[1:], os.environ)
         logs.configure(settings.log_format, settings.project)

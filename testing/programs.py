@@ -23,6 +23,9 @@ from testing import timeouts
 SERVER = Path("server/server").absolute()
 CLIENT = Path("client/client").absolute()
 
+BROKEN_PROXY = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY", "grpc_proxy"), "http://127.0.0.1:1")
+"""An environment whose proxy does not answer."""
+
 # A process that is aborted writes its stack at once, unless it is stopped or the machine is very slow.
 _ABORT_SECONDS = 5
 

@@ -131,6 +131,14 @@ def test_every_kind_of_call_reflection_and_health_carry_a_token_for_the_service(
     assert not [token for token in recorder.tokens() if token in said]
 
 
+def test_the_metadata_server_is_not_reached_by_a_proxy(
+    recorder: Recorder, metadata: MetadataServer, ca_cert: Path
+) -> None:
+    options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(ca_cert), "--auth", "identity-token"]
+    environment = {"GCE_METADATA_HOST": metadata.host} | programs.BROKEN_PROXY
+    assert _client(*options, "calc", "2", "+", "3", **environment) == ["5\n", ""]
+
+
 def test_a_thousand_calls_at_once_fetch_one_token(recorder: Recorder, metadata: MetadataServer, ca_cert: Path) -> None:
     access = Access(ca_cert=ca_cert, auth=IDENTITY_TOKEN)
     with connect(f"localhost:{recorder.tls_port}", access=access) as channel:

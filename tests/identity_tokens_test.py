@@ -176,6 +176,14 @@ def test_the_log_says_who_called_and_no_token(closed: Calculator) -> None:
     assert not [line for line in closed.server.log if "eyJ" in line]
 
 
+def test_keys_on_this_machine_are_not_fetched_by_a_proxy(keys: KeyServer) -> None:
+    with (
+        programs.serving(*_flags(keys), **programs.BROKEN_PROXY) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        assert Calculator(server, channel).status(ISSUER.token(AUDIENCE)) is grpc.StatusCode.OK
+
+
 def test_calls_wait_for_no_keys_that_could_not_be_had_a_moment_ago() -> None:
     with KeyServer() as empty:
         empty.answer = (503, "")

@@ -103,6 +103,17 @@ def test_calls_of_every_kind_are_spans_of_their_callers_trace_and_lines_with_the
             assert line["logging.googleapis.com/trace_sampled"] is True
 
 
+def test_a_collector_on_this_machine_is_not_reached_by_a_proxy(collector: Collector) -> None:
+    with (
+        programs.serving(
+            OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, OTEL_BSP_SCHEDULE_DELAY="50", **programs.BROKEN_PROXY
+        ) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        _call_each_kind(channel, SAMPLED)
+        assert len(collector.spans(4)) == 4
+
+
 def test_a_failure_is_the_callers_own_or_an_error_of_the_server(collector: Collector) -> None:
     with (
         programs.serving(OTEL_TRACES_EXPORTER="otlp", OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=collector.endpoint) as server,
