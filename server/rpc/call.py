@@ -116,8 +116,8 @@ class Call:
         is_stopped: whether it was still in flight when the server stopped.
     """
 
-    caller: str | None = None
-    refusal: str | None = None
+    _caller: str | None = None
+    _refusal: str | None = None
     is_stopped = False
     _received_bytes = 0
     _sent_bytes = 0
@@ -165,12 +165,12 @@ class Call:
 
     def _authenticate(self, authenticator: Authenticator) -> None:
         try:
-            self.caller = authenticator.identify(self.context.invocation_metadata())
+            self._caller = authenticator.identify(self.context.invocation_metadata())
         except CallError as error:
             if error.reason is Reason.NOT_IDENTIFIED:
-                self.refusal = str(error)  # one of a few fixed texts: it has nothing that the client sent
+                self._refusal = str(error)  # one of a few fixed texts: it has nothing that the client sent
             raise
-        authenticator.authorize(self.caller)
+        authenticator.authorize(self._caller)
 
     def receive(self, requests: Iterator[bytes]) -> Any:  # noqa: ANN401
         """Return what the servicer gets: an iterator of messages, or the only message.
@@ -260,8 +260,8 @@ class Call:
                 self._sent_bytes,
                 self._peer,
                 self._deadline_left_ms,
-                self.caller,
-                self.refusal,
+                self._caller,
+                self._refusal,
                 self._trace,
             )
             self.method.log(record)
