@@ -49,7 +49,7 @@ class Call:
         method: what it calls.
         deadline: when its client gives up, by time.monotonic; None for never.
         runner: what runs its handler, once that has begun.
-        timer: ends it at the deadline, or if its request does not come.
+        timer: ends it at the deadline.
         requests: the messages that its handler has not taken yet; the handler removes them, in whichever thread it is.
         has_all_requests: whether the client has ended its side.
         status_queued: see the table.
@@ -291,7 +291,11 @@ class Call:
         """End it if its client has neither completed a message nor read since this was last called, but has to."""
         owed = self._find_owed()
         if owed and owed == self._owed:
-            self.end_early(grpc.StatusCode.DEADLINE_EXCEEDED, "the client has not completed its request in time")
+            if self.status_queued:  # its status stays what it was, or becomes CANCELLED: see close
+                self.connection.session.reset_stream(self.stream_id, ErrorCode.CANCEL)
+                self.connection.note_response()
+            else:
+                self.end_early(grpc.StatusCode.DEADLINE_EXCEEDED, "the client has not completed its request in time")
         self._owed = owed
 
     def _find_owed(self) -> tuple[str, int] | None:

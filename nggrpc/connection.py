@@ -356,7 +356,10 @@ class Connection:
         self.run_scheduled()
 
     def end_stalled_calls(self) -> None:
-        """End the calls whose clients have made no progress since this was last called, although it is their turn."""
+        """End the calls whose clients have to send or read, but have done neither since this was last called.
+
+        A message counts once it is complete: a client that sends byte by byte must not hold a call for long.
+        """
         for call in tuple(self._calls.values()):
             with contextlib.suppress(http2.ProtocolError):  # the session has ended, as an event will say
                 call.end_if_stalled()

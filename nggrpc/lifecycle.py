@@ -137,8 +137,8 @@ class Lifecycle:
             self._force()
 
     def _check_progress(self) -> None:
-        self._connection.end_stalled_calls()
         self._after(_STALL_SECONDS, self._check_progress)
+        self._connection.end_stalled_calls()
 
     def _check_idle(self) -> None:
         if self.has_called or self._connection.has_calls:

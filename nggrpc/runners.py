@@ -9,6 +9,7 @@
 
 import contextvars
 import functools
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from nggrpc.call import Call
 from nggrpc.context import Context
 from nggrpc.methods import Method
 
+_LOGGER = logging.getLogger(__name__)
+
 # How long a handler runs in a fiber before others have their turn.
 _TURN_SECONDS = 0.005
 
@@ -31,6 +34,9 @@ _MAX_IDLE_FIBERS = 100
 
 # How many calls may wait for a thread. One whose client has given up stays in the pool's queue, and takes 2 kB there.
 _MAX_QUEUED = 10_000
+
+# How often the log says that calls are refused.
+_WARNING_SECONDS = 60.0
 
 
 class Runner(Protocol):
@@ -123,7 +129,7 @@ class FiberRunner(greenlet.greenlet):
 class ThreadRunner:
     """Runs a handler in a thread of a pool.
 
-    While a call waits for a thread, only its runner refers to it, so that it is freed when it ends.
+    The queue of the pool holds the runner rather than the call, which is freed when it ends before a thread is free.
 
     Args:
         post: has the I/O thread call something.
@@ -187,6 +193,7 @@ class Runners:
         self._pool = pool
         self._post = post
         self._idle_fibers: list[FiberRunner] = []
+        self._next_warning = 0.0
         self._queued: set[ThreadRunner] = set()  # the I/O thread adds, threads of the pool remove
 
     def start(self, call: Call) -> None:
@@ -203,6 +210,7 @@ class Runners:
 
     def _submit(self, call: Call, pool: futures.ThreadPoolExecutor) -> None:
         if len(self._queued) >= _MAX_QUEUED:
+            self._warn()
             call.end_early(
                 grpc.StatusCode.RESOURCE_EXHAUSTED, f"{_MAX_QUEUED} calls wait for a thread; try again later"
             )
@@ -214,6 +222,12 @@ class Runners:
         except RuntimeError:
             self._queued.discard(runner)
             call.end_early(grpc.StatusCode.UNAVAILABLE, "the thread pool was shut down")
+
+    def _warn(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_warning:
+            self._next_warning = now + _WARNING_SECONDS
+            _LOGGER.warning("%d calls wait for a thread; more are refused", _MAX_QUEUED)
 
     def _serve_in_thread(self, runner: ThreadRunner) -> None:
         self._queued.discard(runner)

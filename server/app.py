@@ -14,7 +14,7 @@ from server.config import Config, ConfigError
 from server.observability.access_log import AccessLog
 from server.process import sockets
 from server.process.sockets import ListenError, SharedPort
-from server.rpc.interceptor import MAX_OPERATORS, Authentication, CallInterceptor
+from server.rpc.interceptor import MAX_OPERATIONAL_CALLS, Authentication, CallInterceptor
 from server.services import registry
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _options(config: Config, *, is_shared: bool) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", int(is_shared)),
         ("grpc.max_receive_message_length", config.max_message_bytes),
         # Of a connection. Those that are refused count in no limit, and would be kept for a client that reads nothing.
-        ("grpc.max_concurrent_streams", config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS),
+        ("grpc.max_concurrent_streams", config.max_concurrent_calls + MAX_OPERATIONAL_CALLS + _SPARE_CALLS),
         ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.max_connection_age_ms", round(config.max_connection_age * 1000)),
         ("grpc.max_connection_age_grace_ms", round(config.max_connection_age_grace * 1000)),
@@ -115,7 +115,7 @@ def build(config: Config, shared: SharedPort | None = None) -> Serving:
     calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, log, start_span, _authentication(config))
     # No `maximum_concurrent_rpcs`: the engine would refuse calls by itself, without a reason or a line in the log. The
     # interceptor refuses calls; the spare threads are for that.
-    pool = futures.ThreadPoolExecutor(config.max_concurrent_calls + MAX_OPERATORS + _SPARE_CALLS, "call")
+    pool = futures.ThreadPoolExecutor(config.max_concurrent_calls + MAX_OPERATIONAL_CALLS + _SPARE_CALLS, "call")
     options = _options(config, is_shared=bool(shared))
     if is_stock:
         server = grpc.server(pool, interceptors=[calls], options=options)

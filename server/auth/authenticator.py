@@ -66,9 +66,10 @@ class IdentityTokens:
             return known[0]
         claims = self._claims(token)
         caller = _email(claims)
-        if len(self._known) >= _MAX_KNOWN:
-            self._known.clear()
-        self._known[token] = caller, min(int(claims["exp"]), time.time() + _KNOWN_SECONDS)
+        if caller in self._rules.callers:  # others must not push the tokens of these out
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[token] = caller, min(int(claims["exp"]), time.time() + _KNOWN_SECONDS)
         return caller
 
     def authorize(self, caller: str) -> None:

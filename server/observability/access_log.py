@@ -6,6 +6,7 @@ Without Python's logging, whose line takes eleven times as long.
 import functools
 import select
 import sys
+import threading
 import time
 from json import dumps
 from json.encoder import encode_basestring as quoted
@@ -80,7 +81,7 @@ class AccessLog:
     Args:
         log_format: one of logs.FORMATS.
         project: see `json`.
-        is_batched: whether lines wait until they are many, or until `flush`. Then one thread alone may use it.
+        is_batched: whether lines wait until they are many, or until `flush`.
     """
 
     def __init__(self, log_format: logs.Format, project: str = "", *, is_batched: bool = False) -> None:
@@ -89,6 +90,7 @@ class AccessLog:
         self._stderr = Stderr(sys.stderr.fileno())
         self._is_batched = is_batched
         self._size = 0
+        self._lock = threading.Lock()
         self._batch: list[bytes] = []
 
     def __call__(self, call: CallRecord) -> None:
@@ -97,14 +99,22 @@ class AccessLog:
         if not self._is_batched:
             self._stderr.write(line, 1)
             return
+        with self._lock:  # a call that ends before its handler begins is written by the handler's thread
+            self._add(line)
+
+    def _add(self, line: bytes) -> None:
         # A write to a pipe of up to this size is atomic: no line of another writer gets into it.
         if self._size + len(line) > select.PIPE_BUF:
-            self.flush()
+            self._write()
         self._batch.append(line)
         self._size += len(line)
 
     def flush(self) -> None:
         """Write the lines that wait."""
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
         if self._batch:
             self._stderr.write(b"".join(self._batch), len(self._batch))
             self._batch.clear()

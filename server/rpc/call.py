@@ -249,22 +249,26 @@ class Call:
         else:
             self._is_cut = True
         code, duration = self._code, time.perf_counter() - self._began
-        if self._span:
-            self._span.finish(code, duration)
-        if self.method.log:
-            record = CallRecord(
-                self.method.path,
-                code,
-                duration,
-                self._received_bytes,
-                self._sent_bytes,
-                self._peer,
-                self._deadline_left_ms,
-                self._caller,
-                self._refusal,
-                self._trace,
-            )
-            self.method.log(record)
+        try:
+            if self.method.log:
+                self.method.log(self._record(code, duration))
+        finally:
+            if self._span:
+                self._span.finish(code, duration)
+
+    def _record(self, code: grpc.StatusCode, duration: float) -> CallRecord:
+        return CallRecord(
+            self.method.path,
+            code,
+            duration,
+            self._received_bytes,
+            self._sent_bytes,
+            self._peer,
+            self._deadline_left_ms,
+            self._caller,
+            self._refusal,
+            self._trace,
+        )
 
     @property
     def _code(self) -> grpc.StatusCode:

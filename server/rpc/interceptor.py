@@ -23,7 +23,7 @@ _CHECK_SECONDS = 10
 # A client chooses the name of an unknown method, and each is a line in the log.
 _MAX_UNKNOWN_PATH = 100
 
-MAX_OPERATORS = _MAX_WATCHES + _MAX_CHECKS
+MAX_OPERATIONAL_CALLS = _MAX_WATCHES + _MAX_CHECKS
 """How many health checks, watches and channelz calls there may be in addition to the other calls."""
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # subscriptable only for type checkers
