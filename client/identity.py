@@ -134,7 +134,7 @@ def find(audience: str, impersonate: str = "") -> Source:
     from google.auth.transport.requests import Request as Http  # noqa: PLC0415
 
     session = requests.Session()
-    # An empty proxy is none. Neither this machine nor the metadata server is reached by a proxy.
+    # "" overrides the proxy of the environment: neither this machine nor the metadata server is reached by one.
     hosts = (*_NOT_PROXIED, os.environ.get(environment_vars.GCE_METADATA_HOST, "").partition(":")[0])
     session.proxies = {f"http://{host}": "" for host in hosts if host}
     request = Http(session)

@@ -14,7 +14,8 @@ from server.config import Config, ConfigError
 from server.observability.access_log import AccessLog
 from server.process import sockets
 from server.process.sockets import ListenError, SharedPort
-from server.rpc.interceptor import MAX_OPERATIONAL_CALLS, Authentication, CallInterceptor
+from server.rpc.call import Authenticator
+from server.rpc.interceptor import MAX_OPERATIONAL_CALLS, CallInterceptor
 from server.services import registry
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def build(config: Config, shared: SharedPort | None = None) -> Serving:
     start_span = telemetry.start_span if telemetry else None
     is_stock = config.engine == "stock"
     log = AccessLog(config.log_format, config.project, is_batched=not is_stock) if config.access_log else None
-    calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, log, start_span, _authentication(config))
+    calls = CallInterceptor(config.max_concurrent_calls, config.max_deadline, log, start_span, _authenticator(config))
     # No `maximum_concurrent_rpcs`: the engine would refuse calls by itself, without a reason or a line in the log. The
     # interceptor refuses calls; the spare threads are for that.
     pool = futures.ThreadPoolExecutor(config.max_concurrent_calls + MAX_OPERATIONAL_CALLS + _SPARE_CALLS, "call")
@@ -129,7 +130,7 @@ def build(config: Config, shared: SharedPort | None = None) -> Serving:
     return Serving(server, f"{host}:{port}", health_servicer, calls, telemetry)
 
 
-def _authentication(config: Config) -> Authentication | None:
+def _authenticator(config: Config) -> Authenticator | None:
     if not config.identity:
         return None
     from server.auth.authenticator import IdentityTokens  # noqa: PLC0415 - a tenth of a second, for who asked for it alone

@@ -35,6 +35,9 @@ Log: TypeAlias = Callable[[CallRecord], None]
 class Authenticator(Protocol):
     """Verifies who calls."""
 
+    def exempts(self, path: str) -> bool:
+        """Return whether a method may be called without an identity token."""
+
     def identify(self, metadata: Metadata) -> str:
         """Return the e-mail address of the account whose identity token the metadata has.
 
@@ -258,16 +261,16 @@ class Call:
 
     def _record(self, code: grpc.StatusCode, duration: float) -> CallRecord:
         return CallRecord(
-            self.method.path,
-            code,
-            duration,
-            self._received_bytes,
-            self._sent_bytes,
-            self._peer,
-            self._deadline_left_ms,
-            self._caller,
-            self._refusal,
-            self._trace,
+            method=self.method.path,
+            code=code,
+            duration=duration,
+            received_bytes=self._received_bytes,
+            sent_bytes=self._sent_bytes,
+            peer=self._peer,
+            deadline_left_ms=self._deadline_left_ms,
+            caller=self._caller,
+            refusal=self._refusal,
+            trace=self._trace,
         )
 
     @property

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, Protocol, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
@@ -30,13 +30,6 @@ _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # subscriptable only fo
 _Details: TypeAlias = grpc.HandlerCallDetails
 
 
-class Authentication(Authenticator, Protocol):
-    """Verifies who calls, for most methods."""
-
-    def exempts(self, path: str) -> bool:
-        """Return whether a method may be called without an identity token."""
-
-
 class CallInterceptor(grpc.ServerInterceptor):
     """Runs every handler within a `Call`, which has limits, maps errors to statuses, and is written to the log.
 
@@ -48,7 +41,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         max_deadline: the maximum duration of a call, in seconds; then it ends with DEADLINE_EXCEEDED.
         log: writes the record of a call that has ended.
         start_span: starts a span for each call, for traces and metrics.
-        authentication: verifies who calls.
+        authenticator: verifies who calls; None to answer everybody.
     """
 
     def __init__(
@@ -57,7 +50,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         max_deadline: float,
         log: Log | None = None,
         start_span: StartSpan | None = None,
-        authentication: Authentication | None = None,
+        authenticator: Authenticator | None = None,
     ) -> None:
         """Start with no calls."""
         self._calls: Limit[Call] = Limit(max_concurrent_calls, max_deadline)
@@ -65,7 +58,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         self._checks: Limit[Call] = Limit(_MAX_CHECKS, min(max_deadline, _CHECK_SECONDS))
         self._log = log
         self._start_span = start_span
-        self._authentication = authentication
+        self._authenticator = authenticator
 
     def finish(self, grace: float) -> None:
         """Wait for the calls in flight, and note that the server ends those that are left.
@@ -106,7 +99,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         return grpc.stream_unary_rpc_method_handler(answer)
 
     def _method(self, path: str, handler: _Handler, *, is_known: bool) -> Method:
-        is_exempt = not self._authentication or self._authentication.exempts(path)
+        is_exempt = not self._authenticator or self._authenticator.exempts(path)
         return Method(
             path if is_known else path[:_MAX_UNKNOWN_PATH],
             is_known,
@@ -114,7 +107,7 @@ class CallInterceptor(grpc.ServerInterceptor):
             self._limit(path),
             self._log,
             self._start_span,
-            None if is_exempt else self._authentication,
+            None if is_exempt else self._authenticator,
         )
 
     def _limit(self, path: str) -> Limit[Call]:
