@@ -23,8 +23,8 @@ from bazel.oci.layout import Layout
 from benchmarks.load import CONNECTIONS, STREAMS, Load, LoadError, Sample, cores, pin
 from benchmarks.works import works
 from testing import image_server, programs
-from testing.fake_jwks_server import KeyServer
-from testing.id_token_issuer import ACCOUNT, Issuer
+from testing.fakes.id_token_issuer import ACCOUNT, Issuer
+from testing.fakes.jwks_server import JwksServer
 
 _AUDIENCE = "https://localhost"
 
@@ -47,7 +47,7 @@ class Subject:
 def _subjects(container: Container, core: int, stack: ExitStack) -> Iterator[tuple[str, Subject]]:
     """Start each server on a core, until the stack is closed."""
     issuer = Issuer()
-    keys = stack.enter_context(KeyServer(issuer))
+    keys = stack.enter_context(JwksServer(issuer))
     rules = (f"--allowed-audience={_AUDIENCE}", f"--allowed-caller={ACCOUNT}", f"--identity-keys={keys.url}")
     token = f"authorization: Bearer {issuer.token(_AUDIENCE)}"
     for name, flags, headers in (

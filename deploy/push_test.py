@@ -12,8 +12,8 @@ import pytest
 
 from bazel.oci.container import Container
 from bazel.oci.layout import Layout, digest
-from testing import image_server, programs, registry
-from testing.registry import Registry
+from testing import image_server, oci_registry, programs
+from testing.oci_registry import Registry
 
 PUSH = Path("deploy/push").absolute()
 IMAGE = Layout(Path("deploy/image"))
@@ -34,7 +34,7 @@ def _crane(*arguments: str) -> str:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Registry]:
-    with registry.serving(tmp_path) as running:
+    with oci_registry.serving(tmp_path) as running:
         yield running
 
 
@@ -106,21 +106,21 @@ def _docker_config(folder: Path, host: str, **settings: object) -> str:
 
 
 def test_the_password_in_dockers_configuration_is_used(tmp_path: Path) -> None:
-    with registry.serving(tmp_path, needs_password=True) as private:
-        token = base64.b64encode(f"{registry.USER}:{registry.PASSWORD}".encode()).decode()
+    with oci_registry.serving(tmp_path, needs_password=True) as private:
+        token = base64.b64encode(f"{oci_registry.USER}:{oci_registry.PASSWORD}".encode()).decode()
         folder = _docker_config(tmp_path, private.host, auths={private.host: {"auth": token}})
         pushed = _push(f"{private.host}/some/calculator:v1", DOCKER_CONFIG=folder)
         assert pushed.stdout.endswith(f":v1@{DIGEST}\n")
         assert token not in pushed.stderr
-        assert registry.PASSWORD not in pushed.stderr
+        assert oci_registry.PASSWORD not in pushed.stderr
 
 
 def test_the_credential_helper_in_dockers_configuration_is_used(tmp_path: Path) -> None:
     helper = tmp_path / "docker-credential-somewhere"
-    answer = json.dumps({"Username": registry.USER, "Secret": registry.PASSWORD})
+    answer = json.dumps({"Username": oci_registry.USER, "Secret": oci_registry.PASSWORD})
     helper.write_text(f"#!/bin/sh\necho '{answer}'\n", encoding="utf-8")
     helper.chmod(0o755)
-    with registry.serving(tmp_path, needs_password=True) as private:
+    with oci_registry.serving(tmp_path, needs_password=True) as private:
         folder = _docker_config(tmp_path, private.host, credHelpers={private.host: "somewhere"})
         path = f"{tmp_path}:{os.environ['PATH']}"
         pushed = _push(f"{private.host}/some/calculator:v1", DOCKER_CONFIG=folder, PATH=path)
@@ -128,7 +128,7 @@ def test_the_credential_helper_in_dockers_configuration_is_used(tmp_path: Path) 
 
 
 def test_without_credentials_it_says_where_they_come_from_and_no_more_than_a_status(tmp_path: Path) -> None:
-    with registry.serving(tmp_path, needs_password=True) as private:
+    with oci_registry.serving(tmp_path, needs_password=True) as private:
         pushed = _push(f"{private.host}/some/calculator:v1", HOME=str(tmp_path))
         assert (pushed.returncode, pushed.stdout) == (1, "")
         assert "401 Unauthorized" in pushed.stderr

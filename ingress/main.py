@@ -51,16 +51,22 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def configuration(arguments: argparse.Namespace) -> str:
-    """Return what Envoy is to do, in YAML."""
+def configuration(address: str, port: int, server_port: int) -> str:
+    """Return the configuration of Envoy, in YAML.
+
+    Args:
+        address: the IP address to listen on; "::" means all, those of IPv4 included.
+        port: the port to listen on; 0 means a free one.
+        server_port: the port of the server, on this machine.
+    """
     template = (_HERE / "envoy.yaml").read_text(encoding="utf-8")
     return Template(template).substitute(
-        address=arguments.address,
-        ipv4_compat=str(arguments.address == "::").lower(),
+        address=address,
+        ipv4_compat=str(address == "::").lower(),
         descriptors=_HERE / "descriptors.pb",
         page=_HERE.parent / "web/page.html",
-        port=arguments.port,
-        server_port=arguments.server_port,
+        port=port,
+        server_port=server_port,
     )
 
 
@@ -86,11 +92,11 @@ def _drain(process: Envoy) -> None:
         time.sleep(0.02)  # Envoy tells of no event
 
 
-def _serve(arguments: argparse.Namespace, folder: Path) -> None:
-    """Serve until a signal."""
-    with envoy.running(_program(), configuration(arguments), folder, *_DRAIN_FLAGS) as process:
+def _serve(address: str, port: int, server_port: int, folder: Path) -> None:
+    """Serve until a signal, with the files of Envoy in a folder."""
+    with envoy.running(_program(), configuration(address, port, server_port), folder, *_DRAIN_FLAGS) as process:
         try:
-            host = f"[{arguments.address}]" if ":" in arguments.address else arguments.address
+            host = f"[{address}]" if ":" in address else address
             print(f"Listening on {host}:{process.port()}", file=sys.stderr, flush=True)
             process.process.wait()
         except stopping.Stopped as stopped:
@@ -107,7 +113,7 @@ def main(words: Sequence[str]) -> int:
     stopping.raise_when_told_to_stop()
     try:
         with tempfile.TemporaryDirectory(prefix="ingress-") as folder:
-            _serve(arguments, Path(folder))
+            _serve(arguments.address, arguments.port, arguments.server_port, Path(folder))
     except stopping.Stopped:
         return 0  # before it served
     except EnvoyError as error:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from pysequoia import SignatureMode, Tsk, sign
 
-from testing.loopback_server import LoopbackServer, QuietHandler
+from testing.fakes.loopback_server import LoopbackServer, QuietHandler
 
 SUITE = "trixie"
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from ingress import envoy
 from ingress.envoy import Envoy
-from testing.certificate_authority import Authority
-from testing.id_token_issuer import ISSUER
+from testing.fakes.certificate_authority import CertificateAuthority
+from testing.fakes.id_token_issuer import ISSUER
 
 _TYPE = "type.googleapis.com/envoy.extensions."
 _LISTENER = "front"
@@ -212,7 +212,9 @@ def configuration(front: Front, instances: list[int], folder: Path) -> dict[str,
 
 
 @contextmanager
-def serving(program: Path, front: Front, instances: list[int], authority: Authority, folder: Path) -> Iterator[Envoy]:
+def serving(
+    program: Path, front: Front, instances: list[int], authority: CertificateAuthority, folder: Path
+) -> Iterator[Envoy]:
     """Run a front until the block ends.
 
     Args:

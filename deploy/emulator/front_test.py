@@ -24,12 +24,13 @@ from client.access import HEADERS, NONE, Access
 from client.channel import connect
 from deploy.emulator import front
 from ingress.envoy import Envoy
-from testing import image_server, invalid_tokens, programs, service_list, timeouts
-from testing.certificate_authority import Authority
-from testing.fake_jwks_server import KeyServer
-from testing.fake_metadata_server import MetadataServer
-from testing.id_token_issuer import ACCOUNT, Issuer
-from testing.invalid_tokens import BAD_TOKENS
+from testing import image_server, programs, service_list, timeouts
+from testing.fakes import invalid_tokens
+from testing.fakes.certificate_authority import CertificateAuthority
+from testing.fakes.id_token_issuer import ACCOUNT, Issuer
+from testing.fakes.invalid_tokens import BAD_TOKENS
+from testing.fakes.jwks_server import JwksServer
+from testing.fakes.metadata_server import MetadataServer
 
 AUDIENCE = "https://localhost"
 
@@ -74,7 +75,9 @@ def _cloud_run(containers: list[Container], folder: Path, issuer: Issuer, *flags
     with (
         image_server.serving(server_container, *flags, K_SERVICE="calculator") as server,
         image_server.serving(ingress_container, f"--server-port={server.port}") as ingress,
-        front.serving(Path(os.environ["ENVOY"]).absolute(), settings, [ingress.port], Authority(), folder) as envoy,
+        front.serving(
+            Path(os.environ["ENVOY"]).absolute(), settings, [ingress.port], CertificateAuthority(), folder
+        ) as envoy,
     ):
         yield CloudRun(envoy, folder / "ca.crt", issuer, server, ingress)
 
@@ -245,7 +248,7 @@ def test_a_server_that_checks_tokens_itself_gets_one_with_a_signature_in_the_oth
 ) -> None:
     issuer = Issuer()
     token = f"Bearer {issuer.token(AUDIENCE)}"
-    with KeyServer(issuer) as keys:
+    with JwksServer(issuer) as keys:
         flags = [f"--allowed-audience={AUDIENCE}", f"--allowed-caller={ACCOUNT}", f"--identity-keys={keys.url}"]
         with _cloud_run(containers, tmp_path, issuer, "--require-identity-token", *flags) as cloud_run:
             with pytest.raises(grpc.RpcError) as refused:

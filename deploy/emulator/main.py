@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bazel.oci.container import Container
@@ -14,14 +14,15 @@ from deploy.emulator import front, instances
 from deploy.emulator.instances import Program
 from ingress import stopping
 from ingress.envoy import EnvoyError
-from testing.certificate_authority import Authority
-from testing.fake_metadata_server import MetadataServer
-from testing.id_token_issuer import Issuer
+from testing.fakes.certificate_authority import CertificateAuthority
+from testing.fakes.id_token_issuer import Issuer
+from testing.fakes.metadata_server import MetadataServer
 
 _AUDIENCE = "https://localhost"
 _SERVICE = {"K_SERVICE": "calculator", "K_REVISION": "calculator-00001-dev", "K_CONFIGURATION": "calculator"}
 # As in service.yaml.
 _SERVER_FLAGS = ("--shutdown-delay=3", "--shutdown-grace=6")
+_INGRESS_FLAGS = ("--address=127.0.0.1", "--server-port={port}")
 
 _TRY = """\
 Cloud Run on this machine: https://localhost:{port}. Ctrl+C stops it. In another terminal:
@@ -63,46 +64,39 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def _program(arguments: argparse.Namespace, name: str, folder: Path, *flags: str) -> Program:
-    """Return one of the two programs of an instance: its image, or its binary.
+def _from_binary(name: str, binary: Path, *flags: str) -> Program:
+    """Return a program of an instance, run as it was built.
 
     Args:
-        arguments: what the command line says.
-        name: server or ingress.
-        folder: where the image is to be unpacked.
-        flags: the program's; {port} is that of the program before it.
+        name: "server" or "ingress".
+        binary: its executable file.
+        flags: its flags; "{port}" stands for the port of the program before it.
     """
-    command = [str(getattr(arguments, f"{name}_path").absolute())]
-    process_of: Callable[[int], int] = instances.itself
-    if not arguments.binary:
-        root = folder / name
-        root.mkdir()
-        container = Container(Layout(getattr(arguments, f"{name}_image_path")), root, arguments.bubblewrap_path)
-        command, process_of = container.command({"PORT": "0"} | _SERVICE), container.process
-    return Program(name, lambda port: [*command, *(flag.format(port=port) for flag in flags)], process_of)
+    return Program(name, lambda port: [str(binary.absolute()), *(flag.format(port=port) for flag in flags)])
 
 
-def _serve(arguments: argparse.Namespace, folder: Path) -> None:
-    """Serve until a signal."""
-    issuer, authority = Issuer(), Authority()
-    settings = front.Front(
-        audiences=(_AUDIENCE,),
-        concurrency=arguments.concurrency,
-        is_http1=arguments.http1,
-        is_public=arguments.allow_unauthenticated,
-        keys=issuer.keys(),
-        port=arguments.port,
-        timeout=arguments.timeout,
-    )
-    programs = (
-        _program(arguments, "server", folder, *_SERVER_FLAGS),
-        _program(arguments, "ingress", folder, "--address=127.0.0.1", "--server-port={port}"),
-    )
-    envoy = arguments.envoy_path.absolute()
+def _from_image(name: str, image: Path, bubblewrap: Path, folder: Path, *flags: str) -> Program:
+    """Return a program of an instance, run from its image.
+
+    Args:
+        name: "server" or "ingress".
+        image: the folder of its image.
+        bubblewrap: the executable file of bubblewrap.
+        folder: where the image is unpacked.
+        flags: its flags; "{port}" stands for the port of the program before it.
+    """
+    root = folder / name
+    root.mkdir()
+    container = Container(Layout(image), root, bubblewrap)
+    command = container.command({"PORT": "0"} | _SERVICE)
+    return Program(name, lambda port: [*command, *(flag.format(port=port) for flag in flags)], container.process)
+
+
+def _serve(settings: front.Front, ports: list[int], issuer: Issuer, envoy: Path, folder: Path) -> None:
+    """Serve the instances on some ports until a signal, with the files of Envoy in a folder."""
     with (
-        instances.serving(programs, os.environ | _SERVICE, arguments.instances) as ports,
         MetadataServer(issuer) as metadata,
-        front.serving(envoy, settings, ports, authority, folder) as running,
+        front.serving(envoy.absolute(), settings, ports, CertificateAuthority(), folder) as running,
     ):
         port, ca_cert = running.port(), folder / "ca.crt"
         print(_TRY.format(port=port, metadata=metadata.host, ca_cert=ca_cert, audience=_AUDIENCE), flush=True)
@@ -112,10 +106,33 @@ def _serve(arguments: argparse.Namespace, folder: Path) -> None:
 def main(words: Sequence[str]) -> int:
     """Run it; return 1 if something did not start."""
     arguments = _arguments(words)
+    issuer = Issuer()
+    settings = front.Front(
+        audiences=(_AUDIENCE,),
+        concurrency=arguments.concurrency,
+        is_http1=arguments.http1,
+        is_public=arguments.allow_unauthenticated,
+        keys=issuer.keys(),
+        port=arguments.port,
+        timeout=arguments.timeout,
+    )
     stopping.raise_when_told_to_stop()
     try:
-        with tempfile.TemporaryDirectory(prefix="cloud-run-") as folder:
-            _serve(arguments, Path(folder))
+        with tempfile.TemporaryDirectory(prefix="cloud-run-") as name:
+            folder = Path(name)
+            if arguments.binary:
+                programs = [
+                    _from_binary("server", arguments.server_path, *_SERVER_FLAGS),
+                    _from_binary("ingress", arguments.ingress_path, *_INGRESS_FLAGS),
+                ]
+            else:
+                bubblewrap = arguments.bubblewrap_path
+                programs = [
+                    _from_image("server", arguments.server_image_path, bubblewrap, folder, *_SERVER_FLAGS),
+                    _from_image("ingress", arguments.ingress_image_path, bubblewrap, folder, *_INGRESS_FLAGS),
+                ]
+            with instances.serving(programs, os.environ | _SERVICE, arguments.instances) as ports:
+                _serve(settings, ports, issuer, arguments.envoy_path, folder)
     except stopping.Stopped:
         return 0
     except (EnvoyError, instances.InstanceError) as error:

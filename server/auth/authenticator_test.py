@@ -7,8 +7,8 @@ import pytest
 
 from server.auth.authenticator import IdentityTokens
 from server.config import IdentityRules
-from testing.fake_jwks_server import KeyServer
-from testing.id_token_issuer import ACCOUNT, Issuer
+from testing.fakes.id_token_issuer import ACCOUNT, Issuer
+from testing.fakes.jwks_server import JwksServer
 
 AUDIENCE = "https://calculator.example.com"
 
@@ -16,7 +16,7 @@ AUDIENCE = "https://calculator.example.com"
 @pytest.mark.parametrize(("callers", "verified"), [((ACCOUNT,), 1), (("other@example.com",), 2)])
 def test_only_tokens_of_accounts_that_may_call_are_remembered(callers: tuple[str, ...], verified: int) -> None:
     issuer = Issuer()
-    with KeyServer(issuer) as keys, mock.patch.object(jwt, "decode", wraps=jwt.decode) as decode:
+    with JwksServer(issuer) as keys, mock.patch.object(jwt, "decode", wraps=jwt.decode) as decode:
         tokens = IdentityTokens(IdentityRules((AUDIENCE,), callers, keys.url))
         metadata = [("authorization", f"Bearer {issuer.token(AUDIENCE)}")]
         for _ in range(2):

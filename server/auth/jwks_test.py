@@ -7,8 +7,8 @@ import pytest
 
 from server.auth.jwks import Keys, UnavailableError
 from testing import programs
-from testing.fake_jwks_server import KeyServer
-from testing.id_token_issuer import Issuer
+from testing.fakes.id_token_issuer import Issuer
+from testing.fakes.jwks_server import JwksServer
 
 OLD, NEW = Issuer(), Issuer()
 
@@ -27,7 +27,7 @@ def _has(keys: Keys, issuer: Issuer) -> bool:
 
 
 def test_a_new_key_is_fetched_when_it_is_first_named_and_an_old_one_is_forgotten() -> None:
-    with KeyServer(OLD) as server:
+    with JwksServer(OLD) as server:
         keys = Keys(server.url, pause=0)
         assert _has(keys, OLD)
         server.serve_keys_of(NEW)
@@ -37,7 +37,7 @@ def test_a_new_key_is_fetched_when_it_is_first_named_and_an_old_one_is_forgotten
 
 
 def test_keys_that_are_no_longer_fresh_are_fetched_beside_those_who_ask() -> None:
-    with KeyServer(OLD) as server:
+    with JwksServer(OLD) as server:
         keys = Keys(server.url, fresh=0, pause=0)
         assert _has(keys, OLD)
         server.serve_keys_of(NEW)
@@ -46,7 +46,7 @@ def test_keys_that_are_no_longer_fresh_are_fetched_beside_those_who_ask() -> Non
 
 
 def test_keys_that_there_are_not_are_not_asked_for_again_and_again() -> None:
-    with KeyServer(OLD) as server:
+    with JwksServer(OLD) as server:
         keys = Keys(server.url)
         for _ in range(50):
             assert not _has(keys, NEW)
@@ -69,7 +69,7 @@ NO_KEYS = {
 
 @pytest.mark.parametrize("answer", NO_KEYS.values(), ids=NO_KEYS)
 def test_while_they_cannot_be_had_those_of_before_are_good(answer: tuple[int, str]) -> None:
-    with KeyServer(OLD) as server:
+    with JwksServer(OLD) as server:
         keys = Keys(server.url, fresh=0, pause=0)
         assert _has(keys, OLD)
         server.answer = answer
@@ -81,7 +81,7 @@ def test_while_they_cannot_be_had_those_of_before_are_good(answer: tuple[int, st
 
 
 def test_while_they_do_not_come_one_of_those_who_ask_waits_and_nobody_for_a_key_that_is_known() -> None:
-    with KeyServer(OLD) as server:
+    with JwksServer(OLD) as server:
         keys = Keys(server.url, pause=0)
         assert _has(keys, OLD)
         server.gate.clear()
@@ -97,7 +97,7 @@ def test_while_they_do_not_come_one_of_those_who_ask_waits_and_nobody_for_a_key_
 
 
 def test_where_there_never_were_any_that_is_said() -> None:
-    with KeyServer() as server:
+    with JwksServer() as server:
         keys = Keys(server.url)
         for _ in range(3):
             with pytest.raises(UnavailableError):

@@ -1,4 +1,4 @@
-"""A supervisor of processes that do what the test says; as part of a server it is tested in tests/workers_test.py."""
+"""A supervisor of fake workers. tests/e2e/workers_test.py has the supervisor of real ones."""
 
 import sys
 from pathlib import Path

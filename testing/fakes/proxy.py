@@ -4,10 +4,10 @@ import socket
 import threading
 from http import HTTPStatus
 
-from testing.loopback_server import LoopbackServer, QuietHandler
+from testing.fakes.loopback_server import LoopbackServer, QuietHandler
 
 
-class Tunnel(LoopbackServer):
+class Proxy(LoopbackServer):
     """A proxy, for gRPC's variable `grpc_proxy`.
 
     Attributes:
@@ -23,7 +23,7 @@ class Tunnel(LoopbackServer):
 
 
 class _Handler(QuietHandler):
-    server: Tunnel
+    server: Proxy
 
     def do_CONNECT(self) -> None:
         self.server.asked.append(self.path)

@@ -1,4 +1,4 @@
-"""Google's endpoints for tokens, by their own names: a proxy that answers for them, and for nobody else.
+"""Fakes of Google's token endpoints, under their own host names: a proxy that serves them and refuses other hosts.
 
 https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts
 """
@@ -19,9 +19,9 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from testing.certificate_authority import Authority
-from testing.id_token_issuer import ACCOUNT, Issuer
-from testing.loopback_server import LoopbackServer, QuietHandler
+from testing.fakes.certificate_authority import CertificateAuthority
+from testing.fakes.id_token_issuer import ACCOUNT, Issuer
+from testing.fakes.loopback_server import LoopbackServer, QuietHandler
 
 _OAUTH2, _STS, _IAM = _HOSTS = ("oauth2.googleapis.com", "sts.googleapis.com", "iamcredentials.googleapis.com")
 _TOKEN_URI = f"https://{_OAUTH2}/token"
@@ -41,13 +41,13 @@ _Json: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Given:
-    """A token that somebody was given.
+class IssuedToken:
+    """A token that was issued.
 
     Attributes:
-        who: a person, a service account, or a workload.
-        account: whose token it is.
-        audience: whom it is for, if it is an identity token.
+        who: the person, service account or workload that asked for it.
+        account: the account that it authenticates.
+        audience: its audience, if it is an identity token.
     """
 
     who: str
@@ -56,27 +56,27 @@ class Given:
 
 
 class _RefusedError(Exception):
-    """Somebody is not given what they ask for; the arguments are the HTTP status, and what IAM calls it."""
+    """A request is refused; the arguments are the HTTP status and IAM's name for the error."""
 
 
-class Google(LoopbackServer):
-    """The endpoints, and whom they know: a person, a service account with a key, a workload.
+class GoogleApis(LoopbackServer):
+    """The endpoints, which know a person, a service account with a key, and a workload.
 
     Attributes:
-        given: the tokens that were given out, in turn.
-        hosts: whom the proxy answers for.
-        strangers: the others that it was asked for.
-        may_be: who may have the tokens of which account, as IAM has it: an account not its own, unless it is said.
-        secrets: what no one else may see.
+        issued: the tokens that were issued, in order.
+        hosts: the host names that the proxy serves.
+        strangers: other host names that were requested.
+        may_be: which caller may impersonate which account. As in IAM, an account may not impersonate itself by default.
+        secrets: texts that must not appear in any output.
     """
 
     def __init__(self, folder: Path) -> None:
         """Take a port, and write certificates into a folder."""
         super().__init__(_Proxy)
-        self.ca_cert, certificate, key = Authority(_HOSTS).write(folder)
+        self.ca_cert, certificate, key = CertificateAuthority(_HOSTS).write(folder)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate, key)
-        self.given: list[Given] = []
+        self.issued: list[IssuedToken] = []
         self.hosts = list(_HOSTS)
         self.strangers: list[str] = []
         self.may_be = {(PERSON, ACCOUNT), (WORKLOAD, ACCOUNT), (ROBOT, ACCOUNT), (ACCOUNT, OTHER_ACCOUNT)}
@@ -96,7 +96,7 @@ class Google(LoopbackServer):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What has a program find Google here; in small letters, which gRPC reads as well."""
+        """The proxy settings that lead a program here. The name is in lower case, since gRPC reads only that."""
         return {"https_proxy": f"http://{self.host}", "REQUESTS_CA_BUNDLE": str(self.ca_cert)}
 
     def login_of_person(self) -> _Json:
@@ -168,13 +168,13 @@ class Google(LoopbackServer):
         token = secrets.token_urlsafe()
         self._bearers[token] = account
         self.secrets.append(token)
-        self.given.append(Given(who, account))
+        self.issued.append(IssuedToken(who, account))
         return {"access_token": token, "expires_in": _LIFE_SECONDS, "token_type": "Bearer"}
 
     def _identity(self, who: str, account: str, audience: str) -> str:
         token = self._issuer.token(audience, email=account, sub=account, azp=account)
         self.secrets.append(token)
-        self.given.append(Given(who, account, audience))
+        self.issued.append(IssuedToken(who, account, audience))
         return token
 
 
@@ -185,7 +185,7 @@ def _check(is_right: bool) -> None:  # noqa: FBT001
 
 class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
-    server: Google
+    server: GoogleApis
 
 
 class _Proxy(_Handler):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bazel.oci.layout import Layout
-from testing import programs, registry
+from testing import oci_registry, programs
 from testing.documents import Document
 
 DIGEST = Layout(Path("deploy/image")).reference()["digest"]
@@ -24,7 +24,7 @@ def test_no_console_block_shows_a_command_that_is_not_tested_here() -> None:
         *SHOWN.of("./bazelw", "build", "//deploy:image"),  # the test's own data
         *SHOWN.of("./bazelw", "run", "//benchmarks:cold_start"),
         *SHOWN.of("./bazelw", "run", "//deploy:image.report"),
-        *SHOWN.of("./bazelw", "run", "//deploy:load"),  # in load_test.py
+        *SHOWN.of("./bazelw", "run", "//deploy:load"),  # in deploy/load_test.py
         *SHOWN.of("./bazelw", "run", "//deploy:push"),
     ]
     assert [str(session) for session in SHOWN.sessions if session not in tested] == []
@@ -53,7 +53,7 @@ def test_the_cold_start_is_measured_as_is_shown() -> None:
 
 def test_a_push_prints_the_references_that_are_shown(tmp_path: Path) -> None:
     [session] = SHOWN.of("./bazelw", "run", "//deploy:push", "--")
-    with registry.serving(tmp_path) as here:
+    with oci_registry.serving(tmp_path) as here:
         arguments = [word.replace("localhost:5000", here.host) for word in session.command[4:]]
         pushed = programs.run(["deploy/push", *arguments]).stdout.replace(here.host, "localhost:5000")
     assert pushed.replace(DIGEST, "DIGEST") == session.output

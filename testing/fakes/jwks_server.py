@@ -3,11 +3,11 @@
 import json
 import threading
 
-from testing.id_token_issuer import Issuer
-from testing.loopback_server import LoopbackServer, QuietHandler
+from testing.fakes.id_token_issuer import Issuer
+from testing.fakes.loopback_server import LoopbackServer, QuietHandler
 
 
-class KeyServer(LoopbackServer):
+class JwksServer(LoopbackServer):
     """Serves the keys of an issuer, as Google does.
 
     Attributes:
@@ -40,7 +40,7 @@ class KeyServer(LoopbackServer):
 
 
 class _Handler(QuietHandler):
-    server: KeyServer
+    server: JwksServer
 
     def do_GET(self) -> None:
         self.server.asked += 1

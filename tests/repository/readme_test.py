@@ -18,7 +18,7 @@ from testing.documents import Document, Session
 README = Path("README.md").read_text(encoding="utf-8")
 FILES = [path for folder in (Path(), Path("docs")) for path in sorted(folder.glob("*.md"))]
 DOCUMENTS = "\n".join(path.read_text(encoding="utf-8") for path in FILES)
-# What docs/image.md shows is for deploy/document_test.py, what docs/cloud-run.md for deploy/emulator/emulator_test.py,
+# What docs/image.md shows is for image_document_test.py, what docs/cloud-run.md for deploy/emulator/emulator_test.py,
 # what docs/performance.md and docs/scaling.md for benchmarks/.
 ELSEWHERE = ("cloud-run.md", "image.md", "performance.md", "scaling.md")
 SHOWN = Document("\n".join(path.read_text(encoding="utf-8") for path in FILES if path.name not in ELSEWHERE))
@@ -135,7 +135,8 @@ def test_every_target_that_is_named_exists() -> None:
     # Not those in quotes, which are part of an example, nor the addresses of pages.
     for package, name in re.findall(r"""(?<![\w:"])//(?![\w/]*\.\.\.)(\w[\w/]*)(?::(\w+))?""", DOCUMENTS):
         build = Path(package, "BUILD.bazel").read_text(encoding="utf-8")
-        assert f'name = "{name or Path(package).name}"' in build, f"//{package}:{name}"
+        is_test = name.endswith("_test") and Path(package, f"{name}.py").exists()  # which py_tests declares
+        assert is_test or f'name = "{name or Path(package).name}"' in build, f"//{package}:{name}"
 
 
 # Serves the example's servicer, and asks it twice. Its argument is the timeout of a call in seconds.

@@ -25,11 +25,11 @@ import { file_calculator_v1_calculator } from "@proto/calculator/v1/calculator_p
 import { file_calculator } from "@proto/calculator_pb.js";
 import { file_google_rpc_error_details } from "@proto/google/rpc/error_details_pb.js";
 import { file_routeguide_route_guide } from "@proto/routeguide/route_guide_pb.js";
-import { type Access, tokenInterceptor } from "../client/ts/access.ts";
-import { parseAddress } from "../client/ts/address.ts";
-import { connect } from "../client/ts/channel.ts";
-import { codeName, errorOf } from "../client/ts/status.ts";
-import { createBufferingTransport } from "../web/transport.ts";
+import { type Access, tokenInterceptor } from "../../client/ts/access.ts";
+import { parseAddress } from "../../client/ts/address.ts";
+import { connect } from "../../client/ts/channel.ts";
+import { codeName, errorOf } from "../../client/ts/status.ts";
+import { createBufferingTransport } from "../../web/transport.ts";
 
 const TIMEOUT_MS = Number(process.env["TIMEOUT_MS"]);
 assert(TIMEOUT_MS > 0, "TIMEOUT_MS has to be the timeout of a call in milliseconds");

@@ -15,13 +15,13 @@ from client.access import Access
 from client.channel import connect
 from deploy.emulator import front
 from testing import image_server, programs, timeouts
-from testing.certificate_authority import Authority
-from testing.fake_metadata_server import MetadataServer
-from testing.id_token_issuer import Issuer
-from tests import vectors
-from tests.vectors import FILES, METHODS, Vector
+from testing.fakes.certificate_authority import CertificateAuthority
+from testing.fakes.id_token_issuer import Issuer
+from testing.fakes.metadata_server import MetadataServer
+from tests.vectors import vectors
+from tests.vectors.vectors import FILES, METHODS, Vector
 
-TYPESCRIPT = Path("tests/vectors_peer").absolute()
+TYPESCRIPT = Path("tests/vectors/peer").absolute()
 AUDIENCE = "https://localhost"
 WAYS = SERVER, IMAGE, INGRESS, CLOUD_RUN = ("server", "image", "ingress", "Cloud Run")
 GRPC, GRPC_WEB = "gRPC", "gRPC-Web"
@@ -59,7 +59,7 @@ def _way_in(name: str, folder: Path) -> Iterator[WayIn]:
         issuer = Issuer()
         settings = front.Front(audiences=(AUDIENCE,), keys=issuer.keys())
         program = Path(os.environ["ENVOY"]).absolute()
-        running = stack.enter_context(front.serving(program, settings, [ingress.port], Authority(), folder))
+        running = stack.enter_context(front.serving(program, settings, [ingress.port], CertificateAuthority(), folder))
         metadata = stack.enter_context(MetadataServer(issuer))
         yield WayIn(f"localhost:{running.port()}", folder / "ca.crt", metadata.host)
 

@@ -1,4 +1,4 @@
-"""Which package of the server depends on which: what server/README.md says."""
+"""The dependencies between packages, as server/README.md has them, and between top-level folders."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ MAY_USE = {
 
 def _edges() -> set[tuple[str, str]]:
     """Return the dependencies between targets, each as two labels such as "server/rpc:rpc"."""
-    lines = Path("tests/dependencies.txt").read_text(encoding="utf-8")
+    lines = Path("tests/repository/dependencies.txt").read_text(encoding="utf-8")
     edges = set(re.findall(r"^@?@?//([\w/]+:\S+) @?@?//([\w/]+:\S+)$", lines, re.MULTILINE))
     assert edges
     return edges
@@ -46,3 +46,17 @@ def test_the_client_library_does_not_depend_on_its_command_line() -> None:
 def test_the_layers_of_the_server_use_nothing_above_them_but_the_configuration() -> None:
     upward = {target for user, target in _edges() if user.startswith("server/") and _package(target) == "server"}
     assert upward == {"server:config"}
+
+
+def test_no_two_folders_depend_on_each_other() -> None:
+    # Every package uses the build rules, and their tests use packages of every kind.
+    infrastructure = {"bazel", "third_party", "tools"}
+    labels = set()
+    for build in Path().glob("[a-z]*/**/BUILD.bazel"):
+        user = build.parts[0]
+        rules = re.sub(r"(?m)^load\(.*$|visibility = \[[^]]*\]|^ *\"//[\w/]+:sources\",$", "", build.read_text("utf-8"))
+        labels |= {(user, used) for used in re.findall(r'"//(\w+)[/:"]', rules)}
+    # An alias by which the page is started.
+    arrows = {(user, used) for user, used in labels if not {user, used} & infrastructure} - {("web", "deploy")}
+    assert ("ingress", "web") in arrows
+    assert {(user, used) for user, used in arrows if user < used and (used, user) in arrows} == set()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import jwt
 
-from testing.id_token_issuer import Issuer
+from testing.fakes.id_token_issuer import Issuer
 
 
 def _unsigned(issuer: Issuer, audience: str) -> str:

@@ -10,10 +10,11 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from testing import invalid_tokens, programs, service_list, timeouts
-from testing.fake_jwks_server import KeyServer
-from testing.id_token_issuer import ACCOUNT, Issuer
-from testing.invalid_tokens import BAD_TOKENS
+from testing import programs, service_list, timeouts
+from testing.fakes import invalid_tokens
+from testing.fakes.id_token_issuer import ACCOUNT, Issuer
+from testing.fakes.invalid_tokens import BAD_TOKENS
+from testing.fakes.jwks_server import JwksServer
 
 AUDIENCE = "https://calculator-abc.a.run.app"
 EXEMPT = ("grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection")
@@ -21,12 +22,12 @@ ISSUER, OTHER = Issuer(), Issuer()
 
 
 @pytest.fixture(scope="module")
-def keys() -> Iterator[KeyServer]:
-    with KeyServer(ISSUER) as server:
+def keys() -> Iterator[JwksServer]:
+    with JwksServer(ISSUER) as server:
         yield server
 
 
-def _flags(keys: KeyServer, *more: str) -> list[str]:
+def _flags(keys: JwksServer, *more: str) -> list[str]:
     required = ["--require-identity-token", f"--allowed-audience={AUDIENCE}", f"--allowed-caller={ACCOUNT}"]
     return [*required, f"--identity-keys={keys.url}", *more]
 
@@ -59,7 +60,7 @@ class Calculator:
 
 
 @contextmanager
-def _serving(keys: KeyServer, *flags: str) -> Iterator[Calculator]:
+def _serving(keys: JwksServer, *flags: str) -> Iterator[Calculator]:
     with (
         programs.serving(*_flags(keys, *flags)) as server,
         grpc.insecure_channel(server.address) as channel,
@@ -68,14 +69,14 @@ def _serving(keys: KeyServer, *flags: str) -> Iterator[Calculator]:
 
 
 @pytest.fixture(scope="module")
-def closed(keys: KeyServer) -> Iterator[Calculator]:
+def closed(keys: JwksServer) -> Iterator[Calculator]:
     """Nobody gets in without a token."""
     with _serving(keys) as calculator:
         yield calculator
 
 
 @pytest.fixture(scope="module")
-def exempting(keys: KeyServer) -> Iterator[Calculator]:
+def exempting(keys: JwksServer) -> Iterator[Calculator]:
     """Health and reflection are for everybody."""
     with _serving(keys, "--exempt=health", "--exempt=reflection") as calculator:
         yield calculator
@@ -176,7 +177,7 @@ def test_the_log_says_who_called_and_no_token(closed: Calculator) -> None:
     assert not [line for line in closed.server.log if "eyJ" in line]
 
 
-def test_keys_on_this_machine_are_not_fetched_by_a_proxy(keys: KeyServer) -> None:
+def test_keys_on_this_machine_are_not_fetched_by_a_proxy(keys: JwksServer) -> None:
     with (
         programs.serving(*_flags(keys), **programs.BROKEN_PROXY) as server,
         grpc.insecure_channel(server.address) as channel,
@@ -185,7 +186,7 @@ def test_keys_on_this_machine_are_not_fetched_by_a_proxy(keys: KeyServer) -> Non
 
 
 def test_calls_wait_for_no_keys_that_could_not_be_had_a_moment_ago() -> None:
-    with KeyServer() as empty:
+    with JwksServer() as empty:
         empty.answer = (503, "")
         with _serving(empty) as calculator:
             for _ in range(20):
@@ -195,7 +196,7 @@ def test_calls_wait_for_no_keys_that_could_not_be_had_a_moment_ago() -> None:
 
 
 def test_keys_that_do_not_come_hold_no_call_for_long() -> None:
-    with KeyServer(ISSUER) as keys:
+    with JwksServer(ISSUER) as keys:
         keys.gate.clear()
         with _serving(keys) as calculator:
             assert calculator.status(ISSUER.token(AUDIENCE)) is grpc.StatusCode.UNAVAILABLE
@@ -204,7 +205,7 @@ def test_keys_that_do_not_come_hold_no_call_for_long() -> None:
 
 
 def test_calls_at_the_same_time_fetch_the_keys_once() -> None:
-    with KeyServer(ISSUER) as keys, _serving(keys) as calculator:
+    with JwksServer(ISSUER) as keys, _serving(keys) as calculator:
         method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = calculator.channel.unary_unary("/Calculator/Calculate")
         metadata = invalid_tokens.metadata(ISSUER.token(AUDIENCE))
         calls = [method.future(b"", timeout=timeouts.SECONDS, metadata=metadata) for _ in range(90)]

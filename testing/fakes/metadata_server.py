@@ -7,8 +7,8 @@ import json
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
-from testing.id_token_issuer import ACCOUNT, Issuer
-from testing.loopback_server import LoopbackServer, QuietHandler
+from testing.fakes.id_token_issuer import ACCOUNT, Issuer
+from testing.fakes.loopback_server import LoopbackServer, QuietHandler
 
 _FLAVOR = ("Metadata-Flavor", "Google")
 _ACCOUNT = "/computeMetadata/v1/instance/service-accounts/default/"

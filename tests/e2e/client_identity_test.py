@@ -22,11 +22,11 @@ from client.access import IDENTITY_TOKEN, Access, AccessError
 from client.channel import connect
 from server.services.calculator_v1 import CalculatorServicer
 from testing import programs, timeouts
-from testing.certificate_authority import Authority
-from testing.fake_google import OTHER_ACCOUNT, PERSON, ROBOT, WORKLOAD, Given, Google
-from testing.fake_metadata_server import MetadataServer
-from testing.fake_proxy import Tunnel
-from testing.id_token_issuer import ACCOUNT, Issuer
+from testing.fakes.certificate_authority import CertificateAuthority
+from testing.fakes.google_apis import OTHER_ACCOUNT, PERSON, ROBOT, WORKLOAD, GoogleApis, IssuedToken
+from testing.fakes.id_token_issuer import ACCOUNT, Issuer
+from testing.fakes.metadata_server import MetadataServer
+from testing.fakes.proxy import Proxy
 
 AUDIENCE = "https://localhost"
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
@@ -42,7 +42,7 @@ class Recorder(grpc.ServerInterceptor):
         seen: the method and the metadata of each call, in turn.
     """
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, authority: CertificateAuthority) -> None:
         self.seen: list[tuple[str, dict[str, str | bytes]]] = []
         self.server = grpc.server(futures.ThreadPoolExecutor(40), interceptors=[self])
         calculator_pb2_grpc.add_CalculatorServicer_to_server(CalculatorServicer(), self.server)
@@ -63,17 +63,17 @@ class Recorder(grpc.ServerInterceptor):
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority(("localhost", SERVICE))
+def authority() -> CertificateAuthority:
+    return CertificateAuthority(("localhost", SERVICE))
 
 
 @pytest.fixture
-def ca_cert(authority: Authority, tmp_path: Path) -> Path:
+def ca_cert(authority: CertificateAuthority, tmp_path: Path) -> Path:
     return authority.write(tmp_path)[0]
 
 
 @pytest.fixture
-def recorder(authority: Authority) -> Iterator[Recorder]:
+def recorder(authority: CertificateAuthority) -> Iterator[Recorder]:
     running = Recorder(authority)
     running.server.start()
     yield running
@@ -83,7 +83,7 @@ def recorder(authority: Authority) -> Iterator[Recorder]:
 @pytest.fixture
 def cloud(recorder: Recorder, ca_cert: Path) -> Iterator[Callable[..., list[str]]]:
     """Have the recorder be a service on Cloud Run; returns what calls it by its name."""
-    with Tunnel(recorder.tls_port) as tunnel:
+    with Proxy(recorder.tls_port) as tunnel:
         way = {"grpc_proxy": f"http://{tunnel.host}", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(ca_cert)}
 
         def call(*options: str, **environment: str) -> list[str]:
@@ -180,7 +180,7 @@ def test_another_audience_and_the_other_header_by_option(
 def test_a_server_of_another_authority_gets_neither_call_nor_token(
     recorder: Recorder, metadata: MetadataServer, tmp_path: Path
 ) -> None:
-    other, _, _ = Authority().write(tmp_path)
+    other, _, _ = CertificateAuthority().write(tmp_path)
     options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(other), "--timeout", "3"]
     _, error = _client(*options, "--auth", "identity-token", "add", "2", "3", GCE_METADATA_HOST=metadata.host)
     assert error.startswith("Error: UNAVAILABLE"), error
@@ -252,9 +252,9 @@ def test_certificates_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def google(tmp_path: Path) -> Iterator[Google]:
+def google(tmp_path: Path) -> Iterator[GoogleApis]:
     (tmp_path / "google").mkdir()
-    with Google(tmp_path / "google") as running:
+    with GoogleApis(tmp_path / "google") as running:
         yield running
         assert running.strangers == []  # nobody else is asked, and gRPC does not ask the proxy
 
@@ -263,7 +263,7 @@ def google(tmp_path: Path) -> Iterator[Google]:
 class Caller:
     """Who calls the recorder with credentials of Google's."""
 
-    google: Google
+    google: GoogleApis
     recorder: Recorder
     ca_cert: Path
 
@@ -283,32 +283,44 @@ class Caller:
 
 
 @pytest.fixture
-def caller(google: Google, recorder: Recorder, ca_cert: Path) -> Caller:
+def caller(google: GoogleApis, recorder: Recorder, ca_cert: Path) -> Caller:
     return Caller(google, recorder, ca_cert)
 
 
 @pytest.mark.parametrize(
     ("credentials", "impersonated", "given"),
     [
-        (Google.key_of_robot, "", [Given(ROBOT, ROBOT, AUDIENCE)]),
-        (Google.key_of_robot, ACCOUNT, [Given(ROBOT, ROBOT), Given(ROBOT, ACCOUNT, AUDIENCE)]),
-        (Google.login_of_person, ACCOUNT, [Given(PERSON, PERSON), Given(PERSON, ACCOUNT, AUDIENCE)]),
-        (Google.workload, ACCOUNT, [Given(WORKLOAD, WORKLOAD), Given(WORKLOAD, ACCOUNT, AUDIENCE)]),
-        (Google.workload_as_account, "", [Given(WORKLOAD, WORKLOAD), Given(WORKLOAD, ACCOUNT, AUDIENCE)]),
-        (Google.workload_as_account, ACCOUNT, [Given(WORKLOAD, WORKLOAD), Given(WORKLOAD, ACCOUNT, AUDIENCE)]),
+        (GoogleApis.key_of_robot, "", [IssuedToken(ROBOT, ROBOT, AUDIENCE)]),
+        (GoogleApis.key_of_robot, ACCOUNT, [IssuedToken(ROBOT, ROBOT), IssuedToken(ROBOT, ACCOUNT, AUDIENCE)]),
+        (GoogleApis.login_of_person, ACCOUNT, [IssuedToken(PERSON, PERSON), IssuedToken(PERSON, ACCOUNT, AUDIENCE)]),
+        (GoogleApis.workload, ACCOUNT, [IssuedToken(WORKLOAD, WORKLOAD), IssuedToken(WORKLOAD, ACCOUNT, AUDIENCE)]),
         (
-            Google.workload_as_account,
+            GoogleApis.workload_as_account,
+            "",
+            [IssuedToken(WORKLOAD, WORKLOAD), IssuedToken(WORKLOAD, ACCOUNT, AUDIENCE)],
+        ),
+        (
+            GoogleApis.workload_as_account,
+            ACCOUNT,
+            [IssuedToken(WORKLOAD, WORKLOAD), IssuedToken(WORKLOAD, ACCOUNT, AUDIENCE)],
+        ),
+        (
+            GoogleApis.workload_as_account,
             OTHER_ACCOUNT,
-            [Given(WORKLOAD, WORKLOAD), Given(WORKLOAD, ACCOUNT), Given(ACCOUNT, OTHER_ACCOUNT, AUDIENCE)],
+            [
+                IssuedToken(WORKLOAD, WORKLOAD),
+                IssuedToken(WORKLOAD, ACCOUNT),
+                IssuedToken(ACCOUNT, OTHER_ACCOUNT, AUDIENCE),
+            ],
         ),
     ],
 )
 def test_google_is_asked_for_a_token_of_the_account_for_the_service(
-    caller: Caller, credentials: Callable[[Google], dict[str, Any]], impersonated: str, given: list[Given]
+    caller: Caller, credentials: Callable[[GoogleApis], dict[str, Any]], impersonated: str, given: list[IssuedToken]
 ) -> None:
     options = ["--impersonate-service-account", impersonated] if impersonated else []
     assert caller.ask(credentials(caller.google), *options) == ["5\n", ""]
-    assert caller.google.given == given
+    assert caller.google.issued == given
     [token] = caller.recorder.tokens()
     claims = jwt.decode(token, options={"verify_signature": False})
     assert (claims["aud"], claims["email"]) == (AUDIENCE, given[-1].account)
@@ -317,17 +329,23 @@ def test_google_is_asked_for_a_token_of_the_account_for_the_service(
 @pytest.mark.parametrize(
     ("credentials", "complaint"),
     [
-        (Google.workload, "is of a federated identity that impersonates no service account; only those have tokens."),
-        (Google.login_of_person, "is of a person, not of a service account; only those have tokens: impersonate one."),
+        (
+            GoogleApis.workload,
+            "is of a federated identity that impersonates no service account; only those have tokens.",
+        ),
+        (
+            GoogleApis.login_of_person,
+            "is of a person, not of a service account; only those have tokens: impersonate one.",
+        ),
     ],
 )
 def test_who_is_no_account_and_impersonates_none_is_told_in_one_line_that_there_is_no_token(
-    caller: Caller, credentials: Callable[[Google], dict[str, Any]], complaint: str
+    caller: Caller, credentials: Callable[[GoogleApis], dict[str, Any]], complaint: str
 ) -> None:
     output, error = caller.ask(credentials(caller.google))
     assert (output, error.count("\n")) == ("", 1)
     assert complaint in error
-    assert (caller.google.given, caller.recorder.seen) == ([], [])
+    assert (caller.google.issued, caller.recorder.seen) == ([], [])
 
 
 def test_an_account_that_iam_gives_no_token_of_is_one_line_that_says_so_and_no_call(caller: Caller) -> None:
@@ -337,7 +355,7 @@ def test_an_account_that_iam_gives_no_token_of_is_one_line_that_says_so_and_no_c
     assert error.startswith("Error: no identity token was given: Error getting ID token: ")
     assert f"{ACCOUNT}:generateIdToken" in error
     assert "PERMISSION_DENIED" in error
-    assert (caller.google.given, caller.recorder.seen) == ([Given(PERSON, PERSON)], [])
+    assert (caller.google.issued, caller.recorder.seen) == ([IssuedToken(PERSON, PERSON)], [])
 
 
 @pytest.fixture
@@ -351,18 +369,18 @@ def impersonating(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> Iterator[c
 
 
 def test_a_token_of_an_account_that_is_impersonated_is_fetched_once_for_many_calls(
-    impersonating: calculator_pb2_grpc.CalculatorStub, recorder: Recorder, google: Google
+    impersonating: calculator_pb2_grpc.CalculatorStub, recorder: Recorder, google: GoogleApis
 ) -> None:
     calls = [impersonating.Calculate.future(REQUEST, timeout=timeouts.SECONDS) for _ in range(100)]
     assert {call.result().result for call in calls} == {5}
-    assert google.given == [Given(ROBOT, ROBOT), Given(ROBOT, ACCOUNT, AUDIENCE)]
+    assert google.issued == [IssuedToken(ROBOT, ROBOT), IssuedToken(ROBOT, ACCOUNT, AUDIENCE)]
     assert len(recorder.tokens()) == 100
 
 
 def test_a_token_that_still_holds_is_sent_while_google_cannot_be_reached(
     impersonating: calculator_pb2_grpc.CalculatorStub,
     recorder: Recorder,
-    google: Google,
+    google: GoogleApis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(identity, "_EARLY", dt.timedelta(hours=2))  # longer than a token lives: each call asks anew

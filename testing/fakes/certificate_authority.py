@@ -49,7 +49,7 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-class Authority:
+class CertificateAuthority:
     """An authority whose key lives as long as this object does, and the certificate of one server on this machine.
 
     Args:

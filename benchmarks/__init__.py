@@ -1,1 +1,0 @@
-"""What is measured, by hand: bazel run //benchmarks, and //benchmarks:NAME."""

@@ -1,1 +1,0 @@
-"""The servers of others, with our handlers."""

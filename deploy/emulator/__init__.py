@@ -1,1 +1,0 @@
-"""Cloud Run on one's own machine."""

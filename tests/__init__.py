@@ -1,1 +1,0 @@
-"""What crosses packages: the programs as real processes, on real sockets."""
