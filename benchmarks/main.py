@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pygal  # type: ignore[import-untyped]
@@ -105,23 +106,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _of_workers(arguments: argparse.Namespace, work: Work) -> dict[int, float]:
-    """Return what one and two workers do, or nothing where that cannot be measured."""
+def _of_workers(h2load: Path, rounds: int, work: Work) -> dict[int, float]:
+    """Return the calls per second of one and two workers, or nothing where cgroups are not available."""
     try:
         with tempfile.TemporaryDirectory() as name:
-            return workers.measure(Load(arguments.h2load, Path(name)), work, arguments.rounds)
+            return workers.measure(Load(h2load, Path(name)), work, rounds)
     except OSError as error:
         print(f"benchmarks: workers are not measured: {error}", file=sys.stderr)
         return {}
 
 
-def _measured(arguments: argparse.Namespace, all_works: Sequence[Work]) -> Results:
+def _measured(h2load: Path, rounds: int, all_works: Sequence[Work]) -> Results:
     [server_core, load_core, *_] = cores()
     os.sched_setaffinity(0, {load_core})
     with tempfile.TemporaryDirectory() as name:
         cpp = subjects.in_cpp(Path(name))
         all_subjects = [*subjects.PYTHON, *([cpp] if cpp else [])]
-        return measure(Load(arguments.h2load, Path(name)), server_core, all_subjects, all_works, arguments.rounds)
+        return measure(Load(h2load, Path(name)), server_core, all_subjects, all_works, rounds)
 
 
 def main() -> int:
@@ -139,28 +140,27 @@ def main() -> int:
     if arguments.plot and unary not in all_works:
         parser.error(f"--plot draws the workload {unary.name}: add it to --works")
     try:
-        results = _measured(arguments, all_works)
-        of_workers = _of_workers(arguments, unary)
+        results = _measured(arguments.h2load, arguments.rounds, all_works)
+        of_workers = _of_workers(arguments.h2load, arguments.rounds, unary)
     except LoadError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
-    _report(arguments, results, of_workers, all_works)
+    if arguments.json:
+        print(json.dumps({"machine": _machine(), "results": _figures(results), "workers": of_workers}))
+    else:
+        print(f"{_machine()}, {arguments.rounds} rounds")
+        _report(results, of_workers, all_works)
     if arguments.plot:
         folder = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."))  # where "bazel run" was typed
         (folder / arguments.plot).write_bytes(plot(results[unary.name]))
     return 0
 
 
-def _report(
-    arguments: argparse.Namespace, results: Results, of_workers: dict[int, float], all_works: Sequence[Work]
-) -> None:
-    if arguments.json:
-        figures = {
-            work: {name: asdict(of_server) for name, of_server in of_work.items()} for work, of_work in results.items()
-        }
-        print(json.dumps({"machine": _machine(), "results": figures, "workers": of_workers}))
-        return
-    print(f"{_machine()}, {arguments.rounds} rounds")
+def _figures(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
+    return {work: {name: asdict(of_server) for name, of_server in of_work.items()} for work, of_work in results.items()}
+
+
+def _report(results: Results, of_workers: dict[int, float], all_works: Sequence[Work]) -> None:
     for work in all_works:
         print(f"\n{work.name}: {work.connections} x {work.streams} in flight, {work.calls} calls a round\n")
         print("\n".join(measured.table(work, results[work.name], _REFERENCES)))

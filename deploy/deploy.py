@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
@@ -43,6 +44,52 @@ def _count(text: str) -> int:
     return int(text)
 
 
+@dataclass(frozen=True)
+class _Container:
+    """A container of the service.
+
+    Attributes:
+        image: the folder of its image.
+        sbom: the folder of the image's bill of materials.
+        repository: where the image is pushed to.
+    """
+
+    image: Path
+    sbom: Path
+    repository: str
+
+    @property
+    def reference(self) -> str:
+        """The reference of the pushed image, by digest."""
+        return f"{self.repository}@{Layout(self.image).reference()['digest']}"
+
+
+@dataclass(frozen=True)
+class _Service:
+    """What is deployed, and where.
+
+    Attributes:
+        name: the name of the service.
+        project: the Google Cloud project.
+        region: the region.
+        containers: the containers, by name.
+        manifest: the service as Cloud Run reads it, in YAML.
+    """
+
+    name: str
+    project: str
+    region: str
+    containers: Mapping[str, _Container]
+    manifest: str
+
+    def commands(self, file: str) -> tuple[list[str], list[str]]:
+        """Return the command that replaces the service with a manifest, and the command that prints its URL."""
+        where = ["--project", self.project, "--region", self.region]
+        services = ["gcloud", "run", "services"]
+        replace = [*services, "replace", file, *where]
+        return replace, [*services, "describe", self.name, *where, "--format", "value(status.url)"]
+
+
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="deploy", description="Push the images, and put them on Cloud Run.")
     project = _matching(_PROJECT, "accepted are 6 to 30 small letters, digits and '-', such as my-project")
@@ -70,63 +117,43 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def _repositories(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return where the image of each container is pushed to."""
+def _service(arguments: argparse.Namespace) -> _Service:
     registry = f"{arguments.region}-docker.pkg.dev/{arguments.project}/{arguments.repository}"
-    return {container: f"{registry}/{arguments.service}{suffix}" for container, suffix in _CONTAINERS.items()}
-
-
-def _images(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return the reference of each container's image, by digest."""
-    return {
-        container: f"{repository}@{Layout(_path(arguments, container, 'image')).reference()['digest']}"
-        for container, repository in _repositories(arguments).items()
+    files = vars(arguments)
+    containers = {
+        name: _Container(
+            files[f"{name}_image_path"], files[f"{name}_sbom_path"], f"{registry}/{arguments.service}{suffix}"
+        )
+        for name, suffix in _CONTAINERS.items()
     }
-
-
-def _path(arguments: argparse.Namespace, container: str, file: str) -> Path:
-    path: Path = getattr(arguments, f"{container}_{file}_path")
-    return path
-
-
-def _render(arguments: argparse.Namespace, images: Mapping[str, str]) -> str:
-    """Return the service as Cloud Run reads it: service.yaml, filled in."""
     default = f"{arguments.service}@{arguments.project}.iam.gserviceaccount.com"
-    return Template(arguments.template_path.read_text(encoding="utf-8")).substitute(
-        {f"{container}_image": image for container, image in images.items()},
+    manifest = Template(arguments.template_path.read_text(encoding="utf-8")).substitute(
+        {f"{name}_image": container.reference for name, container in containers.items()},
         max_instances=arguments.max_instances,
         min_instances=arguments.min_instances,
         service=arguments.service,
         service_account=arguments.service_account or default,
     )
+    return _Service(arguments.service, arguments.project, arguments.region, containers, manifest)
 
 
-def _commands(arguments: argparse.Namespace, file: str) -> tuple[list[str], list[str]]:
-    """Return the command that replaces the service by what is in a file, and the one that prints its URL."""
-    where = ["--project", arguments.project, "--region", arguments.region]
-    services = ["gcloud", "run", "services"]
-    replace = [*services, "replace", file, *where]
-    return replace, [*services, "describe", arguments.service, *where, "--format", "value(status.url)"]
-
-
-def _print(arguments: argparse.Namespace, images: Mapping[str, str], service: str) -> None:
+def _print(service: _Service) -> None:
     """Print what `_deploy` would do."""
-    for image in images.values():
-        print(f"crane push IMAGE {image}, and a bill of materials beside it")
-    for command in _commands(arguments, "service.yaml"):
+    for container in service.containers.values():
+        print(f"crane push IMAGE {container.reference}, and a bill of materials beside it")
+    for command in service.commands("service.yaml"):
         print(shlex.join(command))
-    print(f"\nservice.yaml:\n{service}", end="")
+    print(f"\nservice.yaml:\n{service.manifest}", end="")
 
 
-def _deploy(arguments: argparse.Namespace, service: str) -> None:
+def _deploy(service: _Service, crane: Path) -> None:
     """Push the images, replace the service, and print how to call it."""
-    for container, repository in _repositories(arguments).items():
-        image, sbom = (_path(arguments, container, file) for file in ("image", "sbom"))
-        push.push(arguments.crane_path, image, repository, [], [sbom])
+    for container in service.containers.values():
+        push.push(crane, container.image, container.repository, [], [container.sbom])
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "service.yaml")
-        file.write_text(service, encoding="utf-8")
-        replace, describe = _commands(arguments, str(file))
+        file.write_text(service.manifest, encoding="utf-8")
+        replace, describe = service.commands(str(file))
         subprocess.run(replace, check=True)  # which waits until the new revision serves
         url = subprocess.check_output(describe, text=True).strip()
     host = url.removeprefix("https://")
@@ -137,16 +164,15 @@ def _deploy(arguments: argparse.Namespace, service: str) -> None:
 def main(words: Sequence[str]) -> int:
     """Deploy; return 1 if a program that this takes failed."""
     arguments = _arguments(words)
-    images = _images(arguments)
-    service = _render(arguments, images)
+    service = _service(arguments)
     if arguments.dry_run:
-        _print(arguments, images, service)
+        _print(service)
         return 0
     if not shutil.which("gcloud"):  # before anything is pushed
         print("deploy: there is no gcloud on PATH: see https://cloud.google.com/sdk/docs/install", file=sys.stderr)
         return 1
     try:
-        _deploy(arguments, service)
+        _deploy(service, arguments.crane_path)
     except subprocess.CalledProcessError as error:
         program = Path(error.cmd[0]).name
         print(f"deploy: {program} failed, see above; are project and repository there, and yours?", file=sys.stderr)

@@ -23,10 +23,13 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def _serve(arguments: argparse.Namespace) -> None:
-    """Serve until a signal."""
-    server = [str(arguments.server_path.absolute()), *arguments.server_flag]
-    ingress = [str(arguments.ingress_path.absolute()), "--address=127.0.0.1", f"--port={arguments.port}"]
+def _serve(server: Sequence[str], ingress: Sequence[str]) -> None:
+    """Serve until a signal.
+
+    Args:
+        server: the command line of //server.
+        ingress: the command line of //ingress, but for the port of the server.
+    """
     programs = (
         Program("server", lambda _: server),
         Program("ingress", lambda port: [*ingress, f"--server-port={port}"]),
@@ -39,9 +42,11 @@ def _serve(arguments: argparse.Namespace) -> None:
 def main(words: Sequence[str]) -> int:
     """Run it; return 1 if something did not start."""
     arguments = _arguments(words)
+    server = [str(arguments.server_path.absolute()), *arguments.server_flag]
+    ingress = [str(arguments.ingress_path.absolute()), "--address=127.0.0.1", f"--port={arguments.port}"]
     stopping.raise_when_told_to_stop()
     try:
-        _serve(arguments)
+        _serve(server, ingress)
     except instances.InstanceError as error:
         print(f"web: {error}", file=sys.stderr)
         return 1
