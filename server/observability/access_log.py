@@ -24,8 +24,8 @@ def _second(seconds: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def text(call: CallRecord) -> str:
-    """Return a line that a person can read."""
+def text_line(call: CallRecord) -> str:
+    """Return a line for people to read."""
     now = time.time()
     line = (
         f"{_second(int(now))},{int(now % 1 * 1000):03d} INFO {call.method} {call.code.name}"
@@ -39,12 +39,12 @@ def text(call: CallRecord) -> str:
     return logs.printable(line) + "\n"
 
 
-def json(call: CallRecord, project: str = "") -> str:
-    """Return a JSON object, as Cloud Run's log agent reads it.
+def json_line(project: str, call: CallRecord) -> str:
+    """Return a line with a JSON object, as Cloud Run's log agent reads it.
 
     Args:
-        call: what it is about.
-        project: the Google Cloud project that its trace belongs to.
+        project: the Google Cloud project that the trace of the call belongs to, or "".
+        call: the record of the call.
     """
     line = (
         f'{_outcome(call.method, call.code)}{call.duration * 1000:.3f}, "received_bytes": {call.received_bytes},'
@@ -53,7 +53,7 @@ def json(call: CallRecord, project: str = "") -> str:
     rare = _rare_fields(call)
     if call.trace:
         rare |= logs.trace_fields(call.trace, project)
-    return f"{line}, {dumps(rare, ensure_ascii=False)[1:]}\n" if rare else f"{line}}}\n"
+    return f"{line}, {dumps(rare, ensure_ascii=False)[1:]}\n" if rare else line + "}\n"
 
 
 @functools.lru_cache(maxsize=256)
@@ -75,39 +75,40 @@ def _rare_fields(call: CallRecord) -> dict[str, Any]:
     return fields
 
 
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="backslashreplace")
+
+
 class AccessLog:
     """Writes a line on stderr for each call that it is given.
 
     Args:
         log_format: one of logs.FORMATS.
-        project: see `json`.
+        project: see `json_line`.
         is_batched: whether lines wait until they are many, or until `flush`.
     """
 
     def __init__(self, log_format: logs.Format, project: str = "", *, is_batched: bool = False) -> None:
         """Write nothing yet."""
-        self._line = functools.partial(json, project=project) if log_format == "json" else text
+        self._line = functools.partial(json_line, project) if log_format == "json" else text_line
         self._stderr = Stderr(sys.stderr.fileno())
         self._is_batched = is_batched
-        self._size = 0
         self._lock = threading.Lock()
-        self._batch: list[bytes] = []
+        self._batch: list[str] = []
+        self._size = 0  # of the batch, in bytes
 
     def __call__(self, call: CallRecord) -> None:
         """Write the line of a call."""
-        line = self._line(call).encode(errors="backslashreplace")
-        if not self._is_batched:
-            self._stderr.write(line, 1)
-            return
-        with self._lock:  # a call that ends before its handler begins is written by the handler's thread
-            self._add(line)
-
-    def _add(self, line: bytes) -> None:
-        # A write to a pipe of up to this size is atomic: no line of another writer gets into it.
-        if self._size + len(line) > select.PIPE_BUF:
-            self._write()
-        self._batch.append(line)
-        self._size += len(line)
+        line = self._line(call)
+        size = len(line) if line.isascii() else len(_encoded(line))
+        with self._lock:  # a call that ends before its handler begins is logged by the handler's thread
+            # A write to a pipe of up to PIPE_BUF bytes is atomic: no line of another writer gets into it.
+            if self._size + size > select.PIPE_BUF:
+                self._write()
+            self._batch.append(line)
+            self._size += size
+            if not self._is_batched:
+                self._write()
 
     def flush(self) -> None:
         """Write the lines that wait."""
@@ -116,6 +117,6 @@ class AccessLog:
 
     def _write(self) -> None:
         if self._batch:
-            self._stderr.write(b"".join(self._batch), len(self._batch))
+            self._stderr.write(_encoded("".join(self._batch)), len(self._batch))
             self._batch.clear()
             self._size = 0

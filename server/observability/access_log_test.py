@@ -3,7 +3,10 @@
 import json
 import logging
 import os
+import sys
+from concurrent import futures
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import grpc
 import pytest
@@ -14,6 +17,7 @@ from server.observability import access_log, logs
 from server.observability.call_record import CallRecord
 from server.observability.trace_context import Trace
 
+_MANY = 2000
 _SOMETHING = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 _TRACES = st.builds(Trace, st.just("a" * 32), st.sampled_from(["", "b" * 16]), st.booleans())
 _RECORD = CallRecord("/A/\x1b[2J\ud800", grpc.StatusCode.ABORTED, 0.5, 2, 3, "ipv4:127.0.0.1:1", deadline_left_ms=2000)
@@ -34,7 +38,7 @@ _RECORDS = st.builds(
 
 @given(_RECORDS)
 def test_a_line_of_json_says_it_all(record: CallRecord) -> None:
-    line = access_log.json(record, "p")
+    line = access_log.json_line("p", record)
     assert line.endswith("}\n")
     entry = json.loads(line)
     assert entry.pop("duration_ms") == pytest.approx(record.duration * 1000, abs=0.0005)
@@ -57,7 +61,7 @@ def test_a_line_of_json_says_it_all(record: CallRecord) -> None:
 
 @given(_RECORDS)
 def test_a_line_of_text_is_one_line_whatever_a_client_made_up(record: CallRecord) -> None:
-    line = access_log.text(record)
+    line = access_log.text_line(record)
     assert line.endswith("\n")
     assert line[:-1].isprintable()
     assert logs.printable(f" INFO {record.method} {record.code.name} duration_ms=") in line
@@ -67,7 +71,7 @@ def test_a_line_of_text_is_one_line_whatever_a_client_made_up(record: CallRecord
 
 
 def test_its_time_is_that_of_the_other_lines() -> None:
-    said = [logs.formatter("text").format(logging.makeLogRecord({"levelname": "INFO"})), access_log.text(_RECORD)]
+    said = [logs.formatter("text").format(logging.makeLogRecord({"levelname": "INFO"})), access_log.text_line(_RECORD)]
     first, second = (datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f") for line in said)  # noqa: DTZ007 - local
     assert timedelta() <= second - first < timedelta(seconds=20)
     assert {line[23:29] for line in said} == {" INFO "}
@@ -90,3 +94,24 @@ def test_a_log_that_nobody_reads_any_more_ends_no_call(monkeypatch: pytest.Monke
     with os.fdopen(write, "w") as pipe:
         monkeypatch.setattr("sys.stderr", pipe)
         access_log.AccessLog("text")(_RECORD)
+
+
+def test_no_line_is_lost_when_several_threads_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with (tmp_path / "log").open("wb") as file:
+            monkeypatch.setattr("sys.stderr", file)
+            log = access_log.AccessLog("json", is_batched=True)
+            with futures.ThreadPoolExecutor(4) as pool:
+                done = [pool.submit(_write_many, log) for _ in range(4)]
+            log.flush()
+    finally:
+        sys.setswitchinterval(interval)
+    assert [each.exception() for each in done] == [None] * 4
+    assert len((tmp_path / "log").read_text("utf-8").splitlines()) == 4 * _MANY
+
+
+def _write_many(log: access_log.AccessLog) -> None:
+    for _ in range(_MANY):
+        log(_RECORD)
