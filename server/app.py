@@ -36,7 +36,7 @@ _MAX_KEEPALIVE_TIMEOUT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class Serving:
+class BoundServer:
     """A server that has its port.
 
     Attributes:
@@ -58,7 +58,7 @@ class Serving:
         self.health.enter_graceful_shutdown()
         time.sleep(delay)
         stopped = self.server.stop(grace + _ENDING_SECONDS)
-        self.calls.finish(grace)
+        self.calls.drain(grace)
         stopped.wait()
         if self.telemetry:
             self.telemetry.close(_SENDING_SECONDS)
@@ -97,7 +97,7 @@ def _options(config: Config, *, is_shared: bool) -> list[tuple[str, int]]:
     return options
 
 
-def build(config: Config, shared: SharedPort | None = None) -> Serving:
+def build(config: Config, shared: SharedPort | None = None) -> BoundServer:
     """Build a server that has its port but does not answer yet.
 
     Args:
@@ -108,7 +108,7 @@ def build(config: Config, shared: SharedPort | None = None) -> Serving:
         ConfigError: a variable of OpenTelemetry has a value that its SDK does not accept.
         ListenError: the port is taken, or not for this user.
     """
-    host, port = (shared.host, shared.port) if shared else (sockets.host(config.port), config.port)
+    host, port = (shared.host, shared.port) if shared else (sockets.bindable_host(config.port), config.port)
     telemetry = _telemetry(config)
     start_span = telemetry.start_span if telemetry else None
     is_stock = config.engine == "stock"
@@ -127,7 +127,7 @@ def build(config: Config, shared: SharedPort | None = None) -> Serving:
         port = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError as error:
         raise ListenError(f"cannot listen on port {port}: {error}") from error
-    return Serving(server, f"{host}:{port}", health_servicer, calls, telemetry)
+    return BoundServer(server, f"{host}:{port}", health_servicer, calls, telemetry)
 
 
 def _authenticator(config: Config) -> Authenticator | None:

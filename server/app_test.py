@@ -44,8 +44,8 @@ def test_without_ipv6_it_serves_on_ipv4_and_says_so(
 def test_a_drain_of_the_default_grace_ends_before_cloud_run_kills_the_server() -> None:
     server, calls, telemetry = Mock(), Mock(), Mock()
     grace = Config().shutdown_grace
-    app.Serving(server, "", Mock(), calls, telemetry).drain(grace)
-    calls.finish.assert_called_once_with(grace)
+    app.BoundServer(server, "", Mock(), calls, telemetry).drain(grace)
+    calls.drain.assert_called_once_with(grace)
     [ending], [sending] = server.stop.call_args.args, telemetry.close.call_args.args
     assert ending > grace  # so that the calls end with a status
     # Cloud Run kills an instance 10 s after SIGTERM. The process itself needs some of that, too.

@@ -134,7 +134,7 @@ def _log_format(setting: str, value: str) -> logs.Format:
 
 def _workers(setting: str, value: str) -> int:
     if value == "auto":
-        return min(cgroup.allowed(), _MOST_WORKERS)
+        return min(cgroup.cpu_limit(), _MOST_WORKERS)
     if re.fullmatch("[0-9]{1,3}", value) and 1 <= int(value) <= _MOST_WORKERS:
         return int(value)
     raise ConfigError(f"{setting}={value!r} is not accepted: 1 to {_MOST_WORKERS} are, and auto")

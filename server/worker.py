@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from server.process import deferred_imports
 
-with deferred_imports.unused_put_off():
+with deferred_imports.deferring_unused():
     import grpc
 
     from server import app

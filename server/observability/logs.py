@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal, TypeAlias, get_args
 
-from server.observability.stderr import Handler, Stderr
+from server.observability.stderr import Stderr, StderrHandler
 from server.observability.trace_context import Trace
 
 Format: TypeAlias = Literal["text", "json"]
@@ -19,7 +19,7 @@ _TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 @contextmanager
-def within(trace: Trace | None) -> Iterator[None]:
+def trace_scope(trace: Trace | None) -> Iterator[None]:
     """Have every line that the block writes say which trace it belongs to, if to any."""
     token = _TRACE.set(trace)
     try:
@@ -96,7 +96,7 @@ def configure(log_format: Format, project: str = "") -> None:
         log_format: one of FORMATS.
         project: the Google Cloud project that traces belong to; without one, a trace is named by its id alone.
     """
-    handler = Handler(Stderr(sys.stderr.fileno()))
+    handler = StderrHandler(Stderr(sys.stderr.fileno()))
     handler.setFormatter(formatter(log_format, project))
     handler.addFilter(_without_metadata)
     logging.basicConfig(level=logging.INFO, handlers=[handler])

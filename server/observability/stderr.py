@@ -90,7 +90,7 @@ def _without_waiting(descriptor: int) -> int:
     return descriptor
 
 
-class Handler(logging.Handler):
+class StderrHandler(logging.Handler):
     """Python's logging to stderr.
 
     Args:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.observability.stderr import Handler, Stderr
+from server.observability.stderr import Stderr, StderrHandler
 
 # A Stderr keeps its socket until the process ends.
 pytestmark = [
@@ -82,6 +82,6 @@ def test_a_reader_that_has_gone_is_not_an_error() -> None:
 
 def test_records_of_logging_are_lines(ends: tuple[int, int]) -> None:
     reading, writing = ends
-    handler = Handler(Stderr(writing))
+    handler = StderrHandler(Stderr(writing))
     handler.handle(logging.LogRecord("server", logging.INFO, __file__, 1, "%d calls \ud800", (2,), None))
     assert _read_all(reading) == b"2 calls \\ud800\n"

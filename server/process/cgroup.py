@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
-def allowed(root: Path = Path("/")) -> int:
+def cpu_limit(root: Path = Path("/")) -> int:
     """Return how many processors' worth this process may use, rounded down, 1 at least.
 
     Args:

@@ -62,8 +62,8 @@ def _write(root: Path, files: dict[str, str]) -> None:
 )
 def test_it_is_what_the_tightest_group_allows_rounded_down(files: dict[str, str], count: int, tmp_path: Path) -> None:
     _write(tmp_path, files)
-    assert cgroup.allowed(tmp_path) == count
+    assert cgroup.cpu_limit(tmp_path) == count
 
 
 def test_on_this_machine_it_is_some() -> None:
-    assert 1 <= cgroup.allowed() <= CORES
+    assert 1 <= cgroup.cpu_limit() <= CORES

@@ -39,7 +39,7 @@ def _remove(stand_in: _StandIn) -> None:
 
 
 @contextmanager
-def unused_put_off() -> Iterator[None]:
+def deferring_unused() -> Iterator[None]:
     """Have the imports in this block leave those modules alone; each comes by itself once something in it is asked for.
 
     After the block, to import one is to import it as ever.

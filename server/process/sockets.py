@@ -50,7 +50,7 @@ def _bind(port: int, option: int) -> tuple[str, socket.socket]:
         raise ListenError(f"cannot listen on port {port}: {os.strerror(error.errno or 0)}{hint}") from error
 
 
-def host(port: int) -> str:
+def bindable_host(port: int) -> str:
     """Return the host part of an address that can be listened on.
 
     Args:
@@ -80,7 +80,7 @@ class SharedPort:
 
     def __init__(self, port: int) -> None:
         """Keep it."""
-        host(port)
+        bindable_host(port)
         # What is bound, and does not listen, gets no connections.
         self.host, self._bound = _bind(port, socket.SO_REUSEPORT)
         self.port: int = self._bound.getsockname()[1]

@@ -105,7 +105,7 @@ class Call:
     | `__enter__` | starts a span, counts the call, verifies who calls |
     | `receive`, `serialized` | convert messages, and count their bytes |
     | `__exit__` | makes a status of an error; the handler has returned |
-    | `_end` | writes the record: the response was delivered, or the client is gone |
+    | `_on_end` | writes the record: the response was delivered, or the client is gone |
 
     The last two steps come in any order, in different threads.
 
@@ -147,14 +147,14 @@ class Call:
         """
         if self.method.start_span or self._trace:
             self._enter_span()
-        if not self.context.add_callback(self._end):
-            self._end()
+        if not self.context.add_callback(self._on_end):
+            self._on_end()
         try:
-            self.method.limit.enter(self)
+            self.method.limit.admit(self)
             if self.method.authenticator:
                 self._authenticate(self.method.authenticator)
         except Exception as error:  # noqa: BLE001 - whatever happens, the client gets a status
-            self._return(error)
+            self._set_status(error)
         return self
 
     def _enter_span(self) -> None:
@@ -164,7 +164,7 @@ class Call:
             self._span = self.method.start_span(path, self.context.invocation_metadata(), self._trace)
             self._trace = self._span.trace or self._trace
             self._blocks.enter_context(self._span.current())
-        self._blocks.enter_context(logs.within(self._trace))
+        self._blocks.enter_context(logs.trace_scope(self._trace))
 
     def _authenticate(self, authenticator: Authenticator) -> None:
         try:
@@ -212,15 +212,15 @@ class Call:
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         """Set the status, if the handler raised an error."""
-        self._return(error)
+        self._set_status(error)
 
-    def _return(self, error: BaseException | None) -> None:
+    def _set_status(self, error: BaseException | None) -> None:
         self._has_returned = True
         if error and not self.context.is_active():  # the servicer ends because its call has ended
             self._is_cut = True
-        self.method.limit.answer(self)
+        self.method.limit.mark_answered(self)
         if self._has_ended:  # and may have left the limit before it was answered
-            self.method.limit.leave(self)
+            self.method.limit.release(self)
         if error or self._blocks:
             with self._blocks or nullcontext():
                 if isinstance(error, Exception):
@@ -244,11 +244,11 @@ class Call:
         _LOGGER.error("%s crashed: %s", self.method.path, crash_id, exc_info=error)
         self.context.abort_with_status(error_status.of_crash(crash_id))
 
-    def _end(self) -> None:
+    def _on_end(self) -> None:
         """Write the record: the status is final."""
         self._has_ended = True
         if self._has_returned:
-            self.method.limit.leave(self)
+            self.method.limit.release(self)
         else:
             self._is_cut = True
         code, duration = self._code, time.perf_counter() - self._began
@@ -260,17 +260,17 @@ class Call:
                 self._span.finish(code, duration)
 
     def _record(self, code: grpc.StatusCode, duration: float) -> CallRecord:
-        return CallRecord(
-            method=self.method.path,
-            code=code,
-            duration=duration,
-            received_bytes=self._received_bytes,
-            sent_bytes=self._sent_bytes,
-            peer=self._peer,
-            deadline_left_ms=self._deadline_left_ms,
-            caller=self._caller,
-            refusal=self._refusal,
-            trace=self._trace,
+        return CallRecord(  # by position, which takes half the time
+            self.method.path,
+            code,
+            duration,
+            self._received_bytes,
+            self._sent_bytes,
+            self._peer,
+            self._deadline_left_ms,
+            self._caller,
+            self._refusal,
+            self._trace,
         )
 
     @property

@@ -60,7 +60,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         self._start_span = start_span
         self._authenticator = authenticator
 
-    def finish(self, grace: float) -> None:
+    def drain(self, grace: float) -> None:
         """Wait for the calls in flight, and note that the server ends those that are left.
 
         Args:
@@ -68,9 +68,9 @@ class CallInterceptor(grpc.ServerInterceptor):
         """
         ends = time.monotonic() + grace
         for limit in (self._calls, self._checks):
-            for call in limit.left_after(max(0, ends - time.monotonic())):
+            for call in limit.wait_until_empty(max(0, ends - time.monotonic())):
                 call.is_stopped = True
-        for watch in self._watches.left_after(0):
+        for watch in self._watches.wait_until_empty(0):
             watch.context.cancel()
 
     @nggrpc.once_per_method

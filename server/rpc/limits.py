@@ -30,8 +30,8 @@ class Limit(Generic[T]):
 
     | state | entered by | counts against |
     | --- | --- | --- |
-    | in flight | `enter`: the call was admitted | `max_concurrent_calls` |
-    | answered | `answer`: its handler has returned | `2 * max_concurrent_calls + 10` |
+    | in flight | `admit`: the call was admitted | `max_concurrent_calls` |
+    | answered | `mark_answered`: its handler has returned | `2 * max_concurrent_calls + 10` |
 
     A client may start another call as soon as it has read a response, before this server has learned that the response
     was delivered. Such a client must not be refused, so an answered call does not count as in flight. A client that
@@ -56,7 +56,7 @@ class Limit(Generic[T]):
         self._is_awaited = False
         self._thread: threading.Thread | None = None
 
-    def enter(self, call: T) -> None:
+    def admit(self, call: T) -> None:
         """Admit a call; it counts until it leaves.
 
         Raises:
@@ -74,14 +74,14 @@ class Limit(Generic[T]):
                 self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
                 self._thread.start()
 
-    def answer(self, call: T) -> None:
+    def mark_answered(self, call: T) -> None:
         """Stop counting a call as in flight: its handler has returned, and its client may read the response."""
         with self._lock:
             end = self._in_flight.pop(call, None)
             if end is not None:
                 self._answered[call] = end
 
-    def leave(self, call: T) -> None:
+    def release(self, call: T) -> None:
         """Stop counting a call: its response was delivered, or its client is gone."""
         with self._lock:
             self._in_flight.pop(call, None)
@@ -89,7 +89,7 @@ class Limit(Generic[T]):
             if self._is_awaited and not (self._in_flight or self._answered):
                 self._changed.notify_all()
 
-    def left_after(self, timeout: float) -> list[T]:
+    def wait_until_empty(self, timeout: float) -> list[T]:
         """Wait until there are no calls, for so many seconds at most; return those that there still are."""
         with self._changed:
             self._is_awaited = True
