@@ -1,4 +1,4 @@
-"""The commands in docs/performance.md print tables of the shape that the page shows."""
+"""The commands in docs/explanation/performance.md print tables of the shape that the page shows."""
 
 import os
 import re
@@ -7,21 +7,21 @@ from pathlib import Path
 from testing import programs
 from testing.documents import Document
 
-SESSIONS = Document(Path("docs/performance.md").read_text(encoding="utf-8")).sessions
+SESSIONS = Document(Path("docs/explanation/performance.md").read_text(encoding="utf-8")).sessions
 H2LOAD = str(Path(os.environ["H2LOAD"]).absolute())
 
 
-# What differs from run to run: figures, "-" for a figure that is missing, and whether a goal is met.
+# The parts that differ from run to run: figures, "-" for a missing figure, and whether a goal is met.
 _FIGURE = re.compile(r"[0-9]+(\.[0-9]+)?|(?<= )(-|yes|no)(?= \|)")
 
 
 def _shape(text: str) -> list[str]:
-    """Return the lines of tables without what differs from run to run."""
+    """Return the lines of tables without the parts that differ from run to run."""
     return [_FIGURE.sub("", line) for line in text.splitlines() if line.startswith("|")]
 
 
 def _tables(text: str) -> dict[str, list[str]]:
-    """Return the shape of each table by its title, without gRPC in C++, which not every machine can compile."""
+    """Return the shape of each table by its title, without the server in C++, which not every machine can compile."""
     tables: dict[str, list[str]] = {}
     title = ""
     for line in text.splitlines():
@@ -33,7 +33,7 @@ def _tables(text: str) -> dict[str, list[str]]:
     return tables
 
 
-def test_servers_are_compared_as_is_shown(tmp_path: Path) -> None:
+def test_the_benchmark_prints_the_tables_that_the_page_shows(tmp_path: Path) -> None:
     [session] = [session for session in SESSIONS if "//benchmarks" in session.command]
     shown = _tables(session.output)
     plot = tmp_path / "plot.svg"
@@ -47,10 +47,10 @@ def test_servers_are_compared_as_is_shown(tmp_path: Path) -> None:
     assert "grpc.server" in plot.read_text(encoding="utf-8")
 
 
-def test_a_workload_that_does_not_exist_is_an_error_that_lists_those_that_do() -> None:
+def test_an_unknown_workload_is_an_error_that_lists_all_workloads() -> None:
     refused = programs.run(["benchmarks/benchmarks", H2LOAD, "--works", "unary", "binary"])
     assert refused.returncode == 2
-    assert "no workload binary; accepted: unary, server streaming" in refused.stderr
+    assert "unknown workload binary: must be unary, server streaming" in refused.stderr
 
 
 def test_a_plot_without_the_workload_that_it_draws_is_an_error_that_names_it() -> None:
@@ -59,7 +59,7 @@ def test_a_plot_without_the_workload_that_it_draws_is_an_error_that_names_it() -
     assert "--plot draws the workload unary" in refused.stderr
 
 
-def test_a_soak_goes_on_as_is_shown() -> None:
+def test_the_soak_test_prints_the_table_that_the_page_shows() -> None:
     [session] = [session for session in SESSIONS if "//benchmarks:soak" in session.command]
     measured = programs.run(["benchmarks/soak", H2LOAD, "--seconds=1e-9"])
     assert measured.returncode == 0, measured.stderr

@@ -1,4 +1,4 @@
-"""The commands that documents show, with the output that they show below them."""
+"""Parser for the console blocks of Markdown documents: commands, each with the output shown below it."""
 
 import re
 import shlex
@@ -8,21 +8,33 @@ from dataclasses import dataclass
 
 @dataclass
 class Session:
-    """A command of a console block, and the output shown below it."""
+    """A command in a console block, and the output shown below it.
+
+    Attributes:
+        command: the command, split into words as a shell does.
+        output: the lines up to the next command or the end of the block.
+    """
 
     command: list[str]
     output: str
 
     def __str__(self) -> str:
-        """Return the command as it is typed, which names a test."""
+        """Return the command as it is typed; pytest uses it as the test id."""
         return shlex.join(self.command)
 
 
 class Document:
-    """The console blocks of a text in Markdown."""
+    """The console blocks of a Markdown text.
+
+    Args:
+        text: the Markdown source.
+
+    Attributes:
+        sessions: all commands, in order.
+    """
 
     def __init__(self, text: str) -> None:
-        """Read them."""
+        """Parse the text."""
         self.sessions = list(self._read(text))
 
     @staticmethod
@@ -33,5 +45,5 @@ class Document:
                 yield Session(shlex.split(command), output)
 
     def of(self, *beginning: str) -> list[Session]:
-        """Return the sessions whose command begins so."""
+        """Return the sessions whose command starts with these words."""
         return [session for session in self.sessions if session.command[: len(beginning)] == list(beginning)]

@@ -1,4 +1,4 @@
-// What docs/languages.md shows of a program that calls the server: a test compares them, and runs it.
+// The example program in docs/guides/languages.md; a test compares the two, and runs this file.
 
 import { createClient } from "@connectrpc/connect";
 import { Calculator, Operation } from "@proto/calculator/v1/calculator_pb.js";

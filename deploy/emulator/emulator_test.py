@@ -1,4 +1,4 @@
-"""//deploy:local as a person runs it: what it prints works, and Ctrl+C ends all of it."""
+"""Tests of //deploy:local as a person runs it: the printed commands work, and Ctrl+C ends all programs."""
 
 import argparse
 import itertools
@@ -38,11 +38,11 @@ PATHS = [
 
 
 class Emulator:
-    """//deploy:local.
+    """A running //deploy:local.
 
     Attributes:
         process: its process.
-        text: what it has printed.
+        text: its standard output.
     """
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -50,19 +50,19 @@ class Emulator:
         self.text = programs.read_until(process, "/Calculate\n")  # the end of the last line
 
     def call(self, *command: str) -> tuple[str, str]:
-        """Run the client command that is printed, but with another end."""
+        """Run the printed client command with another subcommand; return stdout and stderr."""
         called = programs.run([*self.client, *command], **self.environment)
         return called.stdout, called.stderr
 
     @property
     def client(self) -> list[str]:
-        """The command of the client that is printed, without what it asks."""
+        """The printed client command, without its subcommand."""
         [shown] = re.findall(r"//client -- (.*) add 2 3\n", self.text)
         return [str(programs.CLIENT), *shown.split()]
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the client is told to have in its environment."""
+        """The environment that is printed for the client."""
         [host] = re.findall(r"export GCE_METADATA_HOST=(.*)\n", self.text)
         return {"GCE_METADATA_HOST": host, "GOOGLE_APPLICATION_CREDENTIALS": ""}
 
@@ -77,8 +77,8 @@ def _emulator(*flags: str) -> Iterator[Emulator]:
             assert process.wait(timeouts.SECONDS) == 0
 
 
-def test_the_document_shows_no_command_but_the_one_that_is_tested_here() -> None:
-    text = Path("docs/cloud-run.md").read_text(encoding="utf-8")
+def test_the_document_shows_only_the_command_that_is_tested_here() -> None:
+    text = Path("docs/guides/emulator.md").read_text(encoding="utf-8")
     assert [str(session) for session in Document(text).sessions] == ["./bazelw run //deploy:local"]
     assert "`https://localhost:8443`" in text
     assert "(default: 8443)" in programs.run([PROGRAM, "--help"]).stdout
@@ -86,22 +86,22 @@ def test_the_document_shows_no_command_but_the_one_that_is_tested_here() -> None
 
 @pytest.fixture(scope="module")
 def binary() -> Iterator[Emulator]:
-    """An emulator that runs the programs, not the images."""
+    """An emulator that runs the programs instead of the images."""
     with _emulator("--binary", "--instances=2") as emulator:
         yield emulator
 
 
-def test_the_command_that_it_prints_works_with_the_images_and_it_ends_on_ctrl_c() -> None:
+def test_the_printed_client_command_works_with_the_images_and_ctrl_c_ends_the_emulator() -> None:
     with _emulator() as emulator:
         assert emulator.call("add", "2", "3") == ("5\n", "")
 
 
-def test_the_command_that_it_prints_works_with_the_programs(binary: Emulator) -> None:
+def test_the_printed_client_command_works_with_the_programs(binary: Emulator) -> None:
     assert binary.call("add", "2", "3") == ("5\n", "")
     assert binary.call("health") == ("SERVING\n", "")
 
 
-def test_the_token_that_it_says_how_to_get_lets_grpcurl_and_curl_in(binary: Emulator) -> None:
+def test_the_printed_commands_of_grpcurl_and_curl_work_with_the_printed_way_to_get_a_token(binary: Emulator) -> None:
     *_, fetch, grpcurl, curl = binary.text.replace("\\\n", "").splitlines()
     [url] = re.findall(r"curl -s -H 'Metadata-Flavor: Google' +'(.*)'", fetch)
     with urlopen(Request(url, headers={"Metadata-Flavor": "Google"}), timeout=timeouts.SECONDS) as answer:
@@ -109,12 +109,12 @@ def test_the_token_that_it_says_how_to_get_lets_grpcurl_and_curl_in(binary: Emul
     words = shlex.split(grpcurl.replace("$TOKEN", token))
     listed = programs.run([programs.grpcurl(), *words[words.index("--") + 1 :]])
     assert "calculator.v1.Calculator" in listed.stdout.splitlines(), listed.stderr
-    called = _posted(shlex.split(curl.replace("$TOKEN", token)))
+    called = _post(shlex.split(curl.replace("$TOKEN", token)))
     assert called == {"result": 5}
 
 
-def _posted(curl: list[str]) -> object:
-    """Do what a curl command says; return the JSON that it gets."""
+def _post(curl: list[str]) -> object:
+    """Send the request of a curl command; return the JSON of its response."""
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--http1.1", action="store_true")
@@ -130,7 +130,7 @@ def _posted(curl: list[str]) -> object:
 
 
 def _connect(emulator: Emulator) -> grpc.Channel:
-    """Open a channel as the command that is printed does, but without a token."""
+    """Open a channel as the printed client command does, but without a token."""
     words = emulator.client
     access = Access(ca_cert=Path(words[words.index("--ca-cert") + 1]), auth=NONE)
     return connect(words[words.index("--target") + 1], access=access)
@@ -139,12 +139,12 @@ def _connect(emulator: Emulator) -> grpc.Channel:
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
 
 
-def test_an_instance_gets_no_more_requests_at_a_time_than_it_may_and_the_rest_wait() -> None:
+def test_an_instance_does_not_get_more_requests_than_its_concurrency_and_further_ones_wait() -> None:
     flags = ["--binary", "--instances=2", "--concurrency=1", "--allow-unauthenticated"]
     with _emulator(*flags) as emulator, _connect(emulator) as channel:
         stub = calculator_pb2_grpc.CalculatorStub(channel)
         taken = [OpenCall(channel), OpenCall(channel)]
-        # Of all methods with one answer the one that the client does not try again by itself.
+        # Aggregate is the only method with a single response that the client does not retry.
         with pytest.raises(grpc.RpcError) as refused:
             stub.Aggregate(iter([pb.AggregateRequest(numbers=[1])]), timeout=1)
         assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -159,7 +159,7 @@ def _children(process: int) -> list[int]:
 
 def test_an_instance_that_stops_under_load_loses_no_call() -> None:
     with _emulator("--binary", "--instances=2", "--allow-unauthenticated") as emulator:
-        # Of each instance two programs, in the order in which they have been started.
+        # Each instance has two programs; both lists are in the order of their start.
         servers, ingresses = (
             [child for child in _children(emulator.process.pid) if f"{name}/main.py" in _command(child)]
             for name in ("server", "ingress")
@@ -169,7 +169,7 @@ def test_an_instance_that_stops_under_load_loses_no_call() -> None:
             stub = calculator_pb2_grpc.CalculatorStub(channel)
             calls = [stub.Calculate.future(REQUEST, timeout=timeouts.SECONDS) for _ in range(300)]
             calls[50].result()
-            os.kill(servers[0], signal.SIGTERM)  # at the same time, as Cloud Run does
+            os.kill(servers[0], signal.SIGTERM)  # Cloud Run sends SIGTERM to both containers at the same time
             os.kill(ingresses[0], signal.SIGTERM)
             calls += [stub.Calculate.future(REQUEST, timeout=timeouts.SECONDS) for _ in range(300)]
             programs.eventually(lambda: _has_ended(ingresses[0]) and _has_ended(servers[0]))
@@ -182,12 +182,12 @@ def _command(process: int) -> str:
 
 
 def _has_ended(process: int) -> bool:
-    """Return whether nothing is left of a process but its status, which //deploy:local asks for at its own end."""
+    """Return whether a process is a zombie: //deploy:local waits for its status only at the end."""
     return Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()[0] == "Z"
 
 
 def _status_of_a_silent_stream(stub: calculator_pb2_grpc.CalculatorStub, *requests: pb.ConverseRequest) -> str:
-    """Say something, and wait until the stream has been ended; return its status."""
+    """Send requests and nothing after them, wait until the stream is ended, and return its status."""
     silence = queue.SimpleQueue[None]()
     with pytest.raises(grpc.RpcError) as ended:
         list(stub.Converse(itertools.chain(requests, iter(silence.get, None))))
@@ -195,7 +195,7 @@ def _status_of_a_silent_stream(stub: calculator_pb2_grpc.CalculatorStub, *reques
     return f"{ended.value.code().name}: {ended.value.details()}"
 
 
-def test_a_stream_is_ended_when_it_has_taken_too_long_and_a_conversation_goes_on() -> None:
+def test_a_stream_that_exceeds_the_timeout_is_ended_and_the_client_continues_its_conversation() -> None:
     with _emulator("--binary", "--timeout=1", "--allow-unauthenticated") as emulator:
         command, environment = [*emulator.client, "converse"], os.environ | emulator.environment
         with (
@@ -206,26 +206,26 @@ def test_a_stream_is_ended_when_it_has_taken_too_long_and_a_conversation_goes_on
             stub = calculator_pb2_grpc.CalculatorStub(channel)
             print("3 + 4", file=talking.stdin, flush=True)
             assert programs.read_until(talking) == "7\n"
-            # Envoy tells the server how long it has, so that either of them may be the first to end it.
+            # Envoy sends the deadline to the server, so either of them may be the first to end the stream.
             assert _status_of_a_silent_stream(stub).startswith("DEADLINE_EXCEEDED: ")
-            print("* 2", file=talking.stdin, flush=True)  # the stream of the 7 began before the one that has ended
+            print("* 2", file=talking.stdin, flush=True)  # the stream of the 7 is older, so it has ended as well
             assert programs.read_until(talking) == "14\n"
             request = pb.ConverseRequest(operation=pb.OPERATION_ADD, second_operand=1)
-            # After an answer, Envoy has no way left to say why.
+            # After the first response, Envoy can only reset the stream, without a reason.
             assert _status_of_a_silent_stream(stub, request).startswith(("DEADLINE_EXCEEDED: ", "INTERNAL: "))
             answers, _ = talking.communicate("/ 0\n- 4\n", timeout=timeouts.SECONDS)
             assert answers == "DIVISION_BY_ZERO: 14 / 0 divides by zero\n10\n"
             assert talking.returncode == 0
 
 
-def test_by_http_1_to_the_instances_no_answer_of_grpc_gets_back() -> None:
+def test_with_http1_to_the_instances_grpc_calls_fail() -> None:
     with _emulator("--binary", "--http1") as emulator:
         output, error = emulator.call("--timeout=3", "add", "2", "3")
     assert output == ""
-    assert error.startswith("Error: UNKNOWN: ")  # its status would be a trailer
+    assert error.startswith("Error: UNKNOWN: ")  # the status is a trailer, which does not come through
 
 
-def test_a_port_that_is_taken_is_not_shared(binary: Emulator) -> None:
+def test_a_port_that_is_taken_is_an_error(binary: Emulator) -> None:
     port = binary.client[binary.client.index("--target") + 1].rpartition(":")[2]
     second = programs.run([PROGRAM, *PATHS, "--binary", f"--port={port}"])
     assert second.returncode == 1
@@ -234,9 +234,9 @@ def test_a_port_that_is_taken_is_not_shared(binary: Emulator) -> None:
 
 @pytest.mark.parametrize(
     ("flag", "complaint"),
-    [("--instances=0", "--instances is 0: accepted are 1 to 100"), ("--timeout=4000", "accepted are 1 to 3600")],
+    [("--instances=0", "--instances=0: must be 1 to 100"), ("--timeout=4000", "--timeout=4000: must be 1 to 3600")],
 )
-def test_what_cloud_run_does_not_have_is_refused(flag: str, complaint: str) -> None:
+def test_a_setting_that_cloud_run_would_reject_is_an_error(flag: str, complaint: str) -> None:
     finished = programs.run([PROGRAM, *PATHS, flag])
     assert finished.returncode == 2
     assert complaint in finished.stderr

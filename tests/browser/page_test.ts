@@ -1,13 +1,15 @@
-// The page in a real browser, against the real chain: page, Envoy, server.
+// Tests of the web page in a real browser, with the real Envoy and server behind it.
 
 import assert from "node:assert/strict";
 import { createSign, generateKeyPairSync } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import axe from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
+import { described, withText } from "./picture.ts";
 import { Program, TIMEOUT_MS } from "./programs.ts";
 
 const SCREENSHOTS = process.env["TEST_UNDECLARED_OUTPUTS_DIR"] ?? ".";
@@ -40,7 +42,7 @@ beforeEach(async () => {
   page = await open(ingress);
 });
 
-/** Opens the page anew. What it throws, and nobody catches, fails the test. */
+/** Closes the page and opens it again. An uncaught exception in the page fails the test. */
 async function open(from: Program): Promise<Page> {
   await page?.close();
   const opened = await browser.newPage();
@@ -67,12 +69,22 @@ const problem = async (form: string): Promise<string> => {
   return textOf(`${form} .problem`);
 };
 
+test("the picture in the README shows the page as it is", async () => {
+  await page.setViewportSize({ height: 408, width: 900 });
+  await evaluate("2*(3+4)^2");
+  await result();
+  const taken = withText(await page.screenshot({ animations: "disabled" }), await page.locator("body").innerText());
+  writeFileSync(join(SCREENSHOTS, "page.png"), taken);
+  const stale = "docs/page.png is not current: copy page.png from the outputs of this test";
+  assert.deepEqual(described(readFileSync("docs/page.png")), described(taken), stale);
+});
+
 test("two numbers are added", async () => {
   await evaluate("2+3");
   assert.equal(await result(), "= 5");
 });
 
-test("every step of an expression is shown, and the result", async () => {
+test("the steps and the result of an expression are shown", async () => {
   await evaluate("2*(3+4)^2");
   assert.equal(await result(), "= 98");
   const steps = await page.locator(".steps li").allInnerTexts();
@@ -83,7 +95,7 @@ test("every step of an expression is shown, and the result", async () => {
   ]);
 });
 
-test("one result follows another, and how long that takes is told", async () => {
+test("results follow each other, and the test prints how long each takes", async () => {
   const times: number[] = [];
   for (let round = 0; round < 5; round++) {
     await page.getByLabel("Expression").fill(`${round}+1`);
@@ -93,7 +105,7 @@ test("one result follows another, and how long that takes is told", async () => 
   console.log(`from the click to the result: ${times.map((time) => time.toFixed(1)).join(", ")} ms`);
 });
 
-/** Clicks, and returns the milliseconds until the result is in the page. */
+/** Clicks Evaluate, and returns the milliseconds until the result is in the page. */
 function untilResult(): Promise<number> {
   const output = document.querySelector("#evaluate output") as HTMLOutputElement;
   output.value = "";
@@ -108,7 +120,7 @@ function untilResult(): Promise<number> {
   });
 }
 
-test("what is wrong with an expression is said, and shown where", async () => {
+test("an error in an expression is explained, and its position is marked", async () => {
   await evaluate("2*(");
   assert.match(await problem("#evaluate"), /^A number, a parenthesis or a minus is expected, not the end/u);
   await evaluate("2*$+1");
@@ -129,23 +141,23 @@ test("a column of numbers is described and drawn", async () => {
   assert.match(await textOf("#aggregate dl"), /Count\s+5\s+Sum\s+14\s+Mean\s+2\.8\s+Standard deviation\s+1\.6/u);
 });
 
-test("a column of more numbers than a message may have is described whole", async () => {
+test("more numbers than fit into one message are all described", async () => {
   const numbers = Array.from({ length: 25_000 }, (_, place) => place + 1).join("\n");
   await page.getByLabel("Numbers", { exact: true }).evaluate((area: HTMLTextAreaElement, text) => {
-    area.value = text; // as if it were pasted: to type it would take long
+    area.value = text; // as if pasted, since typing would take too long
   }, numbers);
   await page.getByRole("button", { name: "Describe" }).click();
   await page.locator("#aggregate dl").waitFor();
   assert.match(await textOf("#aggregate dl"), /Count\s+25000\s+Sum\s+312512500\s/u);
 });
 
-test("a word that is no number is named", async () => {
+test("a word that is not a number is named", async () => {
   await page.getByLabel("Numbers", { exact: true }).fill("1\n2,5\n3");
   await page.getByRole("button", { name: "Describe" }).click();
   assert.match(await problem("#aggregate"), /^Number 2: '2,5' is not a number\. Write decimals with a point/u);
 });
 
-test("a conversation remembers its last result, also after an error", async () => {
+test("a conversation remembers its last result, even after an error", async () => {
   const line = page.getByLabel("Next line");
   for (const text of ["3 + 4", "* 2"]) {
     await line.fill(text);
@@ -162,7 +174,7 @@ test("a conversation remembers its last result, also after an error", async () =
   assert.deepEqual(await page.locator(".tape li").allInnerTexts(), ["3 + 4 = 7", "* 2 = 14", "- 4 = 10"]);
 });
 
-test("lines that are sent before an answer has come are answered in their turn, and nothing typed is lost", async () => {
+test("lines sent before an answer arrives are answered in order, and no typed text is lost", async () => {
   const line = page.getByLabel("Next line");
   const { promise: sent, resolve: allAreSent } = Promise.withResolvers<void>();
   await page.route("**/Converse", async (route) => {
@@ -180,7 +192,7 @@ test("lines that are sent before an answer has come are answered in their turn, 
   assert.equal(await line.inputValue(), "- 1");
 });
 
-test("all of it can be done by keyboard alone", async () => {
+test("an expression can be evaluated with the keyboard alone", async () => {
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement?.id), "expression");
   await page.keyboard.press("ControlOrMeta+a");
@@ -189,7 +201,7 @@ test("all of it can be done by keyboard alone", async () => {
   assert.equal(await result(), "= 42");
 });
 
-test("a server that has gone away is said, and when it is back all goes on", async () => {
+test("an unreachable server is reported, and the page works again once the server is back", async () => {
   await using mine = await Program.start("SERVER");
   await using itsIngress = await Program.start("INGRESS", `--server-port=${mine.port}`);
   page = await open(itsIngress);
@@ -208,7 +220,7 @@ test("a server that has gone away is said, and when it is back all goes on", asy
   assert.match(await problem("#evaluate"), /^The calculator cannot be reached/u);
 });
 
-test("a call that a server starts too late for is made again without a word", async () => {
+test("a call is retried silently while the server is starting", async () => {
   const mine = await Program.start("SERVER");
   await using itsIngress = await Program.start("INGRESS", `--server-port=${mine.port}`);
   page = await open(itsIngress);
@@ -218,7 +230,7 @@ test("a call that a server starts too late for is made again without a word", as
   assert.equal(await result(), "= 4");
 });
 
-/** Issues identity tokens, and serves the keys that they are signed with, as Google does. */
+/** A fake of Google's issuer of identity tokens, which also serves its JWKS. */
 class Issuer implements AsyncDisposable {
   readonly #keys = generateKeyPairSync("rsa", { modulusLength: 2048 });
   readonly #server = createServer((_, response) => {
@@ -235,11 +247,11 @@ class Issuer implements AsyncDisposable {
     const now = Math.floor(Date.now() / 1000);
     const claims = { aud: "https://calculator", email, email_verified: true, exp: now + 600, iat: now };
     const issued = { ...claims, iss: "https://accounts.google.com", sub: email };
-    const said = [{ alg: "RS256", kid: "1" }, issued].map((part) =>
+    const parts = [{ alg: "RS256", kid: "1" }, issued].map((part) =>
       Buffer.from(JSON.stringify(part)).toString("base64url"),
     );
-    const signature = createSign("RSA-SHA256").update(said.join(".")).sign(this.#keys.privateKey, "base64url");
-    return [...said, signature].join(".");
+    const signature = createSign("RSA-SHA256").update(parts.join(".")).sign(this.#keys.privateKey, "base64url");
+    return [...parts, signature].join(".");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -247,7 +259,7 @@ class Issuer implements AsyncDisposable {
   }
 }
 
-test("a service that asks who calls is told by a token, and refuses one that is not good", async () => {
+test("a service that requires authentication accepts a valid identity token and refuses an invalid one", async () => {
   await using issuer = new Issuer();
   await using guarded = await Program.start(
     "SERVER",
@@ -259,9 +271,9 @@ test("a service that asks who calls is told by a token, and refuses one that is 
   await using itsIngress = await Program.start("INGRESS", `--server-port=${guarded.port}`);
   page = await open(itsIngress);
   await evaluate("2+3");
-  assert.match(await problem("#evaluate"), /^The service wants to know who you are\. Paste an identity token below/u);
+  assert.match(await problem("#evaluate"), /^The service requires authentication\. Paste an identity token below/u);
   const token = page.getByLabel("Identity token");
-  await token.waitFor(); // the part of the page that was closed is open
+  await token.waitFor(); // the collapsed section has been opened
   for (const bad of ["nonsense", issuer.token("you@example.com")]) {
     await token.fill(bad);
     await evaluate("2+3");
@@ -272,7 +284,7 @@ test("a service that asks who calls is told by a token, and refuses one that is 
   assert.equal(await result(), "= 5");
 });
 
-test("the page loads nothing and reaches nobody else, and nobody can put it in a frame", async () => {
+test("the page can neither load from nor connect to another origin, nor be framed", async () => {
   const violated = await page.evaluate(async () => {
     const seen: string[] = [];
     document.addEventListener("securitypolicyviolation", (event) => seen.push(event.effectiveDirective));
@@ -284,17 +296,17 @@ test("the page loads nothing and reaches nobody else, and nobody can put it in a
     try {
       document.createElement("script").text = "alert(1)";
     } catch {
-      seen.push("a script out of a text");
+      seen.push("a script from text");
     }
     return seen;
   });
-  assert.deepEqual(new Set(violated), new Set(["connect-src", "img-src", "a script out of a text"]));
+  assert.deepEqual(new Set(violated), new Set(["connect-src", "img-src", "a script from text"]));
   const response = await page.goto(`http://localhost:${ingress.port}/`);
   assert.equal(response?.headers()["content-security-policy"], "frame-ancestors 'none'");
 });
 
 for (const scheme of ["light", "dark"] as const) {
-  test(`nothing stands in the way of who cannot see, in ${scheme} colours`, async () => {
+  test(`the page has no accessibility violations in the ${scheme} color scheme`, async () => {
     await page.emulateMedia({ colorScheme: scheme });
     await evaluate("2*(3+4)^2");
     await result();
@@ -306,7 +318,7 @@ for (const scheme of ["light", "dark"] as const) {
     await problem("#converse");
     await page.locator("summary").click();
     await page.screenshot({ fullPage: true, path: join(SCREENSHOTS, `${scheme}.png`) });
-    // The page's own policy lets no script in, not even this one, but by the browser's own hand.
+    // The page's policy blocks injected scripts, including this one; only the browser's debugging interface can run it.
     await page.evaluate(axe.source);
     const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run());
     assert.deepEqual(
@@ -316,7 +328,7 @@ for (const scheme of ["light", "dark"] as const) {
   });
 }
 
-test("the page fits a telephone", async () => {
+test("the page fits the screen of a phone", async () => {
   await page.setViewportSize({ height: 640, width: 320 });
   const overflow = await page.evaluate(
     () => document.documentElement.scrollWidth - document.documentElement.clientWidth,

@@ -1,4 +1,4 @@
-// The programs that a test talks to, as real processes.
+// Runs the programs that a test needs, as real processes.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -6,18 +6,18 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 
 const TEST_SECONDS = Number(process.env["TEST_TIMEOUT"]);
-assert(TEST_SECONDS > 0, "TEST_TIMEOUT has to be the seconds after which Bazel ends the test; run the test by Bazel");
+assert(TEST_SECONDS > 0, "TEST_TIMEOUT must be the seconds after which Bazel kills the test; run the test with Bazel");
 
 /**
- * How long a test waits for an event, in milliseconds: the upper limit of testing/timeouts.py. Bazel starts this test itself, so
- * no Python program can measure the speed of the machine for it.
+ * The timeout of each event that a test waits for, in milliseconds: the upper limit of testing/timeouts.py. Bazel
+ * starts this test directly, so no Python program can measure the speed of the machine for it.
  */
 export const TIMEOUT_MS = (TEST_SECONDS * 1000) / 4;
 
-/** A server that runs. `await using` stops it, if it still does. */
+/** A running server. `await using` stops it, unless it has already ended. */
 export class Program implements AsyncDisposable {
   readonly #process: ChildProcess;
-  /** Where it listens. */
+  /** The port on which it listens. */
   readonly port: number;
 
   private constructor(process: ChildProcess, port: number) {
@@ -26,9 +26,9 @@ export class Program implements AsyncDisposable {
   }
 
   /**
-   * Starts a program that a variable of the environment names, and waits until it says where it listens.
+   * Starts a program whose path is in an environment variable, and waits until it listens.
    *
-   * @throws {Error} it ended, or took too long.
+   * @throws {Error} the program ended, or did not listen in time. The message contains its log.
    */
   static async start(variable: string, ...flags: string[]): Promise<Program> {
     const child = spawn(process.env[variable] as string, flags, {
@@ -37,7 +37,7 @@ export class Program implements AsyncDisposable {
     });
     const lines: string[] = [];
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const timeout = setTimeout(() => reject(new Error(`it did not listen within ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
+    const timeout = setTimeout(() => reject(new Error(`no port in the log within ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
     createInterface({ input: child.stderr as NonNullable<typeof child.stderr> })
       .on("line", (line) => {
         lines.push(line);
@@ -46,21 +46,21 @@ export class Program implements AsyncDisposable {
           resolve(Number(port));
         }
       })
-      .on("close", () => reject(new Error("it has ended")));
+      .on("close", () => reject(new Error("the program has ended")));
     try {
       return new Program(child, await promise);
     } catch (error) {
       child.kill("SIGKILL");
-      throw new Error(`${variable} does not listen, but said:\n${lines.join("\n")}`, { cause: error });
+      throw new Error(`${variable} does not listen; its log:\n${lines.join("\n")}`, { cause: error });
     } finally {
       clearTimeout(timeout);
     }
   }
 
   /**
-   * Stops it as Ctrl+C does, or as another signal, and waits for its end.
+   * Stops the program with a signal, by default that of Ctrl+C, and waits until it ends.
    *
-   * @throws {Error} it did not end in time.
+   * @throws {Error} the program did not end in time.
    */
   async stop(signal: NodeJS.Signals = "SIGINT"): Promise<void> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {

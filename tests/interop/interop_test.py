@@ -1,4 +1,4 @@
-"""Every peer passes every official case that it can do, against every engine."""
+"""Tests that every peer passes every official case that it supports, against every engine."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_peer_passes_a_case(peer: Peer, case: str, server: programs.Server) ->
 
 
 @pytest.mark.parametrize("is_compressed", [True, False])
-def test_an_answer_is_compressed_on_the_wire_if_that_is_asked_for(
+def test_a_response_is_compressed_on_the_wire_only_if_requested(
     server: programs.Server, *, is_compressed: bool
 ) -> None:
     request = cases.unary(0, 10_000, response_compressed=messages_pb2.BoolValue(value=is_compressed))
@@ -45,12 +45,12 @@ def test_an_answer_is_compressed_on_the_wire_if_that_is_asked_for(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_documentation_has_the_outcomes_that_the_tests_of_the_cases_require(engine: str) -> None:
+def test_the_documented_table_has_the_outcomes_that_the_tests_require(engine: str) -> None:
     required = main.table(engine, lambda peer, case: "cannot" if (peer.name, case) in UNSUPPORTED else "passes")
-    assert required in Path("docs/interop.md").read_text(encoding="utf-8")
+    assert required in Path("docs/explanation/interop.md").read_text(encoding="utf-8")
 
 
-def test_the_table_is_made_of_real_outcomes(server: programs.Server) -> None:
+def test_the_table_shows_real_outcomes(server: programs.Server) -> None:
     case = "empty_unary"
     outcomes = [main.outcome(peer, case, server.address) for peer in PEERS]
     assert outcomes == ["passes"] * len(PEERS)

@@ -1,7 +1,7 @@
-"""./bazelw: which Bazel it takes, and that it takes itself out of the way.
+"""Tests of ./bazelw: which Bazel it runs, and that it replaces itself with that Bazel.
 
-What it meets on PATH are scripts of ours, and the toolbox it makes holds a shell and one such script, so that making
-and entering it is real and cheap. That the real toolbox builds this repository is shown by running these tests with it.
+The programs on PATH are fakes, and the toolbox that it makes contains a shell and one fake. So the tests really make
+and enter a toolbox, but cheaply. Running these tests with the real toolbox shows that it can build this repository.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ import pytest
 
 from testing import programs, timeouts
 
-# What a stand-in does: says who it is and what it was given, and ends with a status of its own.
+# The script of a fake program: it prints its name and its arguments, and exits with a distinctive status.
 SPEAK = 'echo "${0##*/} $# $*"; exit 5'
 
 
-def _claiming(version: str) -> str:
+def _reporting(version: str) -> str:
     return f'[ "$1" != --version ] || {{ echo "bazel {version}"; exit; }}; {SPEAK}'
 
 
@@ -39,7 +39,7 @@ mv "$1.unfinished" "$1"
 
 
 class Checkout:
-    """A checkout, in a folder with a space in its name, on a machine with nothing but the basic programs on PATH."""
+    """A checkout in a folder with a space in its name, with only basic programs on PATH."""
 
     def __init__(self, home: Path) -> None:
         self.root = home / "my checkout"
@@ -69,7 +69,7 @@ class Checkout:
         return {"PATH": f"{self.path}:{self._basic_programs()}", "XDG_CACHE_HOME": str(self.cache)} | more
 
     def _basic_programs(self) -> Path:
-        # The machine's own, but for a bazel it may have, and with an apt it may lack.
+        # The programs of this machine, without any bazel, and with a fake apt-get and dpkg-deb.
         folder = self.root.parent / "basic"
         if not folder.exists():
             folder.mkdir()
@@ -92,33 +92,33 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
 
 
-def test_the_variable_bazel_wins(checkout: Checkout) -> None:
+def test_the_variable_bazel_takes_precedence(checkout: Checkout) -> None:
     checkout.put_on_path("bazelisk", SPEAK)
     mine = checkout.put_on_path("mine", SPEAK)
     finished = checkout.bazelw("build", "//a b", BAZEL=str(mine))
     assert (finished.stdout, finished.returncode) == ("mine 2 build //a b\n", 5)
 
 
-def test_bazelisk_comes_before_bazel(checkout: Checkout) -> None:
-    checkout.put_on_path("bazel", _claiming("7.7.1"))
+def test_bazelisk_is_preferred_to_bazel(checkout: Checkout) -> None:
+    checkout.put_on_path("bazel", _reporting("7.7.1"))
     checkout.put_on_path("bazelisk", SPEAK)
     assert checkout.bazelw("version").stdout == "bazelisk 1 version\n"
 
 
-def test_a_bazel_of_the_same_major_version_is_taken(checkout: Checkout) -> None:
-    checkout.put_on_path("bazel", _claiming("7.1.0"))
+def test_a_bazel_of_the_same_major_version_is_used(checkout: Checkout) -> None:
+    checkout.put_on_path("bazel", _reporting("7.1.0"))
     assert checkout.bazelw("test", "//...").stdout == "bazel 2 test //...\n"
 
 
-def test_another_bazel_is_passed_over_with_a_word_unless_forced(checkout: Checkout) -> None:
-    checkout.put_on_path("bazel", _claiming("8.0.0"))
+def test_a_bazel_of_another_major_version_is_skipped_with_a_message_unless_forced(checkout: Checkout) -> None:
+    checkout.put_on_path("bazel", _reporting("8.0.0"))
     finished = checkout.bazelw("build")
-    assert "it is 'bazel 8.0.0', this project needs Bazel 7." in finished.stderr
+    assert "it is 'bazel 8.0.0', but this project needs Bazel 7." in finished.stderr
     assert finished.stdout == "bazel 2 --bazelrc=/usr/share/bazel/toolbox.bazelrc build\n"
     assert checkout.bazelw("build", BAZELW="system").stdout == "bazel 1 build\n"
 
 
-def test_without_any_a_toolbox_is_made_once_and_entered(checkout: Checkout) -> None:
+def test_without_a_bazel_a_toolbox_is_made_once_and_entered(checkout: Checkout) -> None:
     for _ in range(2):
         finished = checkout.bazelw("build", "//x y")
         assert finished.stdout == "bazel 3 --bazelrc=/usr/share/bazel/toolbox.bazelrc build //x y\n"
@@ -131,14 +131,14 @@ def test_the_toolbox_can_be_forced(checkout: Checkout) -> None:
     assert checkout.bazelw("build", BAZELW="toolbox").stdout.startswith("bazel 2 --bazelrc")
 
 
-def test_a_changed_toolbox_is_made_anew(checkout: Checkout) -> None:
+def test_a_changed_toolbox_is_made_again(checkout: Checkout) -> None:
     checkout.bazelw("info")
     checkout.put_in_toolbox("echo new")
     assert checkout.bazelw("info").stdout == "new\n"
     assert checkout.times_made() == 2
 
 
-def test_calls_at_the_same_time_make_one_toolbox(checkout: Checkout) -> None:
+def test_concurrent_runs_make_one_toolbox(checkout: Checkout) -> None:
     bazelw, environment = checkout.root / "bazelw", checkout.environment()
     with futures.ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: programs.run([bazelw, "info"], **environment).stdout, range(4)))
@@ -152,18 +152,18 @@ def _toolbox_name(checkout: Checkout) -> str:
     return "toolbox-" + hashlib.sha256(content).hexdigest()[:12]
 
 
-def test_a_toolbox_whose_making_failed_is_made_anew(checkout: Checkout) -> None:
+def test_a_toolbox_is_made_again_after_a_failure(checkout: Checkout) -> None:
     make = checkout.toolbox / "make.sh"
     make.write_text('#!/bin/sh\nmkdir "$1.half" && exit 3\n', encoding="utf-8")
     failed = checkout.bazelw("build")
     assert failed.returncode == 1
-    assert "the toolbox could not be made" in failed.stderr
+    assert "cannot install the toolbox" in failed.stderr
     make.write_text('#!/bin/sh\n[ ! -e "$1.half" ] || exit 3\n' + MAKE_TOOLBOX, encoding="utf-8")
     (checkout.cache / "bazelw" / f"{_toolbox_name(checkout)}.half").mkdir()
     assert checkout.bazelw("build").returncode == 5
 
 
-def test_no_process_stands_between_the_caller_and_bazel(checkout: Checkout) -> None:
+def test_bazel_replaces_the_process_of_the_script(checkout: Checkout) -> None:
     checkout.put_in_toolbox("trap 'echo told; exit 6' TERM; echo $$; sleep 60 & wait")
     with programs.started(["./bazelw"], cwd=checkout.root, env=checkout.environment(), stdout=subprocess.PIPE) as call:
         assert programs.read_until(call) == f"{call.pid}\n"
@@ -172,7 +172,8 @@ def test_no_process_stands_between_the_caller_and_bazel(checkout: Checkout) -> N
         assert call.wait(timeouts.SECONDS) == 6
 
 
-# Writes the program that bazel run is to run: it says where it is, what it was given, and by which process.
+# A fake `bazel run --script_path`: the script that it writes prints the number of programs in /usr/bin, its PID and its
+# arguments.
 WRITE_SCRIPT = """
 [ "$1 $2 $3 $4" = "--bazelrc=/usr/share/bazel/toolbox.bazelrc --output_base /x run" ] || exit 9
 until [ "${1%%=*}" = --script_path ]; do shift; done
@@ -183,7 +184,7 @@ printf '%s\\n' '#!/bin/bash' "exec sh -c 'ls /usr/bin | grep -c . && echo \\$\\$
 """
 
 
-def test_a_program_that_is_run_is_run_outside_of_the_toolbox(checkout: Checkout) -> None:
+def test_bazel_run_starts_the_program_outside_the_toolbox(checkout: Checkout) -> None:
     checkout.put_in_toolbox(WRITE_SCRIPT)
     with programs.started(
         ["./bazelw", "--output_base", "/x", "run", "//x y"],
@@ -198,7 +199,7 @@ def test_a_program_that_is_run_is_run_outside_of_the_toolbox(checkout: Checkout)
     assert not list(checkout.root.glob("tmp.*"))
 
 
-def test_a_program_that_cannot_be_built_is_not_run(checkout: Checkout) -> None:
+def test_bazel_run_does_not_start_a_program_that_cannot_be_built(checkout: Checkout) -> None:
     checkout.put_in_toolbox(WRITE_SCRIPT)
     finished = checkout.bazelw("--output_base", "/x", "run", "fail", TMPDIR=str(checkout.root))
     assert (finished.stdout, finished.returncode) == ("", 7)
@@ -206,12 +207,12 @@ def test_a_program_that_cannot_be_built_is_not_run(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize("option", ["--norun", "--script_path=mine"])
-def test_who_wants_no_program_run_gets_bazel_itself(checkout: Checkout, option: str) -> None:
+def test_bazel_run_without_starting_the_program_is_left_to_bazel(checkout: Checkout, option: str) -> None:
     speaks = f"bazel 4 --bazelrc=/usr/share/bazel/toolbox.bazelrc run {option} //x\n"
     assert checkout.bazelw("run", option, "//x").stdout == speaks
 
 
-def test_a_signal_during_the_build_of_a_program_ends_the_build(checkout: Checkout) -> None:
+def test_a_signal_during_bazel_run_ends_the_build(checkout: Checkout) -> None:
     checkout.put_in_toolbox("trap 'echo told; exit 6' TERM; echo building; sleep 60 & wait")
     environment = checkout.environment(TMPDIR=str(checkout.root))
     with programs.started(
@@ -224,12 +225,12 @@ def test_a_signal_during_the_build_of_a_program_ends_the_build(checkout: Checkou
     assert not list(checkout.root.glob("tmp.*"))
 
 
-def test_the_toolbox_has_a_locale_that_can_name_every_file(checkout: Checkout) -> None:
+def test_the_toolbox_has_a_utf8_locale(checkout: Checkout) -> None:
     checkout.put_in_toolbox('echo "$LC_ALL"')
     assert checkout.bazelw("info", LC_ALL="en_US.UTF-8").stdout == "C.UTF-8\n"
 
 
-def test_it_can_be_called_from_any_folder_and_through_a_link(checkout: Checkout) -> None:
+def test_the_script_can_be_called_from_any_folder_and_through_a_link(checkout: Checkout) -> None:
     checkout.put_in_toolbox('echo "$PWD"')
     link = checkout.root.parent / "link"
     link.symlink_to(checkout.root / "bazelw")
@@ -240,50 +241,52 @@ def test_it_can_be_called_from_any_folder_and_through_a_link(checkout: Checkout)
 
 
 @pytest.mark.parametrize("name", ["bazel", "bazelisk"])
-def test_a_link_to_it_by_the_name_of_bazel_does_not_call_itself(checkout: Checkout, name: str) -> None:
+def test_a_link_to_the_script_named_bazel_does_not_call_itself(checkout: Checkout, name: str) -> None:
     (checkout.path / name).symlink_to(checkout.root / "bazelw")
     assert checkout.bazelw("info").stdout == "bazel 2 --bazelrc=/usr/share/bazel/toolbox.bazelrc info\n"
 
 
-def test_a_relative_cache_is_not_the_cache(checkout: Checkout) -> None:
+def test_a_relative_cache_folder_is_ignored(checkout: Checkout) -> None:
     assert checkout.bazelw("info", XDG_CACHE_HOME="here", HOME=str(checkout.cache)).returncode == 5
     assert (checkout.cache / ".cache/bazelw/made").exists()
 
 
-def test_a_cache_that_cannot_be_written_is_one_line(checkout: Checkout) -> None:
+def test_an_unwritable_cache_is_a_one_line_error(checkout: Checkout) -> None:
     checkout.cache.write_text("a file where a folder should be", encoding="utf-8")
     finished = checkout.bazelw("info")
     assert finished.returncode == 1
     assert (
-        finished.stderr == f"bazelw: cannot write to {checkout.cache}/bazelw; set XDG_CACHE_HOME to a folder of yours\n"
+        finished.stderr == f"bazelw: cannot write to {checkout.cache}/bazelw; set XDG_CACHE_HOME to a writable folder\n"
     )
 
 
-def test_a_checkout_that_debians_bazel_cannot_name_is_one_line(checkout: Checkout) -> None:
+def test_a_checkout_with_a_non_ascii_path_is_a_one_line_error(checkout: Checkout) -> None:
     elsewhere = checkout.root.rename(checkout.root.with_name("Téléchargements"))
     finished = programs.run([elsewhere / "bazelw"], **checkout.environment())
     assert finished.returncode == 1
     assert "needs an ASCII path" in finished.stderr
 
 
-def test_where_nothing_can_be_had_it_names_bazelisk(checkout: Checkout) -> None:
+def test_without_bazel_and_apt_the_error_suggests_bazelisk(checkout: Checkout) -> None:
     for program in ("bash", "cat", "cut", "dirname", "env", "flock", "id", "mkdir", "readlink", "sha256sum"):
         (checkout.path / program).symlink_to(f"/usr/bin/{program}")
     finished = checkout.bazelw("build", PATH=str(checkout.path))
     assert finished.returncode == 1
-    assert "no apt to make one from: install bazelisk" in finished.stderr
+    assert "no usable bazel and no apt on PATH: install bazelisk" in finished.stderr
 
 
 @pytest.mark.parametrize(
-    ("variable", "way", "complaint"),
+    ("variable", "value", "complaint"),
     [
-        ("BAZELW", "sytem", "BAZELW=sytem: accepted are system and toolbox"),
+        ("BAZELW", "sytem", "BAZELW=sytem: must be 'system' or 'toolbox'"),
         ("BAZELW", "system", "neither bazelisk nor bazel is on PATH"),
-        ("BAZEL", "/no/bazel", "BAZEL=/no/bazel: there is no such program"),
+        ("BAZEL", "/no/bazel", "BAZEL=/no/bazel: no such program"),
     ],
 )
-def test_a_way_that_is_not_there_is_one_line(checkout: Checkout, variable: str, way: str, complaint: str) -> None:
-    finished = checkout.bazelw("build", **{variable: way})
+def test_an_unusable_bazel_setting_is_a_one_line_error(
+    checkout: Checkout, variable: str, value: str, complaint: str
+) -> None:
+    finished = checkout.bazelw("build", **{variable: value})
     assert finished.returncode == 1
     assert complaint in finished.stderr
     assert finished.stderr.count("\n") == 1

@@ -1,4 +1,4 @@
-"""docs/image.md: its commands work, and print what it shows, but for figures, which may have moved a little."""
+"""Tests of the documents about images: their commands work and print what they show. Figures may differ slightly."""
 
 import os
 import re
@@ -11,7 +11,8 @@ from testing import oci_registry, programs
 from testing.documents import Document
 
 DIGEST = Layout(Path("deploy/image")).reference()["digest"]
-SHOWN = Document(Path("docs/image.md").read_text(encoding="utf-8"))
+FILES = (Path("docs/reference/image.md"), Path("docs/guides/release.md"))
+SHOWN = Document("\n".join(path.read_text(encoding="utf-8") for path in FILES))
 
 
 def _output(*command: str) -> str:
@@ -21,7 +22,7 @@ def _output(*command: str) -> str:
 
 def test_no_console_block_shows_a_command_that_is_not_tested_here() -> None:
     tested = [
-        *SHOWN.of("./bazelw", "build", "//deploy:image"),  # the test's own data
+        *SHOWN.of("./bazelw", "build", "//deploy:image"),  # the data of this test
         *SHOWN.of("./bazelw", "run", "//benchmarks:cold_start"),
         *SHOWN.of("./bazelw", "run", "//deploy:image.report"),
         *SHOWN.of("./bazelw", "run", "//deploy:load"),  # in deploy/load_test.py
@@ -30,16 +31,16 @@ def test_no_console_block_shows_a_command_that_is_not_tested_here() -> None:
     assert [str(session) for session in SHOWN.sessions if session not in tested] == []
 
 
-def test_the_image_consists_of_what_is_shown_within_a_tenth() -> None:
+def test_the_contents_of_the_image_are_as_shown_with_sizes_within_a_tenth() -> None:
     shown = _output("run", "//deploy:image.report")
     printed = programs.run(["deploy/image.report"]).stdout.replace(DIGEST, "DIGEST")
-    # Versions are in the names of libraries, and what is as large as its neighbour changes places with it.
+    # Compare without digits and order: names contain versions, and entries of similar size may swap places.
     assert sorted(re.sub(r"[\d.]+", "", shown).splitlines()) == sorted(re.sub(r"[\d.]+", "", printed).splitlines())
     sizes = [sorted(float(size) for size in re.findall(r"([\d.]+) MB", text)) for text in (shown, printed)]
     assert sizes[0] == pytest.approx(sizes[1], rel=0.1, abs=0.05)
 
 
-def test_the_cold_start_is_measured_as_is_shown() -> None:
+def test_the_cold_start_table_has_the_rows_that_are_shown() -> None:
     shown = _output("run", "//benchmarks:cold_start")
     bubblewrap = str(Path(os.environ["BWRAP"]).absolute())
     printed = programs.run(["benchmarks/cold_start", bubblewrap, "--rounds", "1"])

@@ -1,11 +1,11 @@
-"""The dependencies between packages, as server/README.md has them, and between top-level folders."""
+"""Tests of the dependencies between packages, as in server/README.md, and between top-level folders."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-# A package may depend on those of its row, and on generated code.
+# A package may depend on the packages in its row, and on generated code.
 MAY_USE = {
     "server": {"nggrpc", "server/auth", "server/observability", "server/process", "server/rpc", "server/services"},
     "server/auth": {"server", "server/domain", "server/observability", "server/rpc"},
@@ -33,7 +33,7 @@ def _package(label: str) -> str:
 
 
 @pytest.mark.parametrize("package", MAY_USE)
-def test_a_package_depends_only_on_those_below_it(package: str) -> None:
+def test_a_package_depends_only_on_packages_below_it(package: str) -> None:
     used = {_package(target) for user, target in _edges() if _package(user) == package} - {package}
     assert {other for other in used if not other.startswith("proto")} <= MAY_USE[package]
 
@@ -43,7 +43,7 @@ def test_the_client_library_does_not_depend_on_its_command_line() -> None:
     assert ("client:lib", "client/cli:cli") not in _edges()
 
 
-def test_the_layers_of_the_server_use_nothing_above_them_but_the_configuration() -> None:
+def test_the_layers_of_the_server_depend_on_nothing_above_them_but_the_configuration() -> None:
     upward = {target for user, target in _edges() if user.startswith("server/") and _package(target) == "server"}
     assert upward == {"server:config"}
 
@@ -56,7 +56,7 @@ def test_no_two_folders_depend_on_each_other() -> None:
         user = build.parts[0]
         rules = re.sub(r"(?m)^load\(.*$|visibility = \[[^]]*\]|^ *\"//[\w/]+:sources\",$", "", build.read_text("utf-8"))
         labels |= {(user, used) for used in re.findall(r'"//(\w+)[/:"]', rules)}
-    # An alias by which the page is started.
+    # //web is an alias of a program in deploy/, which starts the page.
     arrows = {(user, used) for user, used in labels if not {user, used} & infrastructure} - {("web", "deploy")}
     assert ("ingress", "web") in arrows
     assert {(user, used) for user, used in arrows if user < used and (used, user) in arrows} == set()

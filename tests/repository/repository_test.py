@@ -1,4 +1,4 @@
-"""What must hold of the repository as a whole, and what no single file can see."""
+"""Tests that several files of the repository agree with each other."""
 
 import re
 from pathlib import Path
@@ -13,9 +13,9 @@ def test_workspace_and_toolbox_name_the_same_rulesets() -> None:
     workspace = Path("WORKSPACE").read_text(encoding="utf-8")
     pinned = re.findall(r'^http_archive\(\n    name = "(\w+)"', workspace, re.MULTILINE)
     [table] = re.findall(r"readonly RULESETS='\n(.*?)'", Path("tools/toolbox/make.sh").read_text("utf-8"), re.DOTALL)
-    lent = [line.split()[0] for line in table.splitlines()]
+    bundled = [line.split()[0] for line in table.splitlines()]
     assert pinned
-    assert sorted(pinned) == sorted(lent)
+    assert sorted(pinned) == sorted(bundled)
 
 
 def test_every_archive_is_an_official_release_with_its_hash() -> None:
