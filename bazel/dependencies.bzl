@@ -1,6 +1,6 @@
-"""dependencies: the graph of targets, as a file that a test can read.
+"""dependencies: writes the dependency graph of targets to a file, for tests.
 
-genquery would do, but it needs every repository that a target could ever need, even those of other platforms.
+genquery could do this, but it fetches every repository that a target might need, even those for other platforms.
 """
 
 _EdgesInfo = provider("The dependencies of a target.", fields = {"edges": "A depset of lines, each \"FROM TO\"."})
@@ -15,7 +15,7 @@ def _is_ours(label):
 
 _edges = aspect(
     implementation = _edges_impl,
-    doc = "Collects the dependencies of targets of this repository on each other.",
+    doc = "Collects the dependencies between targets of this repository.",
     attr_aspects = ["deps"],
 )
 
@@ -27,8 +27,8 @@ def _dependencies_impl(ctx):
 
 dependencies = rule(
     implementation = _dependencies_impl,
-    doc = "Writes which targets depend on which, by `deps`: a line \"FROM TO\" for each pair of labels.",
+    doc = "Writes a line \"FROM TO\" for each dependency by `deps`, where FROM and TO are labels.",
     attrs = {
-        "targets": attr.label_list(doc = "Targets, with all that they depend on.", aspects = [_edges], mandatory = True),
+        "targets": attr.label_list(doc = "Targets where the graph starts.", aspects = [_edges], mandatory = True),
     },
 )

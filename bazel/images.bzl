@@ -1,25 +1,25 @@
-"""What the images of this repository have in common."""
+"""Settings that the images of this repository share."""
 
-# Of a program in Python, as py_image_layers lays it out.
+# The environment of a Python program in the folders of py_image_layers.
 PYTHON_ENV = {
     "PATH": "/usr/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONPATH": "/app:/app/site-packages",
-    # Modules are found by PYTHONPATH alone, not beside main.py.
+    # Import modules only from PYTHONPATH, not from the folder of main.py.
     "PYTHONSAFEPATH": "1",
     "PYTHONUNBUFFERED": "1",
-    # There are no locales; without one, Python would have to guess.
+    # The image has no locales, from which Python would otherwise choose the encoding.
     "PYTHONUTF8": "1",
 }
 
 def image_labels(description, title):
-    """Returns what others look for in an image: https://github.com/opencontainers/image-spec/blob/main/annotations.md.
+    """Returns the standard metadata of an image: https://github.com/opencontainers/image-spec/blob/main/annotations.md.
 
-    Docker shows labels and registries annotations, so that an image has them as both.
+    Docker shows labels and registries show annotations, so set both on an image.
 
     Args:
-      description: what it does, in a few words.
-      title: its name.
+      description: what the image does, in a few words.
+      title: the name of the image.
     """
     return {
         "org.opencontainers.image.description": description,

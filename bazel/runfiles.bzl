@@ -1,7 +1,7 @@
-"""runfiles_path: where a file is among the runfiles of a program."""
+"""runfiles_path: the path of a file in the runfiles of a program."""
 
 def runfiles_path(workspace, file):
-    """Returns the path of a file below the folder of runfiles.
+    """Returns the path of a file relative to the runfiles folder.
 
     Args:
       workspace: the name of the main repository, ctx.workspace_name.

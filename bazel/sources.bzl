@@ -1,4 +1,4 @@
-"""sources: every file of the repository, as one target that no package can stay out of."""
+"""sources: one target with every file of the repository, which every package must be part of."""
 
 def _check_tests():
     """Fails if the package has a test module that no target runs."""
@@ -12,14 +12,14 @@ def _check_tests():
 def sources(name):
     """Declares the files of this package and of all packages below it as one filegroup.
 
-    `//:sources` is thus the whole repository, for tests that look at all of it. A package that forgets this call breaks
-    the build of every such test.
+    `//:sources` is thus the whole repository, for tests that check all of it. A package without this call breaks the
+    build of these tests.
 
-    It has to be the last call in a BUILD file, since it also fails if no target above it runs a test module of the
-    package.
+    It must be the last call in a BUILD file: it also fails if a test module of the package is not used by any target
+    above it.
 
     Args:
-      name: "sources", in every package.
+      name: must be "sources" in every package.
     """
     _check_tests()
     packages = native.subpackages(
@@ -29,11 +29,11 @@ def sources(name):
     here = native.package_name() + "/" if native.package_name() else ""
     native.filegroup(
         name = name,
-        # Terraform's state tells what one person has deployed: no build is to depend on it.
+        # Terraform's state describes one person's deployment, so builds must not depend on it.
         srcs = native.glob(
             ["**"],
             exclude = ["**/*.tfstate*"],
         ) + ["//{}{}:{}".format(here, package, name) for package in packages],
-        testonly = False,  # whatever the default of the package is
+        testonly = False,  # overrides the package's default
         visibility = ["//:__subpackages__"],
     )

@@ -1,9 +1,9 @@
-"""How many calls a second one instance of the image answers with one core, and how long they take.
+"""Measures the throughput and latency of one instance of the image on one core.
 
-bazel run //benchmarks:capacity [-- --rounds N] [--json]. The container has one core, h2load another, with as many calls
-in flight as Cloud Run sends an instance by default. In turn, N times each: the server as it runs on Cloud Run, on its
-other engine, and one that checks identity tokens itself, and knows the one that is sent. Every answer is looked at by
-its length: an error would have none.
+bazel run //benchmarks:capacity [-- --rounds N] [--json]. The container has one core, and h2load has another one. The
+number of calls in flight is Cloud Run's default concurrency. Three servers take turns, for N rounds each: the server as
+it runs on Cloud Run, with its other engine, and with its own verification of identity tokens, whose cache has the token
+of the calls. All responses together must have the expected length, which an error would change.
 """
 
 import argparse
@@ -34,9 +34,9 @@ class Subject:
     """A server that is measured.
 
     Attributes:
-        server: it.
-        process: its own process, in its container.
-        headers: what a call of it needs.
+        server: the running server.
+        process: the ID of its process, as seen from outside the container.
+        headers: the headers of each call, as "name: value".
     """
 
     server: programs.Server
@@ -45,7 +45,7 @@ class Subject:
 
 
 def _subjects(container: Container, core: int, stack: ExitStack) -> Iterator[tuple[str, Subject]]:
-    """Start each server on a core, until the stack is closed."""
+    """Start each server on a core, and yield it with its name; the servers run until the stack is closed."""
     issuer = Issuer()
     keys = stack.enter_context(JwksServer(issuer))
     rules = (f"--allowed-audience={_AUDIENCE}", f"--allowed-caller={ACCOUNT}", f"--identity-keys={keys.url}")
@@ -62,11 +62,11 @@ def _subjects(container: Container, core: int, stack: ExitStack) -> Iterator[tup
 
 
 def table(measured: dict[str, list[Sample]], memory: dict[str, int]) -> str:
-    """Return the medians of all rounds in Markdown.
+    """Return a table of the medians of all rounds, in Markdown.
 
     Args:
         measured: the rounds of each server.
-        memory: the most that each server needed, in kB.
+        memory: the peak resident memory of each server, in kB.
     """
     lines = [
         "| server | calls/s | min-max | p50 | p99 | memory |",
@@ -84,15 +84,15 @@ def table(measured: dict[str, list[Sample]], memory: dict[str, int]) -> str:
 
 def main() -> int:
     """Measure, and print the figures."""
-    parser = argparse.ArgumentParser(description="Measure how many calls a second an instance answers with one core.")
+    parser = argparse.ArgumentParser(description="Measure the calls/s and latency of an instance on one core.")
     parser.add_argument("bubblewrap", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("h2load", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--rounds", type=int, default=5, help="how many of each, from 1 (default: 5)")
-    parser.add_argument("--calls", type=int, default=20000, help="how many a round, from 100 (default: 20000)")
-    parser.add_argument("--json", action="store_true", help="print every figure, for programs")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each server, from 1 (default: 5)")
+    parser.add_argument("--calls", type=int, default=20000, help="calls in a round, from 100 (default: 20000)")
+    parser.add_argument("--json", action="store_true", help="print the figures of every round, in JSON")
     arguments = parser.parse_args()
     if arguments.rounds < 1 or arguments.calls < 100:  # noqa: PLR2004
-        parser.error("accepted are 1 round or more, of 100 calls or more")
+        parser.error("--rounds must be at least 1, and --calls at least 100")
     try:
         [server_core, load_core, *_] = cores()
     except LoadError as error:
@@ -106,7 +106,7 @@ def main() -> int:
         load = Load(arguments.h2load, folder)
         subjects = dict(_subjects(container, server_core, stack))
         measured: dict[str, list[Sample]] = {subject: [] for subject in subjects}
-        for counts in [False] + [True] * arguments.rounds:  # the first is for warming up
+        for counts in [False] + [True] * arguments.rounds:  # the first round is a warm-up
             for subject_name, subject in subjects.items():
                 sample = load.send(work, subject.server.port, subject.headers)
                 if counts:

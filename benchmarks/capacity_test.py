@@ -1,4 +1,4 @@
-"""What is read out of h2load's words."""
+"""Tests that h2load's output is parsed, and that the table has the medians."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from benchmarks.capacity import table
 from benchmarks.load import LoadError, Sample, Work, read
 
 WORK = Work("unary", "/S/M", [b"x"], [bytes(9)], calls=200)
-SAID = """\
+OUTPUT = """\
 finished in 2.00s, 100.00 req/s, 9.10KB/s
 requests: 200 total, 200 started, 200 done, 200 succeeded, 0 failed, 0 errored, 0 timeout
 status codes: 200 2xx, 0 3xx, 0 4xx, 0 5xx
@@ -15,20 +15,20 @@ traffic: 18.21KB (18650) total, 1.17KB (1200) headers (space savings 95.00%), 2.
 TIMES = "".join(f"1795289577000000\t200\t{microseconds}\n" for microseconds in range(1000, 201000, 1000))
 
 
-def test_speed_and_times_are_read_in_calls_per_second_and_milliseconds() -> None:
-    sample = read(SAID, TIMES, WORK)
+def test_a_sample_has_calls_per_second_and_latencies_in_milliseconds() -> None:
+    sample = read(OUTPUT, TIMES, WORK)
     assert sample.calls_per_second == 100
     assert sample.p50 == pytest.approx(100.5)
     assert sample.p99 == pytest.approx(199, abs=0.5)
 
 
 @pytest.mark.parametrize(
-    ("said", "instead"),
+    ("text", "replacement"),
     [("200 succeeded, 0 failed", "199 succeeded, 1 failed"), ("(2800) data", "(2786) data"), ("req/s", "")],
 )
-def test_a_call_that_failed_or_has_no_answer_is_not_counted_as_one(said: str, instead: str) -> None:
+def test_a_call_that_failed_or_has_no_response_is_an_error(text: str, replacement: str) -> None:
     with pytest.raises(LoadError, match="not every call of /S/M was answered"):
-        read(SAID.replace(said, instead), TIMES, WORK)
+        read(OUTPUT.replace(text, replacement), TIMES, WORK)
 
 
 def test_the_table_has_the_medians_of_the_rounds() -> None:

@@ -1,9 +1,9 @@
-"""How long a container takes from exec of its entry point to its first answer, by how its Python is packed.
+"""Measures the cold start, from exec of the container's entry point to the first answer, with and without bytecode.
 
-bazel run //benchmarks:cold_start [-- --rounds N] [--json]. The same image, thrice: as it is; without the bytecode of
-the standard library and of our own code, as "pip install" leaves it on top of Docker's python images; and without any,
-as a folder is that was copied. And an interpreter that does nothing, for what the container itself takes. In turn, N
-times each.
+bazel run //benchmarks:cold_start [-- --rounds N] [--json]. There are three variants of the image: as it was built; with
+the bytecode of wheels only, as "pip install" leaves it in Docker's Python images; and without bytecode, like a folder
+that was copied. In addition, an interpreter that does nothing measures the start of the container itself. All of them
+take turns, N times each.
 """
 
 import argparse
@@ -32,11 +32,11 @@ _REQUEST = pb.CalculateRequest(operation=pb.OPERATION_MULTIPLY, first_operand=6,
 
 
 def strip(root: Path, keep: Callable[[Path], bool]) -> None:
-    """Remove bytecode from an image that was unpacked.
+    """Remove bytecode from an unpacked image.
 
     Args:
-        root: where it was.
-        keep: whether a `__pycache__`, by its path from the root, is to stay.
+        root: the folder that the image was unpacked in.
+        keep: returns whether to keep a `__pycache__` folder, given its path relative to the root.
     """
     for folder in list(root.rglob("__pycache__")):
         if not keep(folder.relative_to(root)):
@@ -44,7 +44,7 @@ def strip(root: Path, keep: Callable[[Path], bool]) -> None:
 
 
 def _containers(layout: Layout, bubblewrap: Path, folder: Path) -> Iterator[tuple[str, Container]]:
-    """Yield each way of packing, by name."""
+    """Unpack each variant of the image, and yield its name and its container."""
     keeps: dict[str, Callable[[Path], bool]] = {
         _AS_BUILT: lambda _: True,
         "bytecode of wheels only": lambda folder: folder.is_relative_to("app/site-packages"),
@@ -59,14 +59,14 @@ def _containers(layout: Layout, bubblewrap: Path, folder: Path) -> Iterator[tupl
 
 
 def _idle(container: Container) -> float:
-    """Return how many milliseconds the container takes for an interpreter that does nothing."""
+    """Run an interpreter that does nothing; return the milliseconds until it has exited."""
     began = time.perf_counter()
     programs.run(container.command({}, "/usr/bin/python3", "-I", "-c", "")).check_returncode()
     return (time.perf_counter() - began) * 1000
 
 
 def _start(container: Container) -> float:
-    """Return how many milliseconds the server takes to its first answer, the client's connecting included."""
+    """Start the server; return the milliseconds until its first answer, including the connection of the client."""
     began = time.perf_counter()
     with (
         image_server.serving(container, K_SERVICE="calculator") as server,
@@ -80,11 +80,11 @@ def _start(container: Container) -> float:
 
 
 def measure(starts: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Return the milliseconds that each start took, of as many rounds of all of them, after one that is not counted.
+    """Measure all starts in turn, after one round that is not counted; return the milliseconds of each, by name.
 
     Args:
-        starts: what makes a start, and returns how long it took; by name.
-        rounds: how many, from 1.
+        starts: the functions that make a start and return its milliseconds, by name.
+        rounds: the number of rounds, from 1.
     """
     for start in starts.values():
         start()
@@ -96,24 +96,24 @@ def measure(starts: dict[str, Callable[[], float]], rounds: int) -> dict[str, li
 
 
 def table(taken: dict[str, list[float]]) -> str:
-    """Return the figures in Markdown."""
+    """Return a table of the figures, in Markdown."""
     baseline = statistics.median(taken[_BASELINE])
-    lines = ["| packed | median | least to most | compared with no bytecode |", "| --- | ---: | ---: | ---: |"]
+    lines = ["| packed | median | min-max | compared with no bytecode |", "| --- | ---: | ---: | ---: |"]
     for name, times in taken.items():
         median = statistics.median(times)
-        lines.append(f"| {name} | {median:.0f} ms | {min(times):.0f} to {max(times):.0f} | {median / baseline:.2f} |")
+        lines.append(f"| {name} | {median:.0f} ms | {min(times):.0f}-{max(times):.0f} | {median / baseline:.2f} |")
     return "\n".join(lines)
 
 
 def main() -> int:
     """Measure, and print the figures."""
-    parser = argparse.ArgumentParser(description="Measure how long a container takes to its first answer.")
+    parser = argparse.ArgumentParser(description="Measure the time from a container's start to its first answer.")
     parser.add_argument("bubblewrap", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--rounds", type=int, default=15, help="how many starts of each, from 1")
-    parser.add_argument("--json", action="store_true", help="print every figure, for programs")
+    parser.add_argument("--rounds", type=int, default=15, help="starts of each variant, from 1 (default: 15)")
+    parser.add_argument("--json", action="store_true", help="print the figures of every start, in JSON")
     arguments = parser.parse_args()
     if arguments.rounds < 1:
-        parser.error(f"--rounds is {arguments.rounds}: accepted is 1 or more")
+        parser.error(f"--rounds={arguments.rounds}: must be at least 1")
     with tempfile.TemporaryDirectory() as folder:
         containers = dict(_containers(Layout(Path("deploy/image")), arguments.bubblewrap, Path(folder)))
         starts: dict[str, Callable[[], float]] = {

@@ -1,11 +1,11 @@
-"""What the benchmark starts is what its table says."""
+"""Tests that bytecode is removed from an image as the table of the benchmark says."""
 
 from pathlib import Path
 
 from benchmarks import cold_start
 
 
-def test_bytecode_goes_but_where_it_is_to_stay(tmp_path: Path) -> None:
+def test_strip_removes_all_bytecode_that_is_not_to_be_kept(tmp_path: Path) -> None:
     folders = [Path("app/server/__pycache__"), Path("app/site-packages/grpc/__pycache__"), Path("usr/lib/__pycache__")]
     for folder in folders:
         (tmp_path / folder).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What the benchmarks are to show: ratios of two servers in one run."""
+"""The goals of the benchmarks: ratios between the figures of two servers in one run."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from benchmarks.measured import Measured, Results
 
 @dataclass(frozen=True)
 class Goal:
-    """A ratio that is to be reached.
+    """A goal for the ratio between the figures of two servers.
 
     Attributes:
-        metric: what is compared.
+        metric: the name of the metric.
         work: the name of the workload.
-        figure: what of the workload's results.
-        subject: the server whose figure is divided.
-        peer: the server whose figure it is divided by.
-        bound: the ratio that is to be reached.
-        larger_is_better: whether the ratio is to be at least the bound, rather than at most.
+        figure: returns the figure of a server, given its measurements.
+        subject: the name of the server whose figure is the numerator.
+        peer: the name of the server whose figure is the denominator.
+        bound: the ratio to reach.
+        larger_is_better: whether the ratio must be at least the bound; otherwise it must be at most the bound.
     """
 
     metric: str
@@ -30,7 +30,7 @@ class Goal:
     larger_is_better: bool = True
 
     def line(self, results: Results) -> str | None:
-        """Return a line of the table in Markdown; None if one of the servers was not measured with the workload."""
+        """Return a line of the table, in Markdown; None if one of the servers was not measured with the workload."""
         of_work = results.get(self.work, {})
         if self.subject not in of_work or self.peer not in of_work:
             return None
@@ -86,7 +86,7 @@ GOALS = [
 
 
 def table(results: Results) -> Iterator[str]:
-    """Yield the lines of the table of all goals in Markdown."""
+    """Yield the lines of the table of all goals, in Markdown."""
     yield "| workload and metric | server | divided by that of | ratio | goal | met |"
     yield "| --- | --- | --- | ---: | ---: | --- |"
     yield from (line for goal in GOALS if (line := goal.line(results)))

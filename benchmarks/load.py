@@ -1,4 +1,4 @@
-"""Load by h2load: calls of one kind to any server; all responses together must have the length that they should."""
+"""Sends calls of one kind to a server with h2load, and checks that all responses together have the expected length."""
 
 import os
 import re
@@ -10,21 +10,21 @@ from pathlib import Path
 
 CONNECTIONS, STREAMS = 8, 10  # 80 calls in flight: https://cloud.google.com/run/docs/about-concurrency
 _SECONDS = 4
-_PREFIX = 5  # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md: what a message is preceded by
+_PREFIX = 5  # bytes before each message: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is asked of a server.
+    """A workload.
 
     Attributes:
-        name: what kind of call it is.
-        path: the method.
-        requests: the messages of a call, as bytes.
-        responses: the messages of its response.
-        calls: how many calls are one round.
-        connections: how many connections there are.
-        streams: how many calls are in flight on each connection.
+        name: the name, such as "unary".
+        path: the path of the method, /SERVICE/METHOD.
+        requests: the serialized request messages of a call.
+        responses: the serialized response messages of a call.
+        calls: the number of calls in a round.
+        connections: the number of connections.
+        streams: the number of calls in flight per connection.
     """
 
     name: str
@@ -37,26 +37,26 @@ class Work:
 
     @property
     def messages(self) -> int:
-        """How many messages a call has, in the direction in which it has more."""
+        """The number of messages of a call, in the direction that has more of them."""
         return max(len(self.requests), len(self.responses))
 
     @property
     def body(self) -> bytes:
-        """What a call sends."""
+        """The body of a request: all its messages with their prefixes."""
         return b"".join(bytes(1) + len(message).to_bytes(4) + message for message in self.requests)
 
     @property
     def response_bytes(self) -> int:
-        """The size of all responses of a round."""
+        """The size of all responses of a round, in bytes, with prefixes."""
         return self.calls * sum(_PREFIX + len(message) for message in self.responses)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What h2load measured in one round.
+    """The figures of one round.
 
     Attributes:
-        calls_per_second: how many calls were answered.
+        calls_per_second: the answered calls per second.
         p50: the median latency, in milliseconds.
         p99: the 99th percentile of the latency, in milliseconds.
     """
@@ -67,19 +67,19 @@ class Sample:
 
 
 class LoadError(Exception):
-    """The load was not answered as it should be; the message has what h2load said."""
+    """The server did not answer as expected, or the load cannot be sent; the message has h2load's output."""
 
 
 def read(output: str, times: str, work: Work) -> Sample:
-    """Return what h2load measured.
+    """Parse the output of h2load.
 
     Args:
-        output: what it printed.
-        times: its log: a line "when TAB status TAB microseconds" for each call.
-        work: what it asked for.
+        output: its standard output.
+        times: its log, with a line "when TAB status TAB microseconds" for each call.
+        work: the workload that it sent.
 
     Raises:
-        LoadError: there were other calls than those, or other answers: an error has none, and so no length.
+        LoadError: a call failed, or the responses do not have the expected length. A gRPC error has no message.
     """
     answered = re.search(rf"{work.calls} succeeded, 0 failed", output)
     data = re.search(r"\((\d+)\) data", output)
@@ -91,28 +91,28 @@ def read(output: str, times: str, work: Work) -> Sample:
 
 
 class Load:
-    """h2load.
+    """The load generator, h2load.
 
     Args:
-        program: it.
-        folder: where to put what it reads and writes.
+        program: the path of h2load.
+        folder: a folder for its files.
     """
 
     def __init__(self, program: Path, folder: Path) -> None:
-        """Send nothing yet."""
+        """Keep the paths; nothing is sent yet."""
         self._program = program
         self._body, self._times = folder / "body", folder / "times"
 
     def send(self, work: Work, port: int, headers: Sequence[str] = ()) -> Sample:
-        """Send a round of calls to a server on this machine, and return what they took.
+        """Send a round of calls to a server on this machine, and return its figures.
 
         Args:
-            work: the calls.
+            work: the workload.
             port: the port of the server.
-            headers: what each call has besides, as "name: value".
+            headers: additional headers of each call, as "name: value".
 
         Raises:
-            LoadError: some calls were not answered as they should be.
+            LoadError: not every call was answered as expected.
         """
         self._times.unlink(missing_ok=True)
         finished = self._run(
@@ -127,10 +127,15 @@ class Load:
         return read(finished, self._times.read_text("ascii"), work)
 
     def keep_up(self, work: Work, port: int, connections: int) -> float:
-        """Send calls to a server for some seconds, one after the other on each connection; return how many a second.
+        """Send calls to a server for a few seconds, one after the other on each connection; return the calls/s.
+
+        Args:
+            work: the workload; its numbers of calls, connections and streams are ignored.
+            port: the port of the server.
+            connections: the number of connections.
 
         Raises:
-            LoadError: some were not answered as they should be.
+            LoadError: not every call was answered as expected.
         """
         times = ("--warm-up-time=1", f"--duration={_SECONDS}")
         finished = self._run(work, port, (), f"--clients={connections}", "--max-concurrent-streams=1", *times)
@@ -138,7 +143,7 @@ class Load:
         data = re.search(r"\((\d+)\) data", finished)
         speed = re.search(r", ([0-9.]+) req/s", finished)
         size = work.response_bytes // work.calls
-        # The bytes are those of the time for warming up, too.
+        # The bytes include those of the warm-up.
         if not (answered and data and speed) or int(data[1]) % size or int(data[1]) < int(answered[1]) * size:
             raise LoadError(f"not every call of {work.path} was answered:\n{finished}")
         return float(speed[1])
@@ -159,18 +164,18 @@ class Load:
 
 
 def cores() -> list[int]:
-    """Return the cores that this process may run on.
+    """Return the cores that this process may run on, which are at least two.
 
     Raises:
-        LoadError: there is only one; the server takes one, and the load another.
+        LoadError: there is only one core.
     """
     found = sorted(os.sched_getaffinity(0))
     if len(found) < 2:  # noqa: PLR2004
-        raise LoadError("it takes two cores: one for the server, one for the load")
+        raise LoadError("only one core is available; the server and the load need one each")
     return found
 
 
 def pin(process: int, core: int) -> None:
-    """Have a process run on one core; the threads that it will have inherit it."""
+    """Restrict all threads of a process to one core; new threads inherit this."""
     for thread in Path(f"/proc/{process}/task").iterdir():
         os.sched_setaffinity(int(thread.name), {core})

@@ -1,8 +1,8 @@
-"""bazel run //benchmarks: how many calls per second servers answer on one core, and what each call takes.
+"""bazel run //benchmarks: compares the throughput, latency, CPU time and memory of servers on one core.
 
-All servers have the same servicers. Each in turn has a core of its own, and the same load from h2load on another core;
-after a round that is not counted, there are N rounds. All responses must have the length that they should. --json
-prints every figure, --plot FILE draws the medians of the unary calls as SVG.
+All servers have the same servicers. They take turns on one core, with the same load from h2load on another core: a
+round that is not counted, and then N rounds. All responses must have the expected length. --json prints every figure,
+and --plot FILE draws the medians of the unary calls as SVG.
 """
 
 import argparse
@@ -29,7 +29,7 @@ _REFERENCES = {subjects.TUTORIAL.name: "vs. tutorial", subjects.STOCK.name: "vs.
 
 
 def _works(calls: int) -> list[Work]:
-    """Return the workloads, the names of which are those of `subjects`."""
+    """Return all workloads, with the names that `subjects` defines."""
     latency, one, many = subjects.SHAPES
     small, large = subjects.ECHO
     return [
@@ -46,9 +46,9 @@ def _works(calls: int) -> list[Work]:
 def measure(
     load: Load, core: int, all_subjects: Sequence[subjects.Subject], all_works: Sequence[Work], rounds: int
 ) -> Results:
-    """Return what was measured, in as many rounds of all servers, after one that is not counted.
+    """Measure all servers in turn with each workload, after a round that is not counted.
 
-    Each workload has new servers, so that their memory is not that of an earlier workload.
+    Each workload starts new servers, so that an earlier workload does not affect their memory.
     """
     results: Results = {work.name: {} for work in all_works}
     for work in all_works:
@@ -63,7 +63,7 @@ def measure(
 
 
 def _measure(load: Load, server: subjects.Running, work: Work, of_server: Measured) -> None:
-    """Add one round."""
+    """Measure one round of a server, and add it to the server's figures."""
     began = server.cpu_seconds
     of_server.samples.append(load.send(work, server.port))
     of_server.cpu_microseconds.append((server.cpu_seconds - began) / work.calls * 1e6)
@@ -72,7 +72,7 @@ def _measure(load: Load, server: subjects.Running, work: Work, of_server: Measur
 
 
 def plot(of_work: dict[str, Measured]) -> bytes:
-    """Return a picture of the calls per second of one workload, as SVG."""
+    """Return a bar chart of the calls per second of one workload, as SVG."""
     chart = pygal.HorizontalBar(
         title="Unary calls per second on one core",
         show_legend=False,
@@ -96,18 +96,18 @@ def _machine() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Compare how many calls per second servers answer on one core.")
+    parser = argparse.ArgumentParser(description="Compare the calls/s of servers on one core.")
     parser.add_argument("h2load", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--rounds", type=int, default=5, help="how many rounds, from 1 (default: 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each server, from 1 (default: 5)")
     parser.add_argument("--calls", type=int, default=10000, help="unary calls in a round, from 100 (default: 10000)")
     parser.add_argument("--works", nargs="+", metavar="NAME", help="measure only these workloads (default: all)")
-    parser.add_argument("--json", action="store_true", help="print every figure, for programs")
-    parser.add_argument("--plot", type=Path, help="where to draw the medians, as SVG")
+    parser.add_argument("--json", action="store_true", help="print the figures of every round, in JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the medians of the unary calls, as SVG")
     return parser
 
 
 def _of_workers(h2load: Path, rounds: int, work: Work) -> dict[int, float]:
-    """Return the calls per second of one and two workers, or nothing where cgroups are not available."""
+    """Return the calls per second of one and two workers; empty if cgroups are not available."""
     try:
         with tempfile.TemporaryDirectory() as name:
             return workers.measure(Load(h2load, Path(name)), work, rounds)
@@ -126,16 +126,16 @@ def _measured(h2load: Path, rounds: int, all_works: Sequence[Work]) -> Results:
 
 
 def main() -> int:
-    """Measure, and print the figures."""
+    """Measure, and print the figures; return 1 if a server did not answer as expected."""
     parser = _parser()
     arguments = parser.parse_args()
     if arguments.rounds < 1 or arguments.calls < 100:  # noqa: PLR2004
-        parser.error("accepted are 1 round or more, of 100 calls or more")
+        parser.error("--rounds must be at least 1, and --calls at least 100")
     all_works = _works(arguments.calls)
     [unary, *_] = all_works
     names = [work.name for work in all_works]
     if unknown := set(arguments.works or ()) - set(names):
-        parser.error(f"no workload {', '.join(sorted(unknown))}; accepted: {', '.join(names)}")
+        parser.error(f"unknown workload {', '.join(sorted(unknown))}: must be {', '.join(names)}")
     all_works = [work for work in all_works if work.name in (arguments.works or names)]
     if arguments.plot and unary not in all_works:
         parser.error(f"--plot draws the workload {unary.name}: add it to --works")

@@ -1,4 +1,4 @@
-"""What was measured of a server with a workload, and the table of it."""
+"""The measurements of a server with a workload, and their table."""
 
 import statistics
 from collections.abc import Callable, Iterator
@@ -13,9 +13,9 @@ class Measured:
     """The rounds of one server with one workload.
 
     Attributes:
-        samples: what h2load measured in each round.
+        samples: the figures of each round.
         cpu_microseconds: the CPU time of the server per call, in each round.
-        memory: the most resident memory that the server has had, in kB.
+        memory: the peak resident memory of the server, in kB.
     """
 
     samples: list[Sample] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Measured:
 
     @property
     def calls_per_second(self) -> float:
-        """The median of the rounds."""
+        """The median of the calls per second."""
         return self._median(lambda sample: sample.calls_per_second)
 
     @property
@@ -42,16 +42,16 @@ class Measured:
 
 
 Results: TypeAlias = dict[str, dict[str, Measured]]
-"""What was measured: by workload, then by server."""
+"""All measurements, by workload and then by server."""
 
 
 def table(work: Work, of_work: dict[str, Measured], references: dict[str, str]) -> Iterator[str]:
-    """Yield the lines of the table of one workload in Markdown: messages per second if a call has several, else calls.
+    """Yield the lines of the table of one workload, in Markdown; it has messages/s if a call has several messages.
 
     Args:
         work: the workload.
-        of_work: what was measured of each server.
-        references: for which servers there is a column of ratios, and its head.
+        of_work: the measurements of each server.
+        references: the servers to compare with; each has a column of ratios, with this heading.
     """
     unit = "messages/s" if work.messages > 1 else "calls/s"
     figures = (unit, "min-max", *references.values(), "p50", "p99", "CPU/call", "memory")

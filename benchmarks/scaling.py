@@ -1,6 +1,6 @@
-"""What a load takes on Cloud Run: instances, regions, and what they cost in a month of 30 days.
+"""Calculates the instances and regions that a load needs on Cloud Run, and their cost in a month of 30 days.
 
-bazel run //benchmarks:scaling [-- --capacity CALLS]. An instance's capacity is what //benchmarks:capacity measures.
+bazel run //benchmarks:scaling [-- --capacity CALLS]. //benchmarks:capacity measures the capacity of an instance.
 """
 
 import argparse
@@ -8,9 +8,9 @@ import math
 import sys
 from dataclasses import dataclass
 
-# https://cloud.google.com/run/docs/about-instance-autoscaling: how much of an instance the autoscaler uses.
+# The utilization that the autoscaler aims at: https://cloud.google.com/run/docs/about-instance-autoscaling.
 _UTILIZATION = 0.6
-# https://cloud.google.com/run/docs/configuring/max-instances-limits: a region's vCPUs, until you are granted more.
+# The default quota of vCPUs in a region: https://cloud.google.com/run/docs/configuring/max-instances-limits.
 _INSTANCES_A_REGION = 1000
 _SECONDS = 30 * 24 * 3600
 
@@ -20,13 +20,15 @@ _DEFAULT_CAPACITY = 5000
 
 @dataclass(frozen=True)
 class Billing:
-    """A way to be charged, in US dollars: https://cloud.google.com/run/pricing, tier 1, without what is free.
+    """The prices of a billing mode, in US dollars, for tier 1 and without the free tier.
+
+    https://cloud.google.com/run/pricing
 
     Attributes:
-        cpu: for a second of a vCPU.
-        memory: for a second of a GiB.
-        call: for a call; a stream is one.
-        memory_size: the least memory that an instance of ours has, in GiB.
+        cpu: the price of a vCPU-second.
+        memory: the price of a GiB-second.
+        call: the price of a call; a stream is one call.
+        memory_size: the minimum memory of our instances with this billing mode, in GiB.
     """
 
     cpu: float
@@ -34,25 +36,25 @@ class Billing:
     call: float
     memory_size: float
 
-    def month(self, instances: int, calls_a_second: int) -> float:
-        """Return what instances of one vCPU that are never idle cost in a month, in US dollars."""
+    def month(self, instances: int, calls_per_second: int) -> float:
+        """Return the cost of a month, in US dollars, for instances of one vCPU that are never idle."""
         instance = self.cpu + self.memory * self.memory_size
-        return _SECONDS * (instances * instance + calls_a_second * self.call)
+        return _SECONDS * (instances * instance + calls_per_second * self.call)
 
 
 REQUEST_BASED = Billing(cpu=0.000024, memory=0.0000025, call=0.40 / 1_000_000, memory_size=0.25)
 INSTANCE_BASED = Billing(cpu=0.000018, memory=0.000002, call=0, memory_size=0.5)
 
 
-def instances(calls_a_second: int, capacity: int) -> int:
-    """Return how many instances a load takes, if each answers `capacity` calls a second at most."""
-    return math.ceil(calls_a_second / (capacity * _UTILIZATION))
+def instances(calls_per_second: int, capacity: int) -> int:
+    """Return the number of instances that a load needs, if one can answer at most `capacity` calls/s."""
+    return math.ceil(calls_per_second / (capacity * _UTILIZATION))
 
 
 def table(capacity: int) -> str:
-    """Return what loads take and cost, in Markdown."""
+    """Return a table of loads and their cost, in Markdown."""
     lines = [
-        "| calls a second | instances | regions | by requests, a month | by instances, a month |",
+        "| calls/s | instances | regions | billed by request, per month | billed by instance, per month |",
         "| ---: | ---: | ---: | ---: | ---: |",
     ]
     for load in _LOADS:
@@ -70,16 +72,16 @@ def table(capacity: int) -> str:
 
 def main() -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(description="Work out what loads take on Cloud Run, and cost.")
+    parser = argparse.ArgumentParser(description="Calculate the instances that loads need, and their cost.")
     parser.add_argument(
         "--capacity",
         type=int,
         default=_DEFAULT_CAPACITY,
-        help=f"calls a second of an instance, from 1 (default: {_DEFAULT_CAPACITY})",
+        help=f"calls/s that one instance can answer, from 1 (default: {_DEFAULT_CAPACITY})",
     )
     arguments = parser.parse_args()
     if arguments.capacity < 1:
-        parser.error(f"--capacity is {arguments.capacity}: accepted is 1 or more")
+        parser.error(f"--capacity={arguments.capacity}: must be at least 1")
     print(table(arguments.capacity))
     return 0
 

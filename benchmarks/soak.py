@@ -1,8 +1,8 @@
-"""bazel run //benchmarks:soak: whether memory grows, or a response is wrong, at full load for as long as one likes.
+"""bazel run //benchmarks:soak: a soak test, which detects growing memory and wrong responses at full load.
 
-h2load sends calls of every kind in turn, over new connections each time, and the responses must have their length.
-Meanwhile, a client makes unary calls with random numbers and compares each result, and raw HTTP/2 clients reset calls,
-read no responses, and disconnect without GOAWAY. --seconds N sets the time (default: 1800).
+h2load sends calls of every kind in turn, over new connections each time, and all responses must have the expected
+length. At the same time, a client makes unary calls with random numbers and compares each result, and raw HTTP/2
+clients reset calls, do not read responses, and disconnect without GOAWAY. --seconds N sets the duration.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from testing.raw_http2 import RawPeer, prefixed
 _CALLS = 50_000
 _LARGEST = 10**6
 
-# How many calls a client resets or does not read, how many clients do not read at a time, and how often one begins.
+# The calls of each raw client, the number of raw clients that do not read at the same time, and the pause in between.
 _STREAMS = 20
 _UNREAD_CONNECTIONS = 20
 _PAUSE_SECONDS = 0.05
@@ -41,9 +41,9 @@ class Checker:
     """A client that compares each result.
 
     Attributes:
-        answers: how many results it has had.
-        wrong: the calculations whose results were wrong.
-        error: the call that failed, after which it made no more.
+        answers: the number of results.
+        wrong: the calculations with wrong results.
+        error: the error of the first call that failed, after which the client stops.
     """
 
     answers: int = 0
@@ -51,7 +51,7 @@ class Checker:
     error: grpc.RpcError | None = None
 
     def run(self, port: int, over: threading.Event) -> None:
-        """Calculate until an event is set."""
+        """Make calls until an event is set."""
         with grpc.insecure_channel(f"localhost:{port}") as channel:
             stub = calculator_pb2_grpc.CalculatorStub(channel)
             while not over.is_set():
@@ -71,11 +71,11 @@ class Checker:
 
 @dataclass
 class Disturber:
-    """Clients that reset their calls, read no responses, or leave without a word.
+    """Clients that reset their calls, do not read responses, or disconnect silently.
 
     Attributes:
-        connections: how many there were.
-        error: what ended it too early.
+        connections: the number of connections.
+        error: the error that ended it too early.
     """
 
     connections: int = 0
@@ -99,7 +99,7 @@ class Disturber:
 
 
 def _reset_calls(port: int) -> None:
-    """Begin calls of a stream, reset all but one, and leave."""
+    """Start streaming calls, reset all but one, and disconnect."""
     peer = RawPeer(port)
     peer.greet()
     for _ in range(_STREAMS):
@@ -110,7 +110,7 @@ def _reset_calls(port: int) -> None:
 
 
 def _unread_calls(port: int) -> RawPeer:
-    """Make calls that have responses, and allow none of them to be sent."""
+    """Make calls with a window of zero bytes, so that the server cannot send their responses."""
     peer = RawPeer(port)
     peer.greet({SettingsFrame.INITIAL_WINDOW_SIZE: 0})
     for _ in range(_STREAMS):
@@ -120,17 +120,17 @@ def _unread_calls(port: int) -> RawPeer:
 
 
 def main() -> int:
-    """Soak, and print the memory at each tenth of the time, and how many calls there were."""
-    parser = argparse.ArgumentParser(description="Have a server answer at full load, and measure its memory.")
+    """Run the soak test, and print the memory after each tenth of the time, and the number of calls."""
+    parser = argparse.ArgumentParser(description="Run a server at full load, and measure its memory.")
     parser.add_argument("h2load", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--seconds", type=float, default=1800, help="for how long, above 0 (default: 1800)")
+    parser.add_argument("--seconds", type=float, default=1800, help="duration in seconds, above 0 (default: 1800)")
     arguments = parser.parse_args()
     if not arguments.seconds > 0:
-        parser.error(f"--seconds is {arguments.seconds}: accepted is more than 0")
+        parser.error(f"--seconds={arguments.seconds}: must be above 0")
     checker, disturber, over = Checker(), Disturber(), threading.Event()
     with tempfile.TemporaryDirectory() as folder, subjects.running(subjects.OURS) as server:
-        beside = [threading.Thread(target=each.run, args=(server.port, over)) for each in (checker, disturber)]
-        for thread in beside:
+        threads = [threading.Thread(target=each.run, args=(server.port, over)) for each in (checker, disturber)]
+        for thread in threads:
             thread.start()
         try:
             calls = _soak(Load(arguments.h2load, Path(folder)), server, arguments.seconds)
@@ -139,7 +139,7 @@ def main() -> int:
             return 1
         finally:
             over.set()
-            for thread in beside:
+            for thread in threads:
                 thread.join()
     if failure := checker.error or disturber.error:
         print(f"soak: a client failed: {failure}", file=sys.stderr)
@@ -150,22 +150,22 @@ def main() -> int:
 
 
 def _soak(load: Load, server: subjects.Running, seconds: float) -> int:
-    """Send every kind of call in turn, each at least once; return how many there were."""
+    """Send every kind of call in turn, each at least once; return the number of calls."""
     all_works = works(_CALLS)
     began = time.monotonic()
     calls = tenths = 0
-    passed = 0.0
+    elapsed = 0.0
     print(f"{os.cpu_count()} cores\n\n| seconds | calls | memory |\n| ---: | ---: | ---: |", flush=True)
-    while passed < seconds:
+    while elapsed < seconds:
         for work in all_works:
             load.send(work, server.port)
             calls += work.calls
         server.forget_log()
-        if passed >= tenths * seconds / 10:
+        if elapsed >= tenths * seconds / 10:
             tenths += 1
             memory = programs.figure(server.process.pid, "VmRSS")
             print(f"| {time.monotonic() - began:.0f} | {calls} | {memory / 1000:.1f} MB |", flush=True)
-        passed = time.monotonic() - began
+        elapsed = time.monotonic() - began
     return calls
 
 

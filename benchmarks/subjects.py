@@ -1,4 +1,4 @@
-"""The servers under test, each a process."""
+"""The servers under test, each of which runs as a process."""
 
 import os
 import re
@@ -21,7 +21,7 @@ _STUBS = ("calculator.pb.cc", "calculator.grpc.pb.cc")
 
 
 SHAPES = ("1 x 1", "1 x 100", "1000 x 1")
-"""Workloads of unary calls with other numbers of connections x streams than the first workload has."""
+"""Workloads of unary calls with other numbers of connections x streams than the workload "unary"."""
 
 STREAMING = ("server streaming", "client streaming", "bidirectional streaming")
 ECHO = ("echo of 64 kB", "echo of 1 MB")
@@ -31,11 +31,11 @@ UNARY = "unary"
 
 @dataclass(frozen=True)
 class Subject:
-    """A server that is to be measured.
+    """A server under test.
 
     Attributes:
         name: its name in the tables.
-        command: what starts it.
+        command: its command line.
         works: the names of the workloads that it is measured with.
     """
 
@@ -46,13 +46,13 @@ class Subject:
 
 @dataclass(frozen=True)
 class Running:
-    """A server that runs.
+    """A running server.
 
     Attributes:
-        subject: what it is.
+        subject: the server.
         process: its process.
-        port: where it listens.
-        log: what it writes to stderr.
+        port: the port that it listens on.
+        log: its stderr, a file.
     """
 
     subject: Subject
@@ -62,21 +62,21 @@ class Running:
 
     @property
     def peak_memory(self) -> int:
-        """The most resident memory that it has had, in kB."""
+        """The peak resident memory, in kB."""
         return programs.figure(self.process.pid, "VmHWM")
 
     @property
     def cpu_seconds(self) -> float:
-        """The CPU time that it has used, in all its threads."""
-        # clock_getcpuclockid(3), which Python has only for threads.
+        """The CPU time of all its threads, in seconds."""
+        # This is clock_getcpuclockid(3), which Python has only for threads.
         return time.clock_gettime((~self.process.pid << 3) | 2)
 
     def forget_log(self) -> None:
-        """Make room on the disk."""
+        """Truncate the log, which is in memory."""
         os.ftruncate(self.log.fileno(), 0)
 
 
-# A thousand connections have a call each.
+# The workload "1000 x 1" has a thousand calls in flight.
 _OUR_COMMAND: list[str | Path] = [programs.SERVER, "--log-format=json", "--max-concurrent-calls=1000"]
 
 TUTORIAL = Subject("tutorial: grpc.server", [_PEERS / "tutorial"], (UNARY, *SHAPES, *STREAMING, *ECHO, SLEEPING))
@@ -103,14 +103,14 @@ PYTHON = [
 """The servers in Python."""
 
 CPP = "gRPC in C++, callbacks"
-"""The name of the server that `in_cpp` makes."""
+"""The name of the server that `in_cpp` builds."""
 
 
 def in_cpp(folder: Path) -> Subject | None:
-    """Make the server in C++, if this machine has what it takes: Debian's libgrpc++-dev and protobuf-compiler-grpc.
+    """Build the server in C++; return None if Debian's libgrpc++-dev and protobuf-compiler-grpc are not installed.
 
     Args:
-        folder: where.
+        folder: the folder to build it in.
     """
     programs_needed = ("g++", "grpc_cpp_plugin", "pkg-config", "protoc")
     [compiler, plugin, pkg_config, protoc] = [shutil.which(name) for name in programs_needed]
@@ -122,7 +122,7 @@ def in_cpp(folder: Path) -> Subject | None:
     if found.returncode:
         return None
     outputs = [f"--cpp_out={folder}", f"--grpc_out={folder}", f"--plugin=protoc-gen-grpc={plugin}"]
-    # Proto3's optional fields were an experiment when Debian's protoc was made.
+    # Debian's protoc is from the time when optional fields were experimental in proto3.
     stubs = [protoc, "--experimental_allow_proto3_optional", f"-I{_PROTO}", *outputs, "calculator.proto"]
     subprocess.run(stubs, check=True)
     program = folder / "callback_server"
@@ -135,12 +135,12 @@ def in_cpp(folder: Path) -> Subject | None:
 
 @contextmanager
 def running(subject: Subject, core: int | None = None) -> Iterator[Running]:
-    """Start a server, on one core if one is given, and kill it on exit.
+    """Run a server until the block ends, on one core if one is given; then kill it.
 
     Raises:
-        LoadError: it does not listen.
+        LoadError: the server does not listen.
     """
-    # A pipe would need somebody to read it, on the core that the load has, and a disk is in its own time.
+    # The log is in memory: a pipe would need a reader on the core of the load, and a disk has unpredictable latency.
     with tempfile.TemporaryFile("a+b", dir="/dev/shm") as log:
         process = subprocess.Popen(subject.command, stderr=log, env=os.environ | {"PORT": "0"})
         try:
@@ -154,13 +154,13 @@ def running(subject: Subject, core: int | None = None) -> Iterator[Running]:
 
 
 def _port(subject: Subject, process: subprocess.Popen[bytes], log: IO[bytes]) -> int:
-    ends, said = time.monotonic() + timeouts.SECONDS, ""
+    ends, output = time.monotonic() + timeouts.SECONDS, ""
     has_ended = False
     while time.monotonic() < ends and not has_ended:
         has_ended = process.poll() is not None
         log.seek(0)
-        said = log.read().decode(errors="replace")
-        if announced := re.search(r"Listening on \S*:([0-9]+)\D", said):
+        output = log.read().decode(errors="replace")
+        if announced := re.search(r"Listening on \S*:([0-9]+)\D", output):
             return int(announced[1])
         time.sleep(0.05)
-    raise load.LoadError(f"{subject.name} does not listen, but says:\n{said}")
+    raise load.LoadError(f"{subject.name} does not listen; its log:\n{output}")

@@ -1,4 +1,4 @@
-"""What several workers are worth, where the load needs cores, too: each worker gets half a core, by a cgroup."""
+"""Compares one and two workers. The load needs cores too, so a cgroup limits each worker to half a core."""
 
 import os
 import statistics
@@ -10,7 +10,7 @@ from benchmarks import subjects
 from benchmarks.load import Load, Work, pin
 from testing import programs
 
-_CONNECTIONS = 80  # the kernel gives each to one worker or the other: with few, one may have most
+_CONNECTIONS = 80  # the kernel assigns each connection to a worker; with only a few, one worker may get most of them
 _PERIOD_MICROSECONDS = 100_000
 _HALF = 0.5
 _VERSION_1 = Path("/sys/fs/cgroup/cpu")
@@ -19,10 +19,10 @@ _VERSION_2 = Path("/sys/fs/cgroup")
 
 @contextmanager
 def _limited(process: int, cores: float) -> Iterator[None]:
-    """Have a process get no more than so much of a core.
+    """Limit a process to a number of cores, which may be a fraction, until the block ends.
 
     Raises:
-        OSError: this user may not say so, or there are no cgroups.
+        OSError: cgroups are not available, or this user may not create one.
     """
     quota = int(cores * _PERIOD_MICROSECONDS)
     is_version_1 = (_VERSION_1 / "cpu.cfs_quota_us").exists()
@@ -42,10 +42,11 @@ def _limited(process: int, cores: float) -> Iterator[None]:
 
 
 def measure(load: Load, work: Work, rounds: int) -> dict[int, float]:
-    """Return how many calls a second one and two workers answer, each on half a core: the medians of some rounds.
+    """Return the median calls/s of one and two workers, with half a core for each worker.
 
     Raises:
-        OSError: cgroups are not for this user.
+        LoadError: not every call was answered as expected.
+        OSError: cgroups are not available, or this user may not create one.
     """
     os.sched_setaffinity(0, range(os.cpu_count() or 1))
     speeds: dict[int, list[float]] = {1: [], 2: []}

@@ -1,4 +1,4 @@
-"""The workloads of the benchmarks: calls of each kind, and what our own servicers answer."""
+"""The workloads of the benchmarks: calls of each kind, with the expected responses from our own servicers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,9 +20,9 @@ EVERYWHERE = route_guide_pb2.Rectangle(
     lo=route_guide_pb2.Point(latitude=-900000000, longitude=-1800000000),
     hi=route_guide_pb2.Point(latitude=900000000, longitude=1800000000),
 )
-"""A rectangle that has all features."""
+"""A rectangle that contains all features."""
 
-_CONTEXT: Any = grpc.ServicerContext  # none of the methods below asks anything of it
+_CONTEXT: Any = grpc.ServicerContext  # the methods below do not use their context
 
 
 def _bytes(messages: Iterator[Message]) -> list[bytes]:
@@ -30,13 +30,13 @@ def _bytes(messages: Iterator[Message]) -> list[bytes]:
 
 
 def unary(calls: int, name: str = "unary", connections: int = CONNECTIONS, streams: int = STREAMS) -> Work:
-    """Return unary calls.
+    """Return a workload of unary calls.
 
     Args:
-        calls: how many calls are a round.
+        calls: the number of calls in a round.
         name: the name of the workload.
-        connections: how many connections there are.
-        streams: how many calls are in flight on each connection.
+        connections: the number of connections.
+        streams: the number of calls in flight per connection.
     """
     request = pb.CalculateRequest(operation=pb.OPERATION_MULTIPLY, first_operand=6, second_operand=7)
     response = CalculatorServicer().Calculate(request, _CONTEXT)
@@ -44,10 +44,10 @@ def unary(calls: int, name: str = "unary", connections: int = CONNECTIONS, strea
 
 
 def streaming(calls: int) -> list[Work]:
-    """Return calls of the three streaming kinds, each with 100 messages or a few more.
+    """Return a workload for each of the three kinds of streaming calls, which have 100 messages or a few more.
 
     Args:
-        calls: how many unary calls would be a round; of streams there are fewer.
+        calls: the number of unary calls in a round; a round has fewer streaming calls.
     """
     calculator, guide = CalculatorServicer(), RouteGuideServicer()
     numbers = [pb.AggregateRequest(numbers=[number]) for number in range(_MESSAGES)]
@@ -79,21 +79,21 @@ def streaming(calls: int) -> list[Work]:
 
 
 def works(calls: int) -> list[Work]:
-    """Return all workloads that the servers under test serve, the unary calls first.
+    """Return the workloads of all kinds of calls, the unary calls first.
 
     Args:
-        calls: how many unary calls are a round.
+        calls: the number of unary calls in a round.
     """
     return [unary(calls), *streaming(calls)]
 
 
 def echo(name: str, size: int, calls: int, streams: int) -> Work:
-    """Return calls that have their request of some size, in bytes, sent back."""
+    """Return a workload of calls that echo a request of `size` bytes."""
     message = [bytes(size)]
     return Work(name, _ECHO, message, message, max(calls, CONNECTIONS), streams=streams)
 
 
 def sleeping(name: str, calls: int) -> Work:
-    """Return calls whose handler sleeps for a millisecond before it sends the request back."""
+    """Return a workload of calls whose handler sleeps for a millisecond before it sends the request back."""
     message = [b"a request"]
     return Work(name, "/benchmarks.Echo/Sleep", message, message, calls)

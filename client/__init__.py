@@ -1,1 +1,1 @@
-"""The client library: channels, credentials, conversations, and texts for failures."""
+"""The client library: channels, credentials, conversations, and descriptions of failed calls."""

@@ -1,4 +1,4 @@
-"""What a person calls a server, and what that means: HOST and TLS, or HOST:PORT."""
+"""Server addresses as users write them: HOST, which implies TLS, or HOST:PORT."""
 
 import re
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ _CLOUD_RUN = ".run.app"
 
 @dataclass(frozen=True)
 class Address:
-    """A server.
+    """The address of a server.
 
     Attributes:
-        target: what gRPC calls it.
-        host: its host; empty if only gRPC can tell, as for `unix:…` and `dns:///…`.
-        is_tls: whether the address itself says that it speaks TLS: by its port, or by https.
+        target: the gRPC target.
+        host: the host; empty for targets that only gRPC resolves, such as `unix:…` and `dns:///…`.
+        is_tls: whether the address implies TLS, by port 443 or by `https://`.
     """
 
     target: str
@@ -26,38 +26,38 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is this very machine."""
+        """Whether the host is this machine."""
         return bool(_LOOPBACK.fullmatch(self.host))
 
     @property
     def is_cloud_run(self) -> bool:
-        """Whether it is a service of Cloud Run, by the name that Google gave it."""
+        """Whether the host is a Cloud Run service under its `run.app` name."""
         return self.host.endswith(_CLOUD_RUN)
 
     @property
     def audience(self) -> str:
-        """Whom an identity token for it is for."""
+        """The audience of identity tokens for the server; empty if the host is."""
         return f"https://{self.host}" if self.host else ""
 
 
 def parse(text: str) -> Address:
-    """Return what a text means.
+    """Parse an address.
 
     Args:
-        text: HOST, which is port 443 with TLS, as is https://HOST; HOST:PORT, plaintext but for port 443; or any name
-            that gRPC resolves (https://github.com/grpc/grpc/blob/master/doc/naming.md).
+        text: HOST or https://HOST, which mean port 443 with TLS; HOST:PORT, which is plaintext except for port 443; or
+            any name that gRPC resolves (https://github.com/grpc/grpc/blob/master/doc/naming.md).
 
     Raises:
-        ValueError: it is neither; the message says why.
+        ValueError: the text is an invalid address; the message says why.
     """
     found = _HOST_AND_PORT.fullmatch(text)
     if not found and text.startswith(("http://", "https://")):
         raise ValueError(
-            f"{text!r} is not accepted: HOST:PORT is, in plaintext, and https://HOST[:PORT], without a path"
+            f"{text!r} is invalid: must be HOST:PORT for plaintext, or https://HOST[:PORT] for TLS, without a path"
         )
     if not found or (found["host"] == "unix" and not found["scheme"]):
         return Address(text)
     port = int(found["port"] or _TLS_PORT)
     if not 0 < port <= _HIGHEST_PORT:
-        raise ValueError(f"{text!r} is not accepted: ports are 1 to {_HIGHEST_PORT}")
+        raise ValueError(f"{text!r} is invalid: the port must be 1-{_HIGHEST_PORT}")
     return Address(f"{found['host']}:{port}", found["host"], bool(found["scheme"]) or port == _TLS_PORT)

@@ -1,4 +1,4 @@
-"""What a person may call a server."""
+"""Tests of how server addresses are parsed."""
 
 import pytest
 
@@ -26,7 +26,7 @@ from client.address import Address, parse
         ("ipv4:127.0.0.1:50051,127.0.0.1:50052", Address("ipv4:127.0.0.1:50051,127.0.0.1:50052")),
     ],
 )
-def test_an_address_is_a_host_and_whether_it_speaks_tls_or_what_grpc_makes_of_it(text: str, address: Address) -> None:
+def test_parse_returns_the_target_the_host_and_whether_it_implies_tls(text: str, address: Address) -> None:
     assert parse(text) == address
 
 
@@ -42,22 +42,22 @@ def test_an_address_is_a_host_and_whether_it_speaks_tls_or_what_grpc_makes_of_it
         ("unix:x", False),
     ],
 )
-def test_only_this_machine_is_loopback(text: str, *, is_loopback: bool) -> None:
+def test_is_loopback_holds_for_this_machine_only(text: str, *, is_loopback: bool) -> None:
     assert parse(text).is_loopback is is_loopback
 
 
 @pytest.mark.parametrize("text", ["localhost:99999", "localhost:0", "http://localhost:80", "https://localhost/path"])
-def test_what_grpc_would_take_for_something_else_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=f"'{text}' is not accepted: "):
+def test_parse_rejects_urls_and_ports_that_grpc_would_misread(text: str) -> None:
+    with pytest.raises(ValueError, match=f"'{text}' is invalid: "):
         parse(text)
 
 
-def test_a_token_is_for_the_url_of_the_service_without_a_port() -> None:
+def test_the_audience_is_the_url_of_the_service_without_a_port() -> None:
     assert parse("https://calculator-abc.a.run.app:443/").audience == "https://calculator-abc.a.run.app"
     assert parse("unix:x").audience == ""
 
 
-def test_cloud_run_is_told_by_googles_own_names_alone() -> None:
+def test_is_cloud_run_holds_for_subdomains_of_run_app_only() -> None:
     assert parse("calculator-abc.a.run.app").is_cloud_run
     assert not parse("run.app.example.com").is_cloud_run
     assert not parse("fakerun.app").is_cloud_run

@@ -1,4 +1,4 @@
-"""Channels as a library: credentials, and what is tried again."""
+"""Tests of channels: credentials and retries."""
 
 from collections.abc import Callable, Iterator
 from concurrent import futures
@@ -16,7 +16,7 @@ REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD)
 
 
 class Servicer(calculator_pb2_grpc.CalculatorServicer):
-    """Does for each attempt at Calculate what the test says."""
+    """A calculator that runs `calculate`, which a test sets, on each attempt of a call."""
 
     def __init__(self) -> None:
         self.calculate: Callable[[grpc.ServicerContext], None] = lambda _: None
@@ -35,7 +35,7 @@ Serve = Callable[..., str]
 
 @pytest.fixture
 def servicer() -> Servicer:
-    return Servicer()  # type: ignore[abstract] # the methods that no test calls
+    return Servicer()  # type: ignore[abstract] # tests do not call the missing methods
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def serve(servicer: Servicer) -> Iterator[Serve]:
 def test_a_call_carries_the_token_of_the_channels_credentials(servicer: Servicer, serve: Serve) -> None:
     seen: list[dict[str, str | bytes]] = []
     servicer.calculate = lambda context: seen.append(dict(context.invocation_metadata()))
-    # Trusted because both ends are on this machine; gRPC sends no token in plaintext.
+    # gRPC does not send tokens in plaintext. Local credentials count as secure, since both ends are on this machine.
     target = serve(grpc.local_server_credentials())
     credentials = grpc.composite_channel_credentials(
         grpc.local_channel_credentials(), grpc.access_token_call_credentials("a-token")
@@ -67,7 +67,7 @@ def test_a_call_carries_the_token_of_the_channels_credentials(servicer: Servicer
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"])
-def test_what_a_busy_or_stopping_server_refuses_is_tried_again(servicer: Servicer, serve: Serve, code: str) -> None:
+def test_a_call_that_a_busy_or_stopping_server_rejects_is_retried(servicer: Servicer, serve: Serve, code: str) -> None:
     attempts = iter([True, True, False])
 
     def refuse_twice(context: grpc.ServicerContext) -> None:
@@ -90,21 +90,21 @@ def _refusals(servicer: Servicer, code: grpc.StatusCode) -> list[grpc.StatusCode
     return seen
 
 
-def test_what_is_wrong_is_not_tried_again(servicer: Servicer, serve: Serve) -> None:
+def test_an_invalid_request_is_not_retried(servicer: Servicer, serve: Serve) -> None:
     refusals = _refusals(servicer, grpc.StatusCode.INVALID_ARGUMENT)
     with connect(serve()) as channel, pytest.raises(grpc.RpcError):
         calculator_pb2_grpc.CalculatorStub(channel).Calculate(REQUEST, timeout=timeouts.SECONDS)
     assert len(refusals) == 1
 
 
-def test_a_stream_that_the_client_sends_is_not_tried_again(servicer: Servicer, serve: Serve) -> None:
+def test_a_request_stream_is_not_retried(servicer: Servicer, serve: Serve) -> None:
     refusals = _refusals(servicer, grpc.StatusCode.UNAVAILABLE)
     with connect(serve()) as channel, pytest.raises(grpc.RpcError):
         calculator_pb2_grpc.CalculatorStub(channel).Aggregate(iter([pb.AggregateRequest()]), timeout=timeouts.SECONDS)
     assert len(refusals) == 1
 
 
-def test_the_longer_it_is_in_vain_the_longer_is_the_wait_up_to_some_seconds() -> None:
+def test_backoff_grows_with_the_failed_attempts_up_to_a_limit() -> None:
     assert backoff_seconds(0) == 0
     assert 0.08 <= backoff_seconds(1) <= 0.12
     assert 0.64 <= backoff_seconds(4) <= 0.96

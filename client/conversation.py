@@ -1,8 +1,8 @@
-"""A conversation with the calculator that outlives its streams.
+"""Conversations with the calculator that continue after a stream ends.
 
-Cloud Run ends a stream when its time is over, and has clients begin another, which may reach another instance:
-https://cloud.google.com/run/docs/configuring/request-timeout. So a request is kept until it has its answer, and a new
-stream begins with the last result, which its server cannot know.
+Cloud Run ends a stream at its request timeout and expects the client to reconnect, possibly to another instance:
+https://cloud.google.com/run/docs/configuring/request-timeout. Therefore each request is kept until it is answered, and
+a new stream starts by sending the last result, which the new instance does not know.
 """
 
 import itertools
@@ -18,21 +18,22 @@ from client.channel import ATTEMPTS, PASSING, backoff_seconds
 
 
 class _Requests:
-    """Requests by number, each read when it is asked for, and kept in `unanswered`.
+    """Requests by their number, read on demand and kept in `unanswered`.
 
-    A thread of grpc's reads them for a stream. It may be at it when the stream ends: what it reads is for the next.
+    A gRPC thread reads them for a stream. It may still be reading when the stream ends; that request is for the next
+    stream.
     """
 
     def __init__(self, requests: Iterable[pb.ConverseRequest]) -> None:
         self.unanswered: dict[int, pb.ConverseRequest] = {}
         self._requests = iter(requests)
         self._count = 0
-        self._reading = threading.Lock()
+        self._read_lock = threading.Lock()
 
     def get(self, number: int) -> pb.ConverseRequest | None:
-        """Return a request, once it is there; None if there are no more, or it has been answered."""
+        """Wait for a request and return it; None if there are no more requests, or if it has been answered."""
         if number not in self.unanswered:
-            with self._reading:
+            with self._read_lock:
                 request = next(self._requests, None) if number == self._count else None
                 if request is not None:
                     self.unanswered[number] = request
@@ -40,49 +41,57 @@ class _Requests:
         return self.unanswered.get(number)
 
     def since(self, number: int) -> Iterator[pb.ConverseRequest]:
-        """Give all from a number on."""
+        """Yield all requests from a number on."""
         while (request := self.get(number)) is not None:
             yield request
             number += 1
 
 
 def converse(stub: CalculatorStub, requests: Iterable[pb.ConverseRequest]) -> Iterator[pb.ConverseResponse]:
-    """Give the answer to each request in its turn, over as many streams as it takes.
+    """Yield the answer to each request in order, over as many streams as necessary.
 
     Args:
-        stub: calls the server.
-        requests: may wait for answers; other threads read it, one at a time.
+        stub: the stub of the server.
+        requests: the requests; the iterator may wait for answers. Other threads read it, one at a time.
+
+    Yields:
+        One response for each request.
 
     Raises:
-        grpc.RpcError: a stream has ended for a reason that does not pass, or five in a row without an answer.
+        grpc.RpcError: a stream failed with a permanent error, or five streams in a row failed without an answer.
     """
     kept = _Requests(requests)
-    answered = in_vain = 0
-    reminder: list[pb.ConverseRequest] = []  # what has a server know the last result, even if the next request fails
-    while kept.get(answered) is not None:  # an open stream without requests would keep an instance for nothing
+    answered = failed_attempts = 0
+    # The first request of a new stream sets the server's last result, which stays valid if the next request fails.
+    reminder: list[pb.ConverseRequest] = []
+    while kept.get(answered) is not None:  # an open stream without requests would keep an instance busy
         stream = stub.Converse(itertools.chain(reminder, kept.since(answered)))
-        in_vain += 1
+        failed_attempts += 1
         try:
             for response in itertools.islice(stream, len(reminder), None):
                 del kept.unanswered[answered]
-                answered, in_vain = answered + 1, 0
+                answered, failed_attempts = answered + 1, 0
                 if response.HasField("result"):
-                    reminder = [_itself(response.result)]
+                    reminder = [_reminder_of(response.result)]
                 yield response
         except grpc.RpcError as error:
-            if in_vain == ATTEMPTS or not _passes(error):
+            if failed_attempts == ATTEMPTS or not _is_transient(error):
                 raise
-            time.sleep(backoff_seconds(in_vain))
+            time.sleep(backoff_seconds(failed_attempts))
         else:
             return
 
 
-def _itself(number: float) -> pb.ConverseRequest:
+def _reminder_of(number: float) -> pb.ConverseRequest:
+    """Return a request whose result is the number, so that the server knows it as the last result."""
     return pb.ConverseRequest(operation=pb.OPERATION_MULTIPLY, first_operand=number, second_operand=1)
 
 
-def _passes(error: grpc.RpcError) -> bool:
-    """Return whether another stream may do better. A front that cuts one off amid answers has no better status."""
+def _is_transient(error: grpc.RpcError) -> bool:
+    """Return whether another stream may succeed.
+
+    A front end that cuts a stream off between answers resets it, which gRPC reports as INTERNAL.
+    """
     code = error.code()
     is_cut_off = code is grpc.StatusCode.INTERNAL and "RST_STREAM" in (error.details() or "")
     return is_cut_off or code is grpc.StatusCode.DEADLINE_EXCEEDED or code.name in PASSING

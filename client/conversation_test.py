@@ -1,4 +1,4 @@
-"""Conversations over streams that end before their time."""
+"""Tests of conversations over streams that end early."""
 
 import itertools
 import math
@@ -29,27 +29,27 @@ CUT_OFF = "Stream removed (RST_STREAM (Received RST_STREAM with error code 2))"
 
 @dataclass(frozen=True)
 class Cut:
-    """How a stream ends: after how many answers, with which status, and whether after one more request."""
+    """How a stream ends: after how many answers, with which status, and whether it reads one more request first."""
 
     answers: int
     code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
     details: str = CUT_OFF
-    takes_one_more: bool = False
+    reads_one_more: bool = False
 
 
 class Servicer(CalculatorServicer):
-    """Ends its streams as it is told.
+    """A calculator that cuts its streams off.
 
     Attributes:
-        cuts: one for each stream that is yet to come; those beyond are whole.
-        streams: how many there have been.
+        cuts: how each of the next streams ends; later streams are not cut off.
+        streams: the number of streams so far.
     """
 
     def __init__(self) -> None:
         self.cuts: Iterator[Cut] = iter(())
         self.streams = 0
 
-    def be_cut(self, cuts: Iterable[Cut]) -> None:
+    def cut_off(self, cuts: Iterable[Cut]) -> None:
         self.cuts, self.streams = iter(cuts), 0
 
     def Converse(
@@ -60,7 +60,7 @@ class Servicer(CalculatorServicer):
         answers = super().Converse(request_iterator, context)
         if cut:
             yield from itertools.islice(answers, cut.answers)
-            if cut.takes_one_more:
+            if cut.reads_one_more:
                 next(request_iterator, None)
             context.abort(cut.code, cut.details)
         yield from answers
@@ -91,7 +91,7 @@ def stub(servicer: Servicer) -> Iterator[CalculatorStub]:
 
 @pytest.fixture(scope="module")
 def waits() -> Iterator[list[int]]:
-    """Do not wait for the next stream; give after how many in vain that would have been."""
+    """Skip the backoff; return the list of the failed attempts that each backoff was for."""
     waits: list[int] = []
 
     def backoff_seconds(attempts: int) -> float:
@@ -104,7 +104,7 @@ def waits() -> Iterator[list[int]]:
 
 
 def _in_turn(stub: CalculatorStub, requests: Iterable[pb.ConverseRequest]) -> Iterator[pb.ConverseResponse]:
-    """Ask only when the last answer has come."""
+    """Converse, but send each request only after the answer to the previous one."""
     asked = queue.SimpleQueue[pb.ConverseRequest | None]()
     answers = converse(stub, iter(asked.get, None))
     for request in requests:
@@ -128,7 +128,7 @@ REQUESTS = st.builds(
 )
 ENDS = ["CANCELLED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE"]
 CUTS = st.builds(
-    Cut, st.integers(0, 4), st.sampled_from([grpc.StatusCode[end] for end in ENDS]), takes_one_more=st.booleans()
+    Cut, st.integers(0, 4), st.sampled_from([grpc.StatusCode[end] for end in ENDS]), reads_one_more=st.booleans()
 )
 
 
@@ -138,37 +138,37 @@ CUTS = st.builds(
 @example(requests=[_add(1), _add(2)], cuts=[Cut(1)])
 @example(requests=[_add(1), FAILS, _add(2)], cuts=[Cut(1)])
 @settings(deadline=None)
-def test_the_answers_are_those_of_one_whole_stream_wherever_it_is_cut(
+def test_the_answers_equal_those_of_one_stream_wherever_it_is_cut_off(
     stub: CalculatorStub,
     servicer: Servicer,
     ask: Callable[..., Iterator[pb.ConverseResponse]],
     requests: list[pb.ConverseRequest],
     cuts: list[Cut],
 ) -> None:
-    servicer.be_cut(cuts)
+    servicer.cut_off(cuts)
     whole = CalculatorServicer().Converse(iter(requests), cast("grpc.ServicerContext", None))
     assert [str(answer) for answer in ask(stub, requests)] == [str(answer) for answer in whole]
 
 
 @pytest.mark.usefixtures("waits")
-def test_streams_that_answer_anything_may_be_any_number(stub: CalculatorStub, servicer: Servicer) -> None:
-    servicer.be_cut(itertools.repeat(Cut(2)))  # of which the first reminds the server of the last result
+def test_the_number_of_streams_is_not_limited_if_each_has_an_answer(stub: CalculatorStub, servicer: Servicer) -> None:
+    servicer.cut_off(itertools.repeat(Cut(2)))  # the first answer of a new stream is to the reminder
     assert [answer.result for answer in converse(stub, [_add(1)] * 21)] == list(range(1, 22))
     assert servicer.streams == 20
 
 
-def test_no_requests_are_no_stream(stub: CalculatorStub, servicer: Servicer) -> None:
-    servicer.be_cut([])
+def test_without_requests_no_stream_is_opened(stub: CalculatorStub, servicer: Servicer) -> None:
+    servicer.cut_off([])
     assert list(converse(stub, [])) == []
     assert servicer.streams == 0
 
 
 @pytest.mark.parametrize(("answers", "streams"), [(0, ATTEMPTS), (1, ATTEMPTS + 1)])
-def test_five_streams_in_a_row_without_an_answer_are_the_end(
+def test_five_streams_in_a_row_without_an_answer_end_the_conversation(
     stub: CalculatorStub, servicer: Servicer, waits: list[int], answers: int, streams: int
 ) -> None:
     waits.clear()
-    servicer.be_cut(Cut(answers, details=f"end {number}") for number in itertools.count(1))
+    servicer.cut_off(Cut(answers, details=f"end {number}") for number in itertools.count(1))
     with pytest.raises(grpc.RpcError) as ended:
         list(converse(stub, [_add(1)] * 2))
     assert (servicer.streams, ended.value.details()) == (streams, f"end {streams}")
@@ -176,10 +176,10 @@ def test_five_streams_in_a_row_without_an_answer_are_the_end(
 
 
 @pytest.mark.parametrize("code", ["INTERNAL", "INVALID_ARGUMENT", "PERMISSION_DENIED", "UNKNOWN"])
-def test_an_end_that_another_stream_would_have_as_well_is_told_at_once(
+def test_a_permanent_error_is_raised_without_another_stream(
     stub: CalculatorStub, servicer: Servicer, code: str
 ) -> None:
-    servicer.be_cut([Cut(1, grpc.StatusCode[code], "no")])
+    servicer.cut_off([Cut(1, grpc.StatusCode[code], "no")])
     answers = converse(stub, [_add(1)] * 2)
     assert next(answers).result == 1
     with pytest.raises(grpc.RpcError) as ended:
@@ -187,14 +187,14 @@ def test_an_end_that_another_stream_would_have_as_well_is_told_at_once(
     assert (servicer.streams, ended.value.code().name) == (1, code)
 
 
-def test_a_stream_that_takes_too_long_because_nobody_asks_loses_nothing_that_is_asked_next() -> None:
+def test_a_request_after_an_idle_stream_has_reached_its_deadline_is_answered() -> None:
     asked, silence = queue.SimpleQueue[pb.ConverseRequest | None](), queue.SimpleQueue[None]()
     with _serving(CalculatorServicer(), max_deadline=0.2) as stub:
         answers = converse(stub, iter(asked.get, None))
         for result in range(1, 4):
             asked.put(_add(1))
             assert next(answers).result == result
-            with pytest.raises(grpc.RpcError) as ended:  # of another, that began later
+            with pytest.raises(grpc.RpcError) as ended:  # a stream that starts later, so the first one has ended too
                 next(stub.Converse(iter(silence.get, None)))
             assert ended.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
             silence.put(None)

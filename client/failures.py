@@ -1,21 +1,21 @@
-"""What a person is told when a call fails: one line, with the status and what to do about it."""
+"""One-line descriptions of failed calls: the status, the details, and what to do."""
 
 import grpc
 
 _ADVICE = {
     grpc.StatusCode.DEADLINE_EXCEEDED: "{target} did not answer within {timeout:g} s; allow more with --timeout",
-    grpc.StatusCode.NOT_FOUND: "{target} knows no such thing",
-    grpc.StatusCode.UNIMPLEMENTED: "{target} serves something else; name another server with --target",
+    grpc.StatusCode.NOT_FOUND: "{target} has nothing by that name",
+    grpc.StatusCode.UNIMPLEMENTED: "{target} does not serve this method; name another server with --target",
 }
 
 _NOT_REACHED = "is a server running at {target}? Start one with ./bazelw run //server, or name another with --target"
 _NOT_REACHED_BY_TLS = (
-    "is a server with TLS running at {target}? --ca-cert says who vouches for it, if not the system's roots"
+    "is a server with TLS running at {target}? If its certificate is not from one of the system's CAs, pass --ca-cert"
 )
-_NOBODY = "{target} wants to know who calls; --auth=identity-token sends a token, or says why there is none"
-_SOMEBODY = "the token was for {audience}; see --audience, and on Cloud Run who has the role roles/run.invoker"
+_UNAUTHENTICATED = "{target} requires authentication; pass --auth=identity-token"
+_REFUSED = "the token's audience was {audience}; check --audience and, on Cloud Run, your role roles/run.invoker"
 
-# gRPC's own words for credentials that had no token to give: what follows is theirs, and no server was asked.
+# The prefix that gRPC adds to an error of the call credentials. In that case, the call was not sent to a server.
 _PLUGIN_FAILED = "Getting metadata from plugin failed with error: "
 
 
@@ -23,11 +23,11 @@ def describe(error: grpc.RpcError, target: str, timeout: float, audience: str = 
     """Describe a failed call in one line.
 
     Args:
-        error: what the stub raised; it carries the status of the call.
+        error: the error that the stub raised, with the status of the call.
         target: the server that was called.
-        timeout: the deadline the call had, in seconds.
-        audience: whom the identity token was for that came with it; empty if it may have had none.
-        is_tls: whether it was made by TLS.
+        timeout: the timeout of the call, in seconds.
+        audience: the audience of the call's identity token; empty if the call may not have had one.
+        is_tls: whether the connection used TLS.
     """
     status: grpc.StatusCode = error.code()
     details = " ".join((error.details() or "").split())
@@ -35,11 +35,11 @@ def describe(error: grpc.RpcError, target: str, timeout: float, audience: str = 
         return details.removeprefix(_PLUGIN_FAILED)
     advice = _ADVICE.get(status, "")
     if status is grpc.StatusCode.DEADLINE_EXCEEDED and not details.lower().startswith("deadline exceeded"):
-        advice = ""  # it is the server's deadline, not the client's
+        advice = ""  # the deadline was the server's, not the client's
     elif status is grpc.StatusCode.UNAVAILABLE and "failed to connect" in details:
         advice = _NOT_REACHED_BY_TLS if is_tls else _NOT_REACHED
     elif status in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
-        advice = _SOMEBODY if audience else _NOBODY
+        advice = _REFUSED if audience else _UNAUTHENTICATED
     advice = advice.format(target=target, timeout=timeout, audience=audience)
     text = "; ".join(part for part in (details, advice) if part)
     return f"{status.name}: {text}" if text else status.name

@@ -1,4 +1,4 @@
-"""What a person is told, for statuses that a real server answers with."""
+"""Tests of the descriptions of failed calls, with statuses from a real server."""
 
 from collections.abc import Iterator
 from concurrent import futures
@@ -30,26 +30,26 @@ def target() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("status", "details", "told"),
+    ("status", "details", "description"),
     [
         ("INVALID_ARGUMENT", "operation 7 is unknown", "INVALID_ARGUMENT: operation 7 is unknown"),
         ("INTERNAL", "one line\n  and another\r\n", "INTERNAL: one line and another"),
-        ("UNIMPLEMENTED", "", "UNIMPLEMENTED: {target} serves something else; name another server with --target"),
+        ("UNIMPLEMENTED", "", "UNIMPLEMENTED: {target} does not serve this method; name another server with --target"),
         (
             "DEADLINE_EXCEEDED",
             "Deadline Exceeded",
             "DEADLINE_EXCEEDED: Deadline Exceeded; {target} did not answer within 3 s; allow more with --timeout",
         ),
         ("DEADLINE_EXCEEDED", "the server's own", "DEADLINE_EXCEEDED: the server's own"),
-        ("NOT_FOUND", "", "NOT_FOUND: {target} knows no such thing"),
+        ("NOT_FOUND", "", "NOT_FOUND: {target} has nothing by that name"),
         ("DATA_LOSS", "", "DATA_LOSS"),
     ],
 )
-def test_a_failure_is_one_line_with_the_status_and_what_to_do(
-    target: str, status: str, details: str, told: str
+def test_describe_returns_one_line_with_the_status_and_what_to_do(
+    target: str, status: str, details: str, description: str
 ) -> None:
     with connect(target) as channel:
         method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/Any/Method")
         with pytest.raises(grpc.RpcError) as refused:
             method(f"{status}:{details}".encode(), timeout=timeouts.SECONDS)
-    assert failures.describe(refused.value, target, timeout=3) == told.format(target=target)
+    assert failures.describe(refused.value, target, timeout=3) == description.format(target=target)

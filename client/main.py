@@ -1,4 +1,4 @@
-"""//client: calls the calculator from the command line."""
+"""//client: the command line of the client."""
 
 import os
 import signal
@@ -7,13 +7,13 @@ import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
-# Ctrl+C ends it without a traceback, during the imports too.
+# Ctrl+C ends the program without a traceback, even during the imports.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-# What the core has to say of a call is in the call's status as well.
+# Silence gRPC core's native log: the status of a call has the same information.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-# And what google-auth advises programmers of is not for who calls.
+# google-auth's warnings are for developers, not for users of the command line.
 warnings.filterwarnings("ignore", module="google.auth")
 
 import click  # noqa: E402
@@ -33,29 +33,29 @@ _LONGEST_TIMEOUT_SECONDS = 24 * 3600
     type=Target(),
     metavar="HOST[:PORT]",
     default=DEFAULT_TARGET,
-    help="The server to call: by TLS at port 443, which is also that of a HOST alone, else in plaintext.",
+    help="Address of the server. PORT defaults to 443, which uses TLS; other ports use plaintext.",
 )
-@click.option("--tls", is_flag=True, help="Speak TLS at other ports, too.")
+@click.option("--tls", is_flag=True, help="Use TLS on other ports too.")
 @click.option(
     "--ca-cert",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Speak TLS with a server for which a certificate in this file vouches, in PEM, not the system's roots.",
+    help="Use TLS, and verify the server with the CA certificates in this PEM file instead of the system's.",
 )
 @click.option(
     "--auth",
     type=click.Choice(AUTHS),
     default=AUTO,
-    help="Whether to send an identity token; auto does to Cloud Run, if there are credentials.",
+    help="Whether to send an identity token; auto sends one to Cloud Run if credentials are available.",
 )
-@click.option("--audience", metavar="URL", default="", show_default="https://HOST", help="Whom tokens are for.")
+@click.option("--audience", metavar="URL", default="", show_default="https://HOST", help="Audience of the tokens.")
 @click.option(
     "--impersonate-service-account",
     "impersonate",
     metavar="EMAIL",
     default="",
     show_default="your own",
-    help="Whose tokens to send.",
+    help="Service account whose tokens to send.",
 )
 @click.option(
     "--token-header",
@@ -63,22 +63,22 @@ _LONGEST_TIMEOUT_SECONDS = 24 * 3600
     type=click.Choice(HEADERS),
     multiple=True,
     default=HEADERS[:1],
-    help="What they are sent as; both, for a service behind Cloud Run's IAM that checks them as well.",
+    help="Header that carries the token. Pass both if the service behind Cloud Run's IAM verifies tokens too.",
 )
 @click.option(
     "--timeout",
     metavar="SECONDS",
     type=Range(min=0, max=_LONGEST_TIMEOUT_SECONDS, min_open=True),
     default=_DEFAULT_TIMEOUT_SECONDS,
-    help="How long to wait for an answer.",
+    help="Timeout of a call.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print answers as JSON, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print each answer as one line of JSON.")
 @click.pass_context
 def cli(context: click.Context, /, target: str, timeout: float, *, as_json: bool, **access: Any) -> None:  # noqa: ANN401 - by click
-    """Call a calculator by gRPC.
+    """Call a calculator over gRPC.
 
     \b
-    For example:
+    Examples:
       ./bazelw run //client -- add 2 3
       ./bazelw run //client -- eval '2*(3+4)^2'
       ./bazelw run //client -- --target localhost:8080 calc 7 / -2
@@ -102,14 +102,14 @@ for command in (
 
 
 def main() -> NoReturn:
-    """Run the command line; what cannot be written to standard output is one line, too."""
+    """Run the command line; report an error on standard output, such as a full disk, in one line."""
     try:
         try:
             cli(prog_name="client")
         finally:
             sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes it once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes stdout again
         sys.exit(f"Error: cannot write the answer: {error.strerror}")
     sys.exit(0)
 

@@ -1,4 +1,4 @@
-"""The image, run: the server in it answers, nothing else is needed, and it ends as it should."""
+"""Tests of the running image: the server answers, has everything that it needs, and shuts down gracefully."""
 
 import json
 import os
@@ -14,11 +14,11 @@ from bazel.oci.layout import Layout
 from testing import image_server, programs, timeouts
 from testing.open_call import OpenCall
 
-# What Debian keeps in packages of their own, with libraries that no server needs, or is for other systems.
-LEFT_OUT = {"curses", "ensurepip", "idlelib", "readline", "tkinter", "turtle", "turtledemo"}
-ELSEWHERE = {"msvcrt", "nt", "winreg", "winsound"}
+# Modules that Debian ships in separate packages, with libraries that a server does not need.
+NOT_INSTALLED = {"curses", "ensurepip", "idlelib", "readline", "tkinter", "turtle", "turtledemo"}
+WINDOWS_ONLY = {"msvcrt", "nt", "winreg", "winsound"}
 
-HAS_WHAT_A_SERVER_NEEDS = """
+CHECK_SYSTEM_FILES = """
 import locale, socket, ssl, sqlite3, tempfile
 locale.setlocale(locale.LC_ALL, "")
 assert "\u20ac".encode() == open(0, "rb", closefd=False).read()
@@ -26,7 +26,7 @@ assert ssl.create_default_context().cert_store_stats()["x509_ca"] > 100
 assert socket.getaddrinfo("127.0.0.1", 80)
 assert sqlite3.connect(":memory:").execute("select 42").fetchone() == (42,)
 tempfile.TemporaryFile().close()
-print("has")
+print("ok")
 """
 
 IMPORT_ALL = """
@@ -49,17 +49,17 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Container:
     return Container(Layout(Path("deploy/image")), tmp_path_factory.mktemp("root"), Path(os.environ["BWRAP"]))
 
 
-def test_every_module_can_be_imported_by_a_user_without_rights_who_can_write_nowhere(container: Container) -> None:
+def test_an_unprivileged_user_without_write_access_can_import_every_module(container: Container) -> None:
     imported = programs.run(container.command({}, "/usr/bin/python3", "-c", IMPORT_ALL))
     user, writable, *failed = imported.stdout.split()
     assert (user, writable) == ("65532", "False")
-    assert set(failed) == LEFT_OUT | ELSEWHERE, imported.stderr
+    assert set(failed) == NOT_INSTALLED | WINDOWS_ONLY, imported.stderr
 
 
-def test_it_has_certificates_utf8_and_a_place_for_temporary_files(container: Container) -> None:
-    command = container.command({}, "/usr/bin/python3", "-c", HAS_WHAT_A_SERVER_NEEDS)
+def test_the_image_has_certificates_utf8_and_a_folder_for_temporary_files(container: Container) -> None:
+    command = container.command({}, "/usr/bin/python3", "-c", CHECK_SYSTEM_FILES)
     finished = programs.run(command, standard_input="\u20ac")
-    assert finished.stdout == "has\n", finished.stderr
+    assert finished.stdout == "ok\n", finished.stderr
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def server(container: Container) -> Iterator[programs.Server]:
         yield running
 
 
-def test_grpcurl_lists_its_services_and_calls_one(server: programs.Server) -> None:
+def test_grpcurl_lists_the_services_and_calls_one(server: programs.Server) -> None:
     listed = programs.run([programs.grpcurl(), "-plaintext", server.address, "list"])
     assert "calculator.v1.Calculator" in listed.stdout.splitlines(), listed.stderr
     request = '{"operation": "OPERATION_MULTIPLY", "first_operand": 6, "second_operand": 7}'
@@ -77,7 +77,7 @@ def test_grpcurl_lists_its_services_and_calls_one(server: programs.Server) -> No
     assert json.loads(called.stdout) == {"result": 42}, called.stderr
 
 
-def test_the_server_is_the_first_process_and_has_no_rights(server: programs.Server) -> None:
+def test_the_server_is_process_1_and_has_no_capabilities(server: programs.Server) -> None:
     process = Path(f"/proc/{Container.process(server.process.pid)}")
     status = dict(line.split(":", 1) for line in (process / "status").read_text("ascii").splitlines())
     assert status["NSpid"].split()[-1] == "1"
@@ -85,7 +85,7 @@ def test_the_server_is_the_first_process_and_has_no_rights(server: programs.Serv
     assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
 
 
-def test_it_finishes_what_is_in_flight_on_sigterm_and_ends_with_zero(container: Container) -> None:
+def test_sigterm_drains_calls_in_flight_and_exits_with_status_0(container: Container) -> None:
     with (
         image_server.serving(container, K_SERVICE="calculator") as server,
         grpc.insecure_channel(server.address) as channel,

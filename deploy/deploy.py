@@ -1,4 +1,4 @@
-"""//deploy: pushes the images, and puts them on Cloud Run by gcloud.
+"""//deploy: pushes the images and deploys them to Cloud Run with gcloud.
 
 bazel run //deploy -- --project PROJECT --region REGION [--dry-run]
 """
@@ -25,14 +25,14 @@ _SERVICE = re.compile(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?")
 _ACCOUNT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _EMAIL = re.compile(r"[a-z0-9.-]+@[a-z0-9.-]+")
 _MOST_INSTANCES = 1000
-# The containers of the service, each with what its image is called behind the name of the service.
+# The containers of the service; an image is named after the service, with this suffix.
 _CONTAINERS = {"server": "", "ingress": "-ingress"}
 
 
 def _matching(pattern: re.Pattern[str], accepted: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if not pattern.fullmatch(text):
-            raise argparse.ArgumentTypeError(f"{text!r} is not one: {accepted}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not valid: must be {accepted}")
         return text
 
     return check
@@ -40,7 +40,7 @@ def _matching(pattern: re.Pattern[str], accepted: str) -> Callable[[str], str]:
 
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > _MOST_INSTANCES:
-        raise argparse.ArgumentTypeError(f"{text!r} is not accepted: whole numbers to {_MOST_INSTANCES} are")
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid: must be 0 to {_MOST_INSTANCES}")
     return int(text)
 
 
@@ -50,8 +50,8 @@ class _Container:
 
     Attributes:
         image: the folder of its image.
-        sbom: the folder of the image's bill of materials.
-        repository: where the image is pushed to.
+        sbom: the image's bill of materials, a file.
+        repository: the repository that the image is pushed to.
     """
 
     image: Path
@@ -66,14 +66,14 @@ class _Container:
 
 @dataclass(frozen=True)
 class _Service:
-    """What is deployed, and where.
+    """A deployment of the service.
 
     Attributes:
         name: the name of the service.
         project: the Google Cloud project.
         region: the region.
         containers: the containers, by name.
-        manifest: the service as Cloud Run reads it, in YAML.
+        manifest: the manifest of the service, in YAML.
     """
 
     name: str
@@ -91,29 +91,35 @@ class _Service:
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="deploy", description="Push the images, and put them on Cloud Run.")
-    project = _matching(_PROJECT, "accepted are 6 to 30 small letters, digits and '-', such as my-project")
+    parser = argparse.ArgumentParser(prog="deploy", description="Push the images and deploy them to Cloud Run.")
+    project = _matching(_PROJECT, "6 to 30 lowercase letters, digits and '-', such as my-project")
     parser.add_argument("--project", type=project, required=True, help="the Google Cloud project")
-    region = _matching(_REGION, "accepted is a region, such as europe-west1")
+    region = _matching(_REGION, "a region, such as europe-west1")
     parser.add_argument("--region", type=region, required=True, help="the region, such as europe-west1")
-    name = _matching(_SERVICE, "accepted are up to 49 small letters, digits and '-'")
-    parser.add_argument("--service", type=name, default="calculator", help="its name (default: calculator)")
+    name = _matching(_SERVICE, "1 to 49 lowercase letters, digits and '-'")
+    parser.add_argument("--service", type=name, default="calculator", help="the service (default: calculator)")
     parser.add_argument(
-        "--repository", type=name, default="calculator", help="of Artifact Registry (default: calculator)"
+        "--repository", type=name, default="calculator", help="the Artifact Registry repository (default: calculator)"
     )
-    account = _matching(_EMAIL, "accepted is the e-mail address of a service account")
-    parser.add_argument("--service-account", type=account, help="whom it runs as (default: SERVICE@PROJECT.iam…)")
-    parser.add_argument("--min-instances", type=_count, default=0, help="that are always there (default: 0)")
-    parser.add_argument("--max-instances", type=_count, default=3, help="that there may be (default: 3)")
-    parser.add_argument("--dry-run", action="store_true", help="print what would be done")
+    account = _matching(_EMAIL, "the email address of a service account")
+    parser.add_argument(
+        "--service-account",
+        type=account,
+        help="the account that the service runs as (default: SERVICE@PROJECT.iam…)",
+    )
+    parser.add_argument("--min-instances", type=_count, default=0, help="minimum number of instances (default: 0)")
+    parser.add_argument("--max-instances", type=_count, default=3, help="maximum number of instances (default: 3)")
+    parser.add_argument("--dry-run", action="store_true", help="print the commands and the manifest, and do nothing")
     files = [f"{container}-{file}" for container in _CONTAINERS for file in ("image", "sbom")]
     for hidden in ("crane", "template", *files):
         parser.add_argument(f"--{hidden}-path", type=Path, required=True, help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
     if not arguments.service_account and not _ACCOUNT.fullmatch(arguments.service):
-        parser.error(f"--service is {arguments.service}: such an account cannot be; name one by --service-account")
+        parser.error(
+            f"--service={arguments.service}: a service account has a name of 6 to 30 characters; set --service-account"
+        )
     if arguments.max_instances < max(1, arguments.min_instances):
-        parser.error(f"--max-instances is {arguments.max_instances}: accepted is 1, or --min-instances, or more")
+        parser.error(f"--max-instances={arguments.max_instances}: must be at least 1 and at least --min-instances")
     return arguments
 
 
@@ -140,7 +146,7 @@ def _service(arguments: argparse.Namespace) -> _Service:
 def _print(service: _Service) -> None:
     """Print what `_deploy` would do."""
     for container in service.containers.values():
-        print(f"crane push IMAGE {container.reference}, and a bill of materials beside it")
+        print(f"crane push IMAGE {container.reference}, with its bill of materials")
     for command in service.commands("service.yaml"):
         print(shlex.join(command))
     print(f"\nservice.yaml:\n{service.manifest}", end="")
@@ -154,7 +160,7 @@ def _deploy(service: _Service, crane: Path) -> None:
         file = Path(folder, "service.yaml")
         file.write_text(service.manifest, encoding="utf-8")
         replace, describe = service.commands(str(file))
-        subprocess.run(replace, check=True)  # which waits until the new revision serves
+        subprocess.run(replace, check=True)  # gcloud waits until the new revision is ready
         url = subprocess.check_output(describe, text=True).strip()
     host = url.removeprefix("https://")
     print(f"{url}\n\n  ./bazelw run //client -- --target {host} add 2 3")
@@ -162,20 +168,21 @@ def _deploy(service: _Service, crane: Path) -> None:
 
 
 def main(words: Sequence[str]) -> int:
-    """Deploy; return 1 if a program that this takes failed."""
+    """Deploy the service; return 1 if that failed."""
     arguments = _arguments(words)
     service = _service(arguments)
     if arguments.dry_run:
         _print(service)
         return 0
     if not shutil.which("gcloud"):  # before anything is pushed
-        print("deploy: there is no gcloud on PATH: see https://cloud.google.com/sdk/docs/install", file=sys.stderr)
+        print("deploy: gcloud is not on PATH: see https://cloud.google.com/sdk/docs/install", file=sys.stderr)
         return 1
     try:
         _deploy(service, arguments.crane_path)
     except subprocess.CalledProcessError as error:
         program = Path(error.cmd[0]).name
-        print(f"deploy: {program} failed, see above; are project and repository there, and yours?", file=sys.stderr)
+        hint = "check that the project and the repository exist, and that you may use them"
+        print(f"deploy: {program} failed, see above; {hint}", file=sys.stderr)
         return 1
     except (push.ConfigError, OSError) as error:
         print(f"deploy: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The images as they were built: configuration, layers, and that nothing is in them that they do not need."""
+"""Tests of the images' configuration and layers, and that the images have nothing that they do not need."""
 
 import json
 import tarfile
@@ -8,7 +8,7 @@ import pytest
 
 from bazel.oci.layout import Layout, digest
 
-# Each with the size that it must not reach, in bytes, compressed; the layer of the interpreter is the same in both.
+# The size limit of each image: all compressed layers, in bytes. Both images share the layer of the interpreter.
 SIZES = {"deploy/image": 32_000_000, "ingress/image": 53_000_000}
 
 
@@ -27,39 +27,39 @@ def layers(image: Layout) -> list[list[tarfile.TarInfo]]:
     return [archive.getmembers() for archive in image.archives()]
 
 
-def test_the_configuration_names_the_layers_it_has(image: Layout) -> None:
+def test_the_configuration_lists_the_digests_of_the_layers(image: Layout) -> None:
     assert image.config()["rootfs"]["diff_ids"] == list(map(digest, image.layers()))
 
 
-def test_everything_but_its_files_is_as_the_golden_file_has_it(image: Layout, folder: Path) -> None:
-    """What changes with every build is left out: the layers, and what a release is stamped with."""
+def test_the_manifest_and_the_configuration_match_the_golden_file(image: Layout, folder: Path) -> None:
+    """Compare everything but the layers and the labels of a release, which change with every build."""
     manifest, config = image.manifest(), image.config()
     for about in (manifest["annotations"], config["config"]["Labels"]):
         for name in ("revision", "source", "version"):
             about.pop(f"org.opencontainers.image.{name}", None)
-    said = {
+    metadata = {
         "annotations": manifest["annotations"],
         "config": {key: value for key, value in config.items() if key != "rootfs"},
         "mediaTypes": [manifest["mediaType"], *(layer["mediaType"] for layer in manifest["layers"])],
         "platform": json.loads((folder / "index.json").read_text(encoding="utf-8"))["manifests"][0]["platform"],
     }
-    assert said == json.loads(folder.with_suffix(".golden.json").read_text(encoding="utf-8"))
+    assert metadata == json.loads(folder.with_suffix(".golden.json").read_text(encoding="utf-8"))
 
 
-def test_every_entry_is_roots_of_no_date_in_order_and_there_once(layers: list[list[tarfile.TarInfo]]) -> None:
+def test_entries_are_owned_by_root_undated_sorted_and_unique(layers: list[list[tarfile.TarInfo]]) -> None:
     files: list[str] = []
     for members in layers:
         assert {(entry.uid, entry.gid, entry.mtime) for entry in members} == {(0, 0, 0)}
         assert not [entry.name for entry in members if entry.mode & 0o6000]
-        open_to_all = [entry for entry in members if not entry.issym() and entry.mode & 0o022]
-        assert [(entry.name, entry.mode) for entry in open_to_all] in ([], [("tmp", 0o1777)])
+        writable = [entry for entry in members if not entry.issym() and entry.mode & 0o022]
+        assert [(entry.name, entry.mode) for entry in writable] in ([], [("tmp", 0o1777)])
         names = [entry.name.removeprefix("./").split("/") for entry in members]
         assert names == sorted(names)
         files += [entry.name for entry in members if not entry.isdir()]
     assert len(files) == len(set(files))
 
 
-def test_nothing_lies_where_a_link_of_merged_usr_should_be(layers: list[list[tarfile.TarInfo]]) -> None:
+def test_nothing_is_in_a_folder_that_merged_usr_makes_a_link(layers: list[list[tarfile.TarInfo]]) -> None:
     links = {entry.name: entry.linkname for entry in layers[0] if entry.issym() and "/" not in entry.name}
     assert links == {name: f"usr/{name}" for name in ("bin", "lib", "lib64", "sbin")}
     for members in layers:
@@ -83,10 +83,10 @@ def test_every_module_has_bytecode(layers: list[list[tarfile.TarInfo]]) -> None:
         ]
 
 
-def test_it_is_small(image: Layout, folder: Path) -> None:
+def test_the_image_is_below_its_size_limit(image: Layout, folder: Path) -> None:
     assert sum(layer["size"] for layer in image.manifest()["layers"]) < SIZES[str(folder)]
 
 
-def test_both_have_the_same_interpreter() -> None:
+def test_both_images_share_the_layer_of_the_interpreter() -> None:
     bases = {Layout(Path(folder)).manifest()["layers"][0]["digest"] for folder in SIZES}
     assert len(bases) == 1

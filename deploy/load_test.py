@@ -1,4 +1,4 @@
-"""//deploy:load, with engines that are scripts: the image reaches them, and what they say reaches the caller."""
+"""Tests of //deploy:load, with scripts in place of container engines."""
 
 import os
 import tarfile
@@ -16,7 +16,7 @@ def _engine(folder: Path, name: str, script: str) -> str:
     return f"{folder}:{os.environ['PATH']}"
 
 
-def test_the_engine_gets_the_image_under_its_name(tmp_path: Path) -> None:
+def test_the_engine_gets_an_archive_of_the_image(tmp_path: Path) -> None:
     path = _engine(tmp_path, "podman", f'[ "$1" = version ] || {{ cat >{tmp_path}/$1.tar && echo loaded; }}')
     loaded = programs.run([LOAD, "--engine", "podman"], PATH=path)
     assert (loaded.returncode, loaded.stdout) == (0, "loaded\n"), loaded.stderr
@@ -27,13 +27,13 @@ def test_the_engine_gets_the_image_under_its_name(tmp_path: Path) -> None:
     assert {name.partition(".")[0] for name in names} == {"manifest", *(blob["digest"][7:] for blob in blobs)}
 
 
-def test_the_status_of_the_engine_is_its_own(tmp_path: Path) -> None:
+def test_the_exit_status_is_that_of_the_engine(tmp_path: Path) -> None:
     path = _engine(tmp_path, "docker", '[ "$1" = version ] || { echo no space left >&2; exit 5; }')
     loaded = programs.run([LOAD, "--engine", "docker"], PATH=path)
-    assert (loaded.returncode, loaded.stderr) == (5, "no space left\nload: docker has not loaded it: status 5\n")
+    assert (loaded.returncode, loaded.stderr) == (5, "no space left\nload: docker failed: exit status 5\n")
 
 
-def test_without_an_engine_it_says_so(tmp_path: Path) -> None:
+def test_without_an_engine_the_error_says_what_each_answered(tmp_path: Path) -> None:
     path = _engine(tmp_path, "docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
     loaded = programs.run([LOAD, "--engine", "docker"], PATH=path)
     assert (loaded.returncode, loaded.stdout) == (1, "")

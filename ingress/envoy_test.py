@@ -1,4 +1,4 @@
-"""An Envoy that does not start."""
+"""Tests of an Envoy that does not start."""
 
 import os
 from pathlib import Path
@@ -8,13 +8,13 @@ import pytest
 from ingress.envoy import Envoy, EnvoyError
 
 
-def test_a_port_that_is_taken_is_reported_though_envoy_ends_before_its_last_lines_are_read(
+def test_a_port_that_is_taken_is_reported_even_if_envoy_exits_before_its_last_lines_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = tmp_path / "late"
     os.mkfifo(late)
     envoy = Envoy(["sh", "-c", f"cat '{late}' >&2 & exit 1"], tmp_path / "admin")
-    wait_for_lines = envoy._follower.join  # noqa: SLF001 - the last line comes when it is waited for, and no earlier
+    wait_for_lines = envoy._follower.join  # noqa: SLF001 - replaced below, to write the last line only during the wait
 
     def write_and_wait() -> None:
         late.write_text("cannot bind: Address already in use\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""//ingress as a process, in front of //server: what it serves, and how it ends."""
+"""Tests of //ingress as a process in front of //server: the page, JSON, errors and shutdown."""
 
 import gzip
 import http.client
@@ -22,9 +22,10 @@ from testing import programs, service_list, timeouts
 from testing.open_call import OpenCall
 
 INGRESS = Path("ingress/ingress").absolute()
-# How long an ingress that stops waits for the last request.
+# The maximum time that a stopping ingress waits for requests in flight.
 DRAIN_SECONDS = 8
-# An ingress with a drain that is longer than the test's timeout: if it ends in time, it has not waited for that long.
+UNSUPPORTED = b"unsupported content-type: send gRPC, gRPC-Web, or JSON with content-type: application/json\n"
+# An ingress whose drain is longer than the test's timeout: if it exits in time, it has not waited for the drain.
 LONG_DRAIN = """
 import sys
 from ingress import main
@@ -66,7 +67,7 @@ def _ask(
         return response, response.read()
 
 
-def test_the_page_is_there_for_a_browser(ingress: programs.Server) -> None:
+def test_a_browser_gets_the_page(ingress: programs.Server) -> None:
     response, body = _ask(ingress, "GET", "/")
     assert (response.status, response.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert body.startswith(b"<!doctype html>")
@@ -78,13 +79,13 @@ def test_the_page_is_there_for_a_browser(ingress: programs.Server) -> None:
     assert (head.status, nothing) == (200, b"")
 
 
-def test_the_page_is_one_file_below_150_kilobytes_that_names_no_other(ingress: programs.Server) -> None:
+def test_the_page_is_one_file_below_150_kilobytes_that_loads_no_other(ingress: programs.Server) -> None:
     _, body = _ask(ingress, "GET", "/")
     assert len(body) < 150_000
     assert not re.findall(rb"<(?:link|script|img)[^>]*(?:src|href)=\"(?!data:)", body)
 
 
-def test_the_policy_of_the_page_lets_its_own_script_run_alone(ingress: programs.Server) -> None:
+def test_the_content_security_policy_allows_only_the_pages_own_script(ingress: programs.Server) -> None:
     _, body = _ask(ingress, "GET", "/")
     [policy] = re.findall(r'Content-Security-Policy" content="([^"]*)"', body.decode())
     assert "default-src 'none'; script-src 'sha256-" in policy
@@ -92,30 +93,30 @@ def test_the_policy_of_the_page_lets_its_own_script_run_alone(ingress: programs.
 
 
 @pytest.mark.parametrize(
-    ("request_line", "content_type", "status", "said"),
+    ("request_line", "content_type", "status", "message"),
     [
         ("GET /favicon.ico", "", 404, b"there is a page at /, and nothing else\n"),
         ("DELETE /", "", 404, b"there is a page at /, and nothing else\n"),
-        ("POST /", "", 415, b"accepted are gRPC, gRPC-Web, and JSON as content-type: application/json\n"),
-        ("POST /x", "text/plain", 415, b"accepted are gRPC, gRPC-Web, and JSON as content-type: application/json\n"),
+        ("POST /", "", 415, UNSUPPORTED),
+        ("POST /x", "text/plain", 415, UNSUPPORTED),
     ],
 )
-def test_what_is_not_for_the_server_does_not_reach_it(
-    ingress: programs.Server, request_line: str, content_type: str, status: int, said: bytes
+def test_other_requests_are_rejected_by_the_ingress_itself(
+    ingress: programs.Server, request_line: str, content_type: str, status: int, message: bytes
 ) -> None:
     response, body = _ask(ingress, *request_line.split(), content_type=content_type)
-    assert (response.status, body) == (status, said)
+    assert (response.status, body) == (status, message)
 
 
 def _transcoded() -> set[str]:
-    """Return the services that are there as JSON."""
+    """Return the services that can be called with JSON."""
     listener = yaml.safe_load(Path("ingress/envoy.yaml").read_text("utf-8"))["static_resources"]["listeners"][0]
     filters = listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]
     [transcoder] = [each["typed_config"] for each in filters if each["name"].endswith("grpc_json_transcoder")]
     return set(transcoder["services"])
 
 
-def test_every_service_that_is_there_as_json_is_served(server: programs.Server) -> None:
+def test_every_transcoded_service_is_served(server: programs.Server) -> None:
     with grpc.insecure_channel(server.address) as channel:
         services = {method.containing_service.full_name for method in service_list.methods(channel)}
     assert "calculator.v1.Calculator" in _transcoded() <= services
@@ -128,23 +129,23 @@ def test_curl_is_answered_in_json(ingress: programs.Server) -> None:
     assert (response.status, json.loads(body)) == (200, {"result": 5})
 
 
-def test_it_says_nothing_but_where_it_listens(server: programs.Server) -> None:
+def test_the_log_has_only_the_address(server: programs.Server) -> None:
     with _ingress(server, "--address=127.0.0.1") as ingress:
         assert _ask(ingress, "GET", "/")[0].status == 200
         assert ingress.log == [f"Listening on 127.0.0.1:{ingress.port}"]
 
 
-def test_a_server_that_is_not_there_is_said_by_a_status() -> None:
+def test_calls_are_unavailable_without_a_server() -> None:
     with socket.create_server(("localhost", 0)) as closed_soon:
-        nowhere = closed_soon.getsockname()[1]
-    with programs.serving_by(INGRESS, f"--server-port={nowhere}") as ingress:
+        free_port = closed_soon.getsockname()[1]
+    with programs.serving_by(INGRESS, f"--server-port={free_port}") as ingress:
         assert _ask(ingress, "GET", "/")[0].status == 200
         with grpc.insecure_channel(ingress.address) as channel, pytest.raises(grpc.RpcError) as refused:
             programs.call(channel, "/calculator.v1.Calculator/Calculate", b"")
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_a_call_that_has_begun_comes_to_its_end_after_sigterm(server: programs.Server) -> None:
+def test_a_call_in_flight_can_finish_after_sigterm(server: programs.Server) -> None:
     with _ingress(server) as ingress, connect(ingress.address) as channel:
         call = OpenCall(channel)
         ingress.process.send_signal(signal.SIGTERM)
@@ -152,7 +153,7 @@ def test_a_call_that_has_begun_comes_to_its_end_after_sigterm(server: programs.S
         assert ingress.process.wait(timeouts.SECONDS) == 0
 
 
-def test_sigterm_without_a_call_ends_it_at_once_and_sigint_always_does(server: programs.Server) -> None:
+def test_sigterm_without_a_call_in_flight_and_sigint_always_end_the_ingress_at_once(server: programs.Server) -> None:
     with _ingress_with_long_drain(server) as ingress:
         ingress.process.send_signal(signal.SIGTERM)
         assert ingress.process.wait(timeouts.SECONDS) == 0
@@ -162,37 +163,37 @@ def test_sigterm_without_a_call_ends_it_at_once_and_sigint_always_does(server: p
         assert ingress.process.wait(timeouts.SECONDS) == 0
 
 
-def test_a_call_that_does_not_end_is_cut_at_the_end_of_the_drain(server: programs.Server) -> None:
+def test_a_call_that_does_not_finish_is_cut_off_at_the_end_of_the_drain(server: programs.Server) -> None:
     with _ingress(server) as ingress, connect(ingress.address) as channel:
         OpenCall(channel)
-        begun = time.monotonic()
+        began = time.monotonic()
         ingress.process.send_signal(signal.SIGTERM)
         assert ingress.process.wait(timeouts.SECONDS) == 0
-        assert time.monotonic() - begun >= DRAIN_SECONDS
+        assert time.monotonic() - began >= DRAIN_SECONDS
 
 
 def _envoy_of(ingress: programs.Server) -> int:
-    """Return the process of its Envoy."""
+    """Return the process of an ingress's Envoy."""
     children = Path(f"/proc/{ingress.process.pid}/task/{ingress.process.pid}/children").read_text("ascii").split()
     [envoy] = map(int, children)
     return envoy
 
 
-def test_envoy_that_dies_is_an_error(server: programs.Server) -> None:
+def test_the_ingress_fails_if_envoy_dies(server: programs.Server) -> None:
     with _ingress(server) as ingress:
         os.kill(_envoy_of(ingress), signal.SIGKILL)
         assert ingress.process.wait(timeouts.SECONDS) == 1
         ingress.wait_for_log("ingress: Envoy has ended")
 
 
-def test_envoy_ends_with_an_ingress_that_is_killed(server: programs.Server) -> None:
+def test_envoy_exits_if_the_ingress_is_killed(server: programs.Server) -> None:
     with _ingress(server) as ingress:
         envoy = _envoy_of(ingress)
         ingress.process.kill()
         programs.eventually(lambda: not Path(f"/proc/{envoy}").exists())
 
 
-def test_a_port_that_is_taken_is_one_line_and_status_1(ingress: programs.Server) -> None:
+def test_a_port_that_is_taken_is_an_error(ingress: programs.Server) -> None:
     second = programs.run([INGRESS, f"--port={ingress.port}"])
     assert second.returncode == 1
     assert second.stderr.endswith("\ningress: the port is taken; choose another with --port\n")
@@ -201,12 +202,12 @@ def test_a_port_that_is_taken_is_one_line_and_status_1(ingress: programs.Server)
 @pytest.mark.parametrize(
     ("flag", "complaint"),
     [
-        ("--port=65536", "'65536' is no port: accepted are 0 to 65535"),
-        ("--server-port=calculator", "'calculator' is no port"),
-        ("--address=localhost", "'localhost' is no address: accepted are those of IPv4 and IPv6"),
+        ("--port=65536", "'65536' is not a port: must be 0 to 65535"),
+        ("--server-port=calculator", "'calculator' is not a port"),
+        ("--address=localhost", "'localhost' is not an IPv4 or IPv6 address"),
     ],
 )
-def test_what_cannot_be_is_refused_with_what_can(flag: str, complaint: str) -> None:
+def test_an_invalid_flag_is_an_error_that_says_what_is_accepted(flag: str, complaint: str) -> None:
     finished = programs.run([INGRESS, flag])
     assert finished.returncode == 2
     assert complaint in finished.stderr

@@ -1,4 +1,4 @@
-"""//ingress: Envoy in front of a server on this machine: the page, gRPC-Web, JSON, and gRPC as it is."""
+"""//ingress: an Envoy in front of a server on this machine, for the page, gRPC-Web, JSON and gRPC."""
 
 import argparse
 import contextlib
@@ -18,17 +18,17 @@ from ingress.envoy import Envoy, EnvoyError
 
 _HERE = Path(__file__).parent
 _HIGHEST_PORT = 65535
-# Whoever kills it does so after 10 s: https://cloud.google.com/run/docs/container-contract#instance-shutdown
+# Cloud Run sends SIGKILL after 10 s: https://cloud.google.com/run/docs/container-contract#instance-shutdown
 _DRAIN_SECONDS = 8
-# Who has begun another request until then has heard, by its answer, that its connection ends (see drain_timeout).
-# A connection that is idle hears of nothing until it is cut: https://github.com/envoyproxy/envoy/issues/14350
+# A client that sends a request within this time learns from the response that its connection will close (see
+# drain_timeout). An idle connection is closed without notice: https://github.com/envoyproxy/envoy/issues/14350
 _NOTICE_SECONDS = 2
 _DRAIN_FLAGS = ("--drain-time-s", str(_DRAIN_SECONDS), "--drain-strategy", "immediate")
 
 
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > _HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: accepted are 0 to {_HIGHEST_PORT}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: must be 0 to {_HIGHEST_PORT}")
     return int(text)
 
 
@@ -36,18 +36,21 @@ def _address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address: accepted are those of IPv4 and IPv6") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not an IPv4 or IPv6 address") from error
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="ingress", description="Serve the page, and a server to browsers.")
+    parser = argparse.ArgumentParser(prog="ingress", description="Serve the page, and forward gRPC-Web, JSON and gRPC.")
     parser.add_argument(
-        "--port", type=_port, default=os.environ.get("PORT", "8080"), help="where to listen (default: $PORT, else 8080)"
+        "--port",
+        type=_port,
+        default=os.environ.get("PORT", "8080"),
+        help="port to listen on, 0 for a free one (default: $PORT, else 8080)",
     )
+    parser.add_argument("--address", type=_address, default="::", help="IP address to listen on (default: all)")
     parser.add_argument(
-        "--address", type=_address, default="::", help="of the machine's addresses which one (default: all)"
+        "--server-port", type=_port, default="50051", help="port of the server, on this machine (default: 50051)"
     )
-    parser.add_argument("--server-port", type=_port, default="50051", help="the server's, here (default: 50051)")
     return parser.parse_args(words)
 
 
@@ -55,7 +58,7 @@ def configuration(address: str, port: int, server_port: int) -> str:
     """Return the configuration of Envoy, in YAML.
 
     Args:
-        address: the IP address to listen on; "::" means all, those of IPv4 included.
+        address: the IP address to listen on; "::" means all addresses, including IPv4.
         port: the port to listen on; 0 means a free one.
         server_port: the port of the server, on this machine.
     """
@@ -71,29 +74,29 @@ def configuration(address: str, port: int, server_port: int) -> str:
 
 
 def _program() -> Path:
-    """Return Envoy, which is a file of its wheel."""
+    """Return the path of Envoy, which comes in a wheel."""
     [folder] = importlib.util.find_spec("envoy").submodule_search_locations  # type: ignore[union-attr,misc]
     return Path(folder, "_bin", "envoy")
 
 
-def _active(process: Envoy, what: str) -> int:
-    """Return how many connections or requests there are."""
-    name = f"http.ingress.downstream_{what}_active"
+def _active(process: Envoy, kind: str) -> int:
+    """Return the number of active connections ("cx") or requests ("rq")."""
+    name = f"http.ingress.downstream_{kind}_active"
     return int(process.ask("GET", f"/stats?filter=^{name}$").rpartition(":")[2])
 
 
 def _drain(process: Envoy) -> None:
-    """Have callers go elsewhere, and let what they have begun come to its end."""
+    """Send callers elsewhere, and wait until the requests in flight have finished."""
     process.ask("POST", "/drain_listeners?graceful")
-    begun = time.monotonic()
-    while (lasted := time.monotonic() - begun) < _DRAIN_SECONDS and _active(process, "cx"):
-        if lasted > _NOTICE_SECONDS and not _active(process, "rq"):
+    began = time.monotonic()
+    while (elapsed := time.monotonic() - began) < _DRAIN_SECONDS and _active(process, "cx"):
+        if elapsed > _NOTICE_SECONDS and not _active(process, "rq"):
             return
-        time.sleep(0.02)  # Envoy tells of no event
+        time.sleep(0.02)  # poll, because Envoy does not signal the end of a request
 
 
 def _serve(address: str, port: int, server_port: int, folder: Path) -> None:
-    """Serve until a signal, with the files of Envoy in a folder."""
+    """Serve until a signal; the folder is for the files of Envoy."""
     with envoy.running(_program(), configuration(address, port, server_port), folder, *_DRAIN_FLAGS) as process:
         try:
             host = f"[{address}]" if ":" in address else address
@@ -101,21 +104,21 @@ def _serve(address: str, port: int, server_port: int, folder: Path) -> None:
             process.process.wait()
         except stopping.Stopped as stopped:
             if stopped.number == signal.SIGTERM:
-                with contextlib.suppress(EnvoyError):  # it may not have begun to serve
+                with contextlib.suppress(EnvoyError):  # Envoy may not have started to serve
                     _drain(process)
         else:
             raise EnvoyError("Envoy has ended")
 
 
 def main(words: Sequence[str]) -> int:
-    """Serve; return 1 if that did not work."""
+    """Serve until a signal; return 1 if Envoy failed."""
     arguments = _arguments(words)
     stopping.raise_when_told_to_stop()
     try:
         with tempfile.TemporaryDirectory(prefix="ingress-") as folder:
             _serve(arguments.address, arguments.port, arguments.server_port, Path(folder))
     except stopping.Stopped:
-        return 0  # before it served
+        return 0  # the signal came before the ingress served
     except EnvoyError as error:
         print(f"ingress: {error}", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as an exception, so that all that was begun is ended, in turn."""
+"""Turns SIGINT and SIGTERM into an exception, so that context managers clean up in order."""
 
 import signal
 from typing import NoReturn
@@ -6,11 +6,11 @@ from typing import NoReturn
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopped(Exception):  # noqa: N818 - it is no error
-    """A signal came.
+class Stopped(Exception):  # noqa: N818 - not an error
+    """SIGINT or SIGTERM was received.
 
     Attributes:
-        number: which one.
+        number: the number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -19,9 +19,9 @@ class Stopped(Exception):  # noqa: N818 - it is no error
 
 
 def raise_when_told_to_stop() -> None:
-    """Have the first of these signals raise Stopped in the main thread; the next ones do nothing.
+    """Have the first SIGINT or SIGTERM raise Stopped in the main thread, and ignore all later ones.
 
-    Who is impatient is not listened to, or something would stay behind.
+    A second signal would interrupt the cleanup and leave processes or files behind.
     """
     for number in _STOP_SIGNALS:
         signal.signal(number, _stop)

@@ -1,4 +1,4 @@
-"""One call as the I/O thread has it: from the headers of its request to the end of its stream."""
+"""A call on the I/O thread, from its request headers to the end of its stream."""
 
 import logging
 import time
@@ -23,51 +23,51 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-# What a message takes in memory besides its bytes: a tuple and an object.
+# The memory overhead of a message in addition to its bytes: a tuple and a bytes object.
 _MESSAGE_BYTES = 100
 
-# Up to this size, it is cheaper to copy a message behind its prefix than to queue two pieces.
+# Below this size, joining a prefix and a message by a copy is cheaper than queueing both.
 _JOINED_BYTES = 16 * 1024
 
 MAX_UNSENT_BYTES = 64 * 1024
-"""A handler that sends faster than its client reads waits while so many bytes wait to be sent."""
+"""Backpressure: a handler waits while this many bytes of its responses are unsent."""
 
 
 class Call:
-    """One call. It belongs to the I/O thread; a handler has a `Context` of it.
+    """A call. Only the I/O thread may use it; the handler uses it through a `Context`.
 
-    | state | begins with | messages of the client | messages of the handler |
+    | state | begins when | messages from the client | messages from the handler |
     | --- | --- | --- | --- |
-    | open | the headers of the request | are queued | are sent |
-    | `status_queued` | the queueing of its status: `finish`, `end_early` | are dropped | are dropped |
-    | `stream_closed` | the end of its stream or connection: `close` | are dropped | are dropped |
+    | open | the request headers arrive | are queued | are sent |
+    | `status_queued` | `finish` or `end_early` queues the status | are dropped | are dropped |
+    | `stream_closed` | the stream or the connection ends: `close` | are dropped | are dropped |
 
     Attributes:
-        connection: the connection that it belongs to.
-        stream_id: the number of its HTTP/2 stream.
-        head: what the headers of its request say.
-        method: what it calls.
-        deadline: when its client gives up, by time.monotonic; None for never.
-        runner: what runs its handler, once that has begun.
-        timer: ends it at the deadline.
-        requests: the messages that its handler has not taken yet; the handler removes them, in whichever thread it is.
-        has_all_requests: whether the client has ended its side.
+        connection: the connection of the call.
+        stream_id: the ID of its HTTP/2 stream.
+        head: the parsed request headers.
+        method: the called method.
+        deadline: the deadline, by time.monotonic; None for no deadline.
+        runner: the runner of the handler; None until the handler is started.
+        timer: the timer that ends the call at its deadline.
+        requests: the messages that the handler has not taken yet; the handler removes them, in any thread.
+        has_all_requests: whether the client has ended its side of the stream.
         status_queued: see the table.
         stream_closed: see the table.
-        is_scheduled: whether its connection will start its handler, or tell it of a change, at the end of this pass.
-        code: the status code, once its status is queued.
-        callbacks: what to call when its stream is closed.
-        written_bytes: how many bytes of responses have reached the I/O thread, prefixes included.
-        queued_bytes: how many of those wait for the client to read them, when this was last measured.
-        unacknowledged_bytes: how much of the stream's receive window its request occupies.
-        early_bytes: how many bytes of its request were acknowledged before its handler has taken them, since a message
-            was larger than the window.
-        held_bytes: how much memory it counts for in the share of its connection.
+        is_scheduled: whether the connection will start or notify the handler at the end of this pass.
+        code: the status code; None until the status is queued.
+        callbacks: the functions to call when the stream is closed.
+        written_bytes: the bytes of responses that have reached the I/O thread, including prefixes.
+        queued_bytes: the part of `written_bytes` that was not sent when this was last measured.
+        unacknowledged_bytes: the part of the stream's receive window that the request occupies.
+        early_bytes: the bytes of the request that were acknowledged before the handler took them, since a message was
+            larger than the window.
+        held_bytes: the memory that counts towards the limits of the connection and the server.
     """
 
     __slots__ = (
         "_has_begun",
-        "_owed",
+        "_last_progress",
         "_reader",
         "callbacks",
         "code",
@@ -91,7 +91,7 @@ class Call:
     )
 
     def __init__(self, connection: "Connection", stream_id: int, head: RequestHead, method: Method) -> None:
-        """Begin with the headers of a request."""
+        """Create a call from its request headers."""
         self.connection = connection
         self.stream_id = stream_id
         self.head = head
@@ -107,21 +107,21 @@ class Call:
         self.unacknowledged_bytes = self.early_bytes = self.held_bytes = 0
         self._reader: messages.Reader | None = None
         self._has_begun = False
-        self._owed: tuple[str, int] | None = None
+        self._last_progress: tuple[str, int] | None = None
 
     # The request.
 
     def receive(self, data: bytes, *, is_last: bool) -> None:
-        """Take a part of the body of the request.
+        """Process a part of the request body.
 
         Raises:
-            StatusError: it is not valid.
+            StatusError: the request is invalid or exceeds a limit.
         """
         self.unacknowledged_bytes += len(data)
         size = len(data) - messages.PREFIX_BYTES
         if self._reader is None and size >= 0 and int.from_bytes(data[1 : messages.PREFIX_BYTES], "big") == size:
             messages.check_size(size, self.connection.options.max_message_bytes)
-            self.requests.append((data[0], data[messages.PREFIX_BYTES :]))  # mostly: one whole message in one frame
+            self.requests.append((data[0], data[messages.PREFIX_BYTES :]))  # the common case: one message in one frame
             self._hold(len(data) + _MESSAGE_BYTES)
         elif data:
             if self._reader is None:
@@ -137,13 +137,13 @@ class Call:
             raise self._wrong_count()
 
     def end_requests(self) -> None:
-        """Note that the client has ended its side.
+        """Note that the client has ended its side of the stream.
 
         Raises:
-            StatusError: it did so within a message, or has sent too few or too many.
+            StatusError: the request ends in the middle of a message, or has the wrong number of messages.
         """
         if self._reader and not self._reader.is_at_boundary:
-            raise StatusError(grpc.StatusCode.INTERNAL, "the request ended within a message")
+            raise StatusError(grpc.StatusCode.INTERNAL, "the request ended in the middle of a message")
         if not self.method.request_streaming and len(self.requests) != 1:
             raise self._wrong_count()
         self.has_all_requests = True
@@ -153,15 +153,15 @@ class Call:
 
     @property
     def is_ready(self) -> bool:
-        """Whether its handler has what it needs to begin."""
+        """Whether the handler can be started."""
         return self.has_all_requests or self.method.request_streaming
 
     def take(self, size: int, count: int) -> None:
-        """Note that the handler has taken messages, so that the client may send as many bytes again.
+        """Note that the handler has taken messages, and acknowledge their bytes to the client.
 
         Args:
-            size: how many bytes they have, prefixes included.
-            count: how many messages they are.
+            size: the bytes of the messages, including prefixes.
+            count: the number of messages.
         """
         self._release(size + _MESSAGE_BYTES * count)
         early = min(size, self.early_bytes)
@@ -172,19 +172,19 @@ class Call:
 
     @property
     def needs_room(self) -> bool:
-        """Whether the client may be unable to send the rest of a message, for want of a window."""
+        """Whether the receive window may be too small for the rest of a message."""
         return self.unacknowledged_bytes >= STREAM_WINDOW_BYTES // 2
 
     def _make_room(self) -> None:
-        """Acknowledge a part of a message before the handler has taken it."""
+        """Acknowledge a part of a message before the handler takes it."""
         self.early_bytes += self.unacknowledged_bytes
         self._acknowledge(self.unacknowledged_bytes)
 
     def _hold(self, amount: int) -> None:
-        """Count bytes of memory.
+        """Count bytes towards the memory limits.
 
         Raises:
-            StatusError: the connection or the server holds too much.
+            StatusError: the connection or the server exceeds its limit.
         """
         self.held_bytes += amount
         self.connection.hold(amount)
@@ -202,14 +202,14 @@ class Call:
     # The response.
 
     def begin(self, fields: Headers) -> None:
-        """Send the response headers."""
+        """Queue the response headers."""
         if not self.status_queued:
             self._has_begun = True
             self.connection.session.send_response(self.stream_id, fields)
             self.connection.note_response()
 
     def write(self, message: Message) -> None:
-        """Send a message."""
+        """Queue a response message."""
         self.written_bytes += messages.PREFIX_BYTES + len(message[1])
         if self.status_queued:
             return
@@ -218,7 +218,7 @@ class Call:
         self.queued_bytes = self.connection.session.queued_body_size(self.stream_id)
         if self.queued_bytes >= MAX_UNSENT_BYTES:
             self.connection.backpressured.add(self)
-        elif self.runner:  # its handler may have seen a larger figure, and wait
+        elif self.runner:  # the handler may be waiting, since it saw a larger value
             self.runner.notify()
 
     def _queue(self, message: Message) -> None:
@@ -231,19 +231,19 @@ class Call:
             self.connection.session.send_data(self.stream_id, data)
 
     def finish(self, code: grpc.StatusCode, fields: Headers | None, message: Message | None, trailers: Headers) -> None:
-        """Send the end of the response.
+        """Queue the end of the response.
 
         Args:
-            code: the status code that the trailers have.
-            fields: the response headers, unless they were sent.
-            message: the last message, if there is one.
+            code: the status code, as in the trailers.
+            fields: the response headers; None if they were sent before.
+            message: the last message, if any.
             trailers: the trailers.
         """
         if self.status_queued:
             return
         if message is not None and len(message[1]) >= MAX_UNSENT_BYTES:
             try:
-                self._hold(len(message[1]))  # until the client has read it
+                self._hold(len(message[1]))  # until the stream is closed
             except StatusError as error:
                 code, message = error.code, None
                 trailers = headers.trailers(error.code, error.details, ())
@@ -263,15 +263,15 @@ class Call:
             self.connection.finished_early[self.stream_id] = message is not None or fields is None
 
     def end_early(self, code: grpc.StatusCode, details: str, *, is_closing: bool = False) -> None:
-        """End it with a status, whatever its handler does.
+        """End the call with a status, without waiting for its handler.
 
-        If the client does not read, a status cannot reach it: it would come after the messages that wait. Then the
-        stream is reset.
+        If responses are still queued because the client does not read, a status cannot overtake them. In that case,
+        the stream is reset.
 
         Args:
             code: the status code.
-            details: the text of the status.
-            is_closing: whether the connection is about to be closed, so that the stream need not be reset.
+            details: the status message.
+            is_closing: whether the connection is about to be closed, so that resetting the stream is unnecessary.
         """
         if self.stream_closed:
             return
@@ -288,18 +288,18 @@ class Call:
         self.connection.schedule(self)
 
     def end_if_stalled(self) -> None:
-        """End it if its client has neither completed a message nor read since this was last called, but has to."""
-        owed = self._find_owed()
-        if owed and owed == self._owed:
-            if self.status_queued:  # its status stays what it was, or becomes CANCELLED: see close
+        """End the call if it waits for its client, and the client has made no progress since the previous check."""
+        progress = self._client_progress()
+        if progress and progress == self._last_progress:
+            if self.status_queued:  # close() turns an OK status into CANCELLED
                 self.connection.session.reset_stream(self.stream_id, ErrorCode.CANCEL)
                 self.connection.note_response()
             else:
-                self.end_early(grpc.StatusCode.DEADLINE_EXCEEDED, "the client has not completed its request in time")
-        self._owed = owed
+                self.end_early(grpc.StatusCode.DEADLINE_EXCEEDED, "the client did not complete its request in time")
+        self._last_progress = progress
 
-    def _find_owed(self) -> tuple[str, int] | None:
-        """Return what the client has to do next, and how far it is; None if it is the turn of the handler."""
+    def _client_progress(self) -> tuple[str, int] | None:
+        """Return what the call waits for the client to do, and its progress; None if it waits for the handler."""
         if self.status_queued:
             return "read", self.connection.session.queued_body_size(self.stream_id)
         if self.has_all_requests:
@@ -310,20 +310,20 @@ class Call:
             return "send", self._reader.completed
         return None
 
-    def close(self, *, is_delivered: bool) -> None:
-        """Note the end of the stream, and call back.
+    def close(self, *, is_complete: bool) -> None:
+        """Note the end of the stream, and run the callbacks.
 
         Args:
-            is_delivered: whether everything was sent, rather than the client gone before.
+            is_complete: whether the whole response was written to the send buffer before the stream ended.
         """
         if self.stream_closed:
             return
-        if not self.status_queued or (not is_delivered and self.code is grpc.StatusCode.OK):
+        if not self.status_queued or (not is_complete and self.code is grpc.StatusCode.OK):
             expired = self.deadline is not None and time.monotonic() >= self.deadline
             self.code = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
         self.status_queued = self.stream_closed = True
         self._acknowledge(self.unacknowledged_bytes)
-        self.requests.clear()  # its handler may wait for a thread of the pool, and keep the call, for long
+        self.requests.clear()  # a handler that waits for a pool thread may keep the call alive for long
         self._reader = None
         self._release(self.held_bytes)
         while self.callbacks:
@@ -331,4 +331,4 @@ class Call:
             try:
                 callback()
             except Exception:
-                _LOGGER.exception("a callback of %s failed", self.head.path)
+                _LOGGER.exception("a callback of %s raised an exception", self.head.path)

@@ -1,4 +1,4 @@
-"""One HTTP/2 connection without its socket: bytes come in, calls are served, bytes go out."""
+"""An HTTP/2 connection without its socket: it turns received bytes into calls, and responses into bytes."""
 
 import contextlib
 import functools
@@ -23,31 +23,31 @@ from nggrpc.timers import Timers
 
 _LOGGER = logging.getLogger(__name__)
 
-# A handler that keeps the I/O thread for longer delays all other calls noticeably.
+# A handler on the I/O thread that runs for longer than this is logged, since it delays all other calls.
 _SLOW_HANDLER_SECONDS = 0.1
 
-# How much is serialized at once: a larger buffer does not stay in the processor's cache.
+# The maximum size of one serialized piece of output. A larger buffer does not stay in the processor's cache.
 _OUTPUT_BYTES = 131072
 
-# How often the log names the same slow handler.
+# The minimum interval between log lines about the same slow handler.
 _WARNING_SECONDS = 60.0
 
-# How much of the connection's receive window may be missing before the client is asked to open a new connection.
-# nghttp2 announces what was acknowledged once it is half the window.
+# How much of the connection's receive window may be lost before the connection is shut down, so that the client opens
+# a new one. It exceeds half the window, since nghttp2 sends WINDOW_UPDATE only after half the window is acknowledged.
 _MAX_LOST_WINDOW_BYTES = http2.CONNECTION_WINDOW_BYTES * 3 // 4
 
-# The share of one connection in the memory that the server holds for requests and responses.
-_SHARE = 4
+# The memory limit of one connection is that of the server divided by this.
+_CONNECTION_SHARE = 4
 
 
 class Host(Protocol):
-    """What a connection needs of the server that it belongs to.
+    """The interface of the server that a connection requires.
 
     Attributes:
-        options: those of the server.
-        timers: those of the I/O thread.
-        held_bytes: how much memory all calls hold.
-        max_held_bytes: how much they may hold.
+        options: the server options.
+        timers: the timers of the I/O thread.
+        held_bytes: the memory that messages of all calls occupy.
+        max_held_bytes: the limit of `held_bytes`.
     """
 
     options: Options
@@ -56,46 +56,47 @@ class Host(Protocol):
     max_held_bytes: int
 
     def post(self, function: Callable[..., None], *arguments: object) -> None:
-        """Have the I/O thread call a function soon, from any thread."""
+        """Schedule a call of a function on the I/O thread; safe to call from any thread."""
 
     def admit(self, head: headers.RequestHead) -> Method:
-        """Count one more call, and return its method.
+        """Count a new call as in flight, and return its method.
 
         Raises:
-            StatusError: there is no such method, or there are as many calls as there may be.
+            StatusError: the method is not implemented, or the limit of concurrent calls is reached.
         """
 
     def release_call(self) -> None:
-        """Count one call less."""
+        """Count a call as no longer in flight."""
 
     def start_handler(self, call: Call) -> None:
         """Start the handler of a call."""
 
 
 class Connection:
-    """One connection. It belongs to the I/O thread.
+    """A connection. Only the I/O thread may use it.
 
-    Data goes one way in a pass: `receive` takes bytes, hands them to calls, and schedules those that have changed.
-    `run_scheduled` starts or resumes their handlers. These queue frames, which `data_to_send` returns.
+    The connection works in passes. `receive` parses bytes, passes events to calls, and schedules the calls that have
+    changed. `run_scheduled` starts or resumes their handlers. These queue frames, which `data_to_send` returns.
 
     Args:
         host: the server.
-        session: its HTTP/2 state.
+        session: the HTTP/2 session.
         peer: the address of the client, such as "ipv4:127.0.0.1:51234".
-        flush_requested: is called when there may be something to do, and no pass is under way or was asked for.
+        pass_requested: called to request a pass, unless one is already running or requested.
 
     Attributes:
-        options: those of the server.
-        session: its HTTP/2 state.
+        options: the server options.
+        session: the HTTP/2 session.
         peer: the address of the client.
-        backpressured: the calls whose handlers have sent more than their clients read.
-        finished_early: the streams whose status was queued before the client had ended its side; true for those that
-            have a body.
-        is_flush_pending: whether a pass is under way or was asked for, so that `request_flush` need not ask for one.
-        lifecycle: when the connection is pinged, shut down and closed.
+        post: schedules a call of a function on the I/O thread; see `Host.post`.
+        backpressured: the calls with too many unsent bytes of responses, whose handlers have to wait.
+        finished_early: the streams whose status was queued before the client ended its side; the value is whether the
+            response has a body.
+        is_pass_pending: whether a pass is running or requested.
+        lifecycle: the pings, shutdown and end of the connection.
     """
 
-    def __init__(self, host: Host, session: Session, peer: str, flush_requested: Callable[[], None]) -> None:
+    def __init__(self, host: Host, session: Session, peer: str, pass_requested: Callable[[], None]) -> None:
         """Start without calls."""
         self.options = host.options
         self.session = session
@@ -107,16 +108,16 @@ class Connection:
         self._held_bytes = 0
         self._host = host
         self._has_more = True
-        self._flush_requested = flush_requested
-        self.is_flush_pending = self._is_lost = False
+        self._pass_requested = pass_requested
+        self.is_pass_pending = self._is_lost = False
         self._calls: dict[int, Call] = {}
         self._scheduled: deque[Call] = deque()
         self._new: list[Call] = []
-        self._process: dict[type[http2.Event], Callable[[Any], None]] = {
-            http2.RequestReceived: self._begin,
-            http2.DataReceived: self._receive,
+        self._event_handlers: dict[type[http2.Event], Callable[[Any], None]] = {
+            http2.RequestReceived: self._on_request,
+            http2.DataReceived: self._on_data,
             http2.TrailersReceived: self._receive_trailers,
-            http2.StreamClosed: self._end_stream,
+            http2.StreamClosed: self._on_stream_closed,
             http2.ConnectionClosed: self._end_connection,
         }
 
@@ -124,7 +125,7 @@ class Connection:
         """Process bytes from the client.
 
         Raises:
-            http2.ProtocolError: the connection cannot go on, and is to be closed.
+            http2.ProtocolError: the connection is broken and must be closed.
         """
         self.lifecycle.has_received = True
         self.session.receive_data(data)
@@ -137,10 +138,10 @@ class Connection:
         return self._has_more or bool(self._scheduled)
 
     def data_to_send(self) -> bytes:
-        """Return what can be sent to the client now; there may be more if `has_more` is true afterwards.
+        """Return bytes that can be sent to the client now; if `has_more` is true afterwards, call this again.
 
         Raises:
-            http2.ProtocolError: the connection cannot go on, and is to be closed.
+            http2.ProtocolError: the connection is broken and must be closed.
         """
         data = self.session.data_to_send(_OUTPUT_BYTES)
         self._has_more = len(data) == _OUTPUT_BYTES
@@ -155,17 +156,17 @@ class Connection:
         return data
 
     def settle(self) -> None:
-        """End a pass: the calls that go on get timers."""
-        self.is_flush_pending = False
+        """End a pass, and start deadline timers for the new calls that are still open."""
+        self.is_pass_pending = False
         if self._new:
             self._start_timers()
 
-    def request_flush(self) -> None:
-        """Note that there may be something to send."""
+    def request_pass(self) -> None:
+        """Note that there may be bytes to send, and request a pass if necessary."""
         self._has_more = True
-        if not self.is_flush_pending:
-            self.is_flush_pending = True
-            self._flush_requested()
+        if not self.is_pass_pending:
+            self.is_pass_pending = True
+            self._pass_requested()
 
     def schedule(self, call: Call) -> None:
         """Start or resume the handler of a call in this pass or the next one."""
@@ -174,41 +175,41 @@ class Connection:
             self._scheduled.append(call)
 
     def acknowledge(self, stream_id: int, amount: int) -> None:
-        """Let the client send as many bytes again."""
+        """Acknowledge received bytes, so that the client may send more."""
         if amount and not self._is_lost:
             try:
                 self.session.acknowledge_received_data(amount, stream_id)
-            except http2.ProtocolError:  # the session has ended, as an event will say
+            except http2.ProtocolError:  # the session has ended; an event will report it
                 return
-            self.request_flush()  # a WINDOW_UPDATE frame may be queued
+            self.request_pass()  # there may be a WINDOW_UPDATE frame to send
 
     def hold(self, amount: int) -> None:
-        """Count memory for messages: requests that no handler has taken, and large responses that were not read.
+        """Count the memory of messages: requests that no handler has taken yet, and large unread responses.
 
         Raises:
-            StatusError: this connection, or all together, hold too much. The memory counts until it is released.
+            StatusError: the connection or the server exceeds its limit. The memory counts anyway, until it is released.
         """
         host = self._host
         self._held_bytes += amount
         host.held_bytes += amount
-        if host.held_bytes > host.max_held_bytes or self._held_bytes > host.max_held_bytes // _SHARE:
+        if host.held_bytes > host.max_held_bytes or self._held_bytes > host.max_held_bytes // _CONNECTION_SHARE:
             raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"the server holds {host.held_bytes} bytes of messages, {self._held_bytes} of them of this connection;"
-                " try again later",
+                f"the server buffers {host.held_bytes} bytes of messages, {self._held_bytes} of them"
+                " for this connection; try again later",
             )
 
     def release(self, amount: int) -> None:
-        """Count so much memory less."""
+        """Release memory that was counted by `hold`."""
         self._held_bytes -= amount
         self._host.held_bytes -= amount
 
     def _process_events(self) -> None:
-        process = self._process
+        handlers = self._event_handlers
         for event in self.session.events():
-            process.get(type(event), self.lifecycle.note)(event)
+            handlers.get(type(event), self.lifecycle.note)(event)
 
-    def _begin(self, event: http2.RequestReceived) -> None:
+    def _on_request(self, event: http2.RequestReceived) -> None:
         stream_id = event.stream_id
         try:
             head = headers.parse(event.headers, self.options.max_metadata_bytes)
@@ -221,7 +222,7 @@ class Connection:
             self._refuse(event, ((b":status", error.status),))
             return
         except Exception:
-            _LOGGER.exception("an interceptor or a generic handler failed")
+            _LOGGER.exception("an interceptor or a generic handler raised an exception")
             trailers = headers.trailers(grpc.StatusCode.UNKNOWN, "Error in service handler!", ())
             self._refuse(event, (*headers.RESPONSE, *trailers))
             return
@@ -233,22 +234,22 @@ class Connection:
         elif method.request_streaming:
             self.schedule(call)
 
-    def _end_stream(self, event: http2.StreamClosed) -> None:
+    def _on_stream_closed(self, event: http2.StreamClosed) -> None:
         if self.finished_early:
             self.finished_early.pop(event.stream_id, None)
         call = self._calls.pop(event.stream_id, None)
         if call:
-            self._close(call, is_delivered=not event.error_code)
+            self._close_call(call, is_complete=not event.error_code)
         if event.error_code:
             self._check_window()
 
     def _refuse(self, event: http2.RequestReceived, fields: http2.Headers) -> None:
-        with contextlib.suppress(http2.ProtocolError):  # the client has reset the stream, as an event will say
+        with contextlib.suppress(http2.ProtocolError):  # the client has reset the stream; an event will report it
             self.session.send_response(event.stream_id, fields, end_stream=True)
             if not event.end_stream:
                 self.finished_early[event.stream_id] = False
 
-    def _receive(self, event: http2.DataReceived) -> None:
+    def _on_data(self, event: http2.DataReceived) -> None:
         call = self._calls.get(event.stream_id)
         if call is None or call.status_queued:
             self.acknowledge(event.stream_id, len(event.data))
@@ -278,14 +279,14 @@ class Connection:
 
     @staticmethod
     def _end_early(call: Call, error: StatusError) -> None:
-        with contextlib.suppress(http2.ProtocolError):  # the client has reset the stream, as an event will say
+        with contextlib.suppress(http2.ProtocolError):  # the client has reset the stream; an event will report it
             call.end_early(error.code, error.details)
 
     def run_scheduled(self, until: float = math.inf) -> None:
-        """Start or resume the handlers of the calls that have changed.
+        """Start or resume the handlers of the scheduled calls.
 
         Args:
-            until: when to leave the rest for later, by time.perf_counter.
+            until: when to stop and leave the rest for the next pass, by time.perf_counter.
         """
         now = time.perf_counter()
         scheduled = self._scheduled
@@ -298,28 +299,28 @@ class Connection:
                     call.runner.notify()
                 elif not call.status_queued:
                     self._host.start_handler(call)
-            except http2.ProtocolError:  # the session has ended, which the next use of it will say again
+            except http2.ProtocolError:  # the session has ended; its next use will raise this again
                 pass
-            except Exception:  # one call must not keep the others from being served
+            except Exception:  # a failure of one call must not stop the others
                 _LOGGER.exception("%s failed on the I/O thread", call.head.path)
-                self._end_early(call, StatusError(grpc.StatusCode.INTERNAL, "the server failed"))
+                self._end_early(call, StatusError(grpc.StatusCode.INTERNAL, "internal server error"))
             now = time.perf_counter()
             if now - began > _SLOW_HANDLER_SECONDS and call.method.never_blocks:
                 _warn(call, now, now - began)
 
     def note_response(self) -> None:
-        """Note that a call has something to send."""
+        """Note that a call has queued frames."""
         self.lifecycle.has_sent = self._has_more = True
-        if not self.is_flush_pending:
-            self.request_flush()
+        if not self.is_pass_pending:
+            self.request_pass()
 
-    def _close(self, call: Call, *, is_delivered: bool) -> None:
+    def _close_call(self, call: Call, *, is_complete: bool) -> None:
         self.backpressured.discard(call)
         if call.timer:
             self._host.timers.cancel(call.timer)
-        call.close(is_delivered=is_delivered)
+        call.close(is_complete=is_complete)
         self._host.release_call()
-        if call.runner and call.runner.is_waiting:  # which is looked at after its condition has changed
+        if call.runner and call.runner.is_waiting:  # read after close(), which changes the condition
             self.schedule(call)
         self.lifecycle.note_end_of_call()
 
@@ -330,15 +331,15 @@ class Connection:
         self._new.clear()
 
     def _check_window(self) -> None:
-        """Shut down once much of the receive window is lost.
+        """Shut down once too much of the receive window is lost.
 
-        nghttp2 does not give back the part of a frame that had come when its stream was closed.
+        If a stream is closed while a DATA frame is incomplete, nghttp2 never acknowledges the part that has arrived.
         """
         if http2.CONNECTION_WINDOW_BYTES - self.session.local_window_size > _MAX_LOST_WINDOW_BYTES:
             self.lifecycle.shut_down()
 
     def _reset_finished(self) -> None:
-        """Tell the clients of calls that were finished early to send no more, once they have been sent the status."""
+        """Reset the streams that finished early once their status is sent, so that their clients stop sending."""
         session = self.session
         for stream_id, has_body in tuple(self.finished_early.items()):
             blocked = session.remote_window_size <= 0 or session.stream_remote_window_size(stream_id) <= 0
@@ -346,42 +347,42 @@ class Connection:
                 continue
             session.reset_stream(stream_id, ErrorCode.NO_ERROR)
             del self.finished_early[stream_id]
-            self.request_flush()
+            self.request_pass()
 
     def end_calls(self, code: grpc.StatusCode, details: str) -> None:
-        """End all calls early, since the connection is about to be closed."""
+        """End all calls with a status, since the connection is about to be closed."""
         for call in tuple(self._calls.values()):
-            with contextlib.suppress(http2.ProtocolError):  # the session has ended, as an event will say
+            with contextlib.suppress(http2.ProtocolError):  # the session has ended; an event will report it
                 call.end_early(code, details, is_closing=True)
         self.run_scheduled()
 
     def end_stalled_calls(self) -> None:
-        """End the calls whose clients have to send or read, but have done neither since this was last called.
+        """End the calls that wait for clients that have neither sent nor read since the previous check.
 
-        A message counts once it is complete: a client that sends byte by byte must not hold a call for long.
+        Only complete messages count as progress, so that a client cannot keep a call open by sending byte by byte.
         """
         for call in tuple(self._calls.values()):
-            with contextlib.suppress(http2.ProtocolError):  # the session has ended, as an event will say
+            with contextlib.suppress(http2.ProtocolError):  # the session has ended; an event will report it
                 call.end_if_stalled()
 
     def lose(self) -> None:
-        """Cancel all calls and free the HTTP/2 session: nothing more is sent."""
+        """Cancel all calls and free the HTTP/2 session, without sending anything."""
         self.lifecycle.cancel_timers()
         self._cancel_calls()
         self.run_scheduled()
-        # The objects of a connection refer to each other, and Python's garbage collector, which does not see the memory
-        # of nghttp2, may free them much later.
+        # The objects of a connection form reference cycles. Python's garbage collector does not know how much memory
+        # nghttp2 has allocated, and may free them much later.
         del self.session
 
     def _cancel_calls(self) -> None:
         self._is_lost = True
         while self._calls:
             _, call = self._calls.popitem()
-            self._close(call, is_delivered=False)
+            self._close_call(call, is_complete=False)
 
     @property
     def has_calls(self) -> bool:
-        """Whether there are calls whose streams are open."""
+        """Whether the connection has open streams with calls."""
         return bool(self._calls)
 
 

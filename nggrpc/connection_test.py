@@ -1,4 +1,4 @@
-"""One connection without its socket: the same responses however the bytes come, by two HTTP/2 libraries."""
+"""Property tests of a connection without its socket: input split at random, and two HTTP/2 libraries compared."""
 
 import gzip
 import zlib
@@ -55,7 +55,7 @@ HANDLERS: dict[str, "grpc.RpcMethodHandler[bytes, bytes]"] = {
 
 @pytest.fixture(scope="module")
 def host() -> Server:
-    """A server that is not started: its connections are driven by the test."""
+    """A server that is not started; the tests drive its connections."""
     options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
     server = nggrpc.server(futures.ThreadPoolExecutor(1), options=options)
     assert isinstance(server, Server)
@@ -70,7 +70,7 @@ REQUESTS = st.one_of(
     st.builds(Request, PATHS, st.lists(MESSAGES, max_size=4).map(b"".join)),
     st.builds(Request, PATHS, MESSAGES, extra=st.just((("key", "value"), ("key-bin", "AAE")))),
     st.builds(Request, PATHS, MESSAGES, ends=st.sampled_from([True, False])),
-    # What is not valid.
+    # Invalid requests.
     st.builds(Request, PATHS, st.binary(max_size=50)),
     st.builds(Request, PATHS, st.just(prefixed(bytes(MAX_MESSAGE_BYTES + 1)))),
     st.builds(Request, PATHS, MESSAGES, content_type=st.sampled_from(["application/grpc+proto", "text/plain"])),
@@ -111,7 +111,7 @@ def _whole(data: bytes) -> list[bytes]:
 
 @given(requests=st.lists(REQUESTS, min_size=1, max_size=6), sizes=st.lists(st.integers(1, 60), min_size=1))
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_the_responses_do_not_depend_on_how_the_bytes_are_split(
+def test_responses_do_not_depend_on_how_the_bytes_are_split(
     host: Server, requests: list[Request], sizes: list[int]
 ) -> None:
     def cut(data: bytes) -> list[bytes]:
@@ -129,5 +129,5 @@ def test_the_responses_do_not_depend_on_how_the_bytes_are_split(
 
 @given(requests=st.lists(REQUESTS, min_size=1, max_size=6))
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_the_responses_are_the_same_by_nghttp2_and_by_h2(host: Server, requests: list[Request]) -> None:
+def test_responses_are_the_same_with_nghttp2_and_h2(host: Server, requests: list[Request]) -> None:
     assert _responses(host, http2.new_session, requests, _whole) == _responses(host, H2Session, requests, _whole)

@@ -1,4 +1,4 @@
-"""One call as its handler has it: its requests, its responses, and `grpc.ServicerContext`."""
+"""The handler's view of a call: its requests and responses, and `grpc.ServicerContext`."""
 
 import logging
 import time
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-# How much a handler takes before the client may send as much again.
+# How many bytes a handler takes before they are acknowledged to the client.
 _ACKNOWLEDGED_BYTES = 16 * 1024
 
 
 class Context(grpc.ServicerContext):
-    """What a handler may ask of its call, and tell it. It belongs to the handler.
+    """The context of a call. It is used in the thread of the handler.
 
     Args:
-        call: the call; of what the I/O thread changes in it, a handler reads only what is safe to read at any time.
-        runner: waits, and has the I/O thread do something, as is right in the thread of the handler.
+        call: the call. The context reads only those of its attributes that are safe to read from any thread.
+        runner: waits and calls functions on the I/O thread, in the way that suits the thread of the handler.
     """
 
     _code: grpc.StatusCode | None = None
@@ -40,25 +40,25 @@ class Context(grpc.ServicerContext):
     _has_begun = False
     _is_aborted = False
     _is_cancelled = False
-    _taken_bytes = _taken_count = 0  # since the I/O thread was told
+    _taken_bytes = _taken_count = 0  # not yet reported to the I/O thread
     _sent_bytes = 0
 
     def __init__(self, call: Call, runner: "Runner") -> None:
-        """Start with nothing said."""
+        """Create a context without a status or metadata."""
         self._call = call
         self._runner = runner
 
-    # Requests and responses, for `runners.serve`.
+    # Requests and responses, used by `runners.serve`.
 
     def only_request(self) -> Any:  # noqa: ANN401
-        """Return the one request of a method that has one."""
+        """Return the only request of a call without request streaming."""
         return self._take()
 
     def requests(self) -> Iterator[Any]:
-        """Return all requests, as they come.
+        """Yield the requests as they arrive.
 
         Raises:
-            grpc.RpcError: the call ended early: its client cancelled it, or its deadline passed.
+            grpc.RpcError: the call ended early, such as by cancellation or at its deadline.
         """
         while True:
             self._runner.wait_until(self._has_request_or_end)
@@ -73,15 +73,15 @@ class Context(grpc.ServicerContext):
         return bool(call.requests or call.has_all_requests or call.status_queued)
 
     def _take(self) -> Any:  # noqa: ANN401
-        """Return the next request, which is there.
+        """Return the next request, which must have arrived.
 
         Raises:
-            grpc.RpcError: the call has ended, perhaps because the request is not valid.
+            grpc.RpcError: the call has ended, possibly because the request is invalid.
         """
         call = self._call
         try:
             message = call.requests.popleft()
-        except IndexError:  # the call was closed just now
+        except IndexError:  # the I/O thread has just closed the call
             raise grpc.RpcError("the call has ended") from None
         self._taken_bytes += messages.PREFIX_BYTES + len(message[1])
         self._taken_count += 1
@@ -108,7 +108,7 @@ class Context(grpc.ServicerContext):
         raise grpc.RpcError(details)
 
     def send(self, response: Any) -> bool:  # noqa: ANN401
-        """Send one of several responses; wait while too much waits to be sent. Return whether the call goes on."""
+        """Send one of several responses, and wait while too much is unsent; return whether the call is still active."""
         self._begin()
         message = self._encoded(response)
         self._sent_bytes += messages.PREFIX_BYTES + len(message[1])
@@ -117,7 +117,7 @@ class Context(grpc.ServicerContext):
         return not self._call.status_queued
 
     def send_or_finish(self, response: Any) -> None:  # noqa: ANN401
-        """Send one of several responses without waiting, from any thread; finish if it is None."""
+        """Send one of several responses without waiting, or finish if it is None; safe to call from any thread."""
         if response is None:
             self.finish()
         else:
@@ -146,28 +146,28 @@ class Context(grpc.ServicerContext):
         return messages.encoded(data, encoding)
 
     def respond(self, response: Any) -> None:  # noqa: ANN401
-        """Send the only response, or none where the code is not OK, and the status."""
+        """Send the status, preceded by the only response if the status is OK."""
         code = self._code or grpc.StatusCode.OK
         self._finish(code, self._encoded(response) if code is grpc.StatusCode.OK else None)
 
     def finish(self) -> None:
-        """Send the status, after all responses."""
+        """Send the status after all responses."""
         self._finish(self._code or grpc.StatusCode.OK, None)
 
     def _finish(self, code: grpc.StatusCode, message: messages.Message | None) -> None:
-        if self._is_cancelled:  # the I/O thread was told, and ends the call
+        if self._is_cancelled:  # `cancel` has made the I/O thread end the call
             return
         fields = None if self._has_begun else headers.response(self._encoding, self._initial)
         trailers = headers.trailers(code, self._details, self._trailing or ())
         self._runner.run_on_io_thread(self._call.finish, code, fields, message, trailers)
 
     def fail(self, error: BaseException) -> None:
-        """End the call, since its handler raised an error."""
+        """End the call with the status for an exception that its handler raised."""
         if isinstance(error, StatusError):
             self._code, self._details = error.code, error.details
         elif not self._is_aborted:
             if isinstance(error, grpc.RpcError) and self._call.status_queued:
-                return  # the handler was told that its call has ended
+                return  # raised by `requests`: the call has ended already
             _LOGGER.error("%s raised an exception", self._call.head.path, exc_info=error)
             self._code, self._details = grpc.StatusCode.UNKNOWN, f"Exception calling application: {error}"
         try:
@@ -180,30 +180,30 @@ class Context(grpc.ServicerContext):
     # grpc.ServicerContext.
 
     def is_active(self) -> bool:
-        """Return whether the call goes on: it has neither ended nor been cancelled."""
+        """Return whether the call has neither ended nor been cancelled."""
         return not self._call.status_queued
 
     def time_remaining(self) -> float | None:  # type: ignore[override] # its published type lacks None
-        """Return the seconds to the deadline, at least 0; None without a deadline."""
+        """Return the seconds until the deadline, at least 0; None without a deadline."""
         deadline = self._call.deadline
         return None if deadline is None else max(0, deadline - time.monotonic())
 
     def cancel(self) -> bool:
-        """End the call with the code and the details that were set, by default CANCELLED, from any thread."""
+        """End the call with the code (default: CANCELLED) and details that were set; safe to call from any thread."""
         code = self._code or grpc.StatusCode.CANCELLED
         self._is_cancelled = True
         self._call.connection.post(self._call.end_early, code, self._details)
         return True
 
     def add_callback(self, callback: "Callable[[], None]") -> bool:
-        """Have something called in the I/O thread when the call is over; return False if it is over already."""
+        """Add a function to call on the I/O thread when the call ends; return False if it has ended already."""
         call = self._call
         call.callbacks.append(callback)
         if call.stream_closed:
             try:
                 call.callbacks.remove(callback)
             except ValueError:
-                return True  # it was called just now
+                return True  # it has just been called
             return False
         return True
 
@@ -216,22 +216,26 @@ class Context(grpc.ServicerContext):
         return self._call.connection.peer
 
     def peer_identities(self) -> Iterable[bytes] | None:
-        """Return None: there is no TLS."""
+        """Return None, since nggrpc does not support TLS."""
         return None
 
     def peer_identity_key(self) -> str | None:
-        """Return None: there is no TLS."""
+        """Return None, since nggrpc does not support TLS."""
         return None
 
     def auth_context(self) -> Mapping[str, bytes]:
-        """Return an empty mapping: there is no TLS."""
+        """Return an empty mapping, since nggrpc does not support TLS."""
         return {}
 
     def set_compression(self, compression: grpc.Compression) -> None:
-        """Compress the responses, if the client accepts that."""
+        """Compress the responses, if the client accepts the encoding.
+
+        Raises:
+            ValueError: the response headers have already been sent.
+        """
         encoding = messages.NAMES[compression]
         if self._has_begun:
-            raise ValueError("the compression has to be set before the response begins")
+            raise ValueError("the compression must be set before the response headers are sent")
         if encoding in self._call.head.accepted_encodings:
             self._encoding = encoding
 
@@ -243,16 +247,16 @@ class Context(grpc.ServicerContext):
         """Send the response headers now.
 
         Raises:
-            ValueError: they were sent before, or the metadata cannot be sent.
+            ValueError: the headers have already been sent, or the metadata is invalid.
         """
         if self._has_begun:
-            raise ValueError("the initial metadata was sent before")
+            raise ValueError("the initial metadata has already been sent")
         self._initial = tuple(initial_metadata)
         self._begin()
 
     def set_trailing_metadata(self, trailing_metadata: Pairs) -> None:
         """Set the metadata to send with the status."""
-        self._trailing = tuple(trailing_metadata or ())  # type: ignore[arg-type] # pairs are as good as Metadatum
+        self._trailing = tuple(trailing_metadata or ())  # type: ignore[arg-type] # plain pairs are accepted, too
 
     def trailing_metadata(self) -> Metadata | None:  # type: ignore[override] # its published type lacks None
         """Return the metadata to send with the status, if it was set."""
@@ -262,7 +266,7 @@ class Context(grpc.ServicerContext):
         """End the call with a status.
 
         Raises:
-            Exception: always, without arguments, as grpcio does: it ends the handler.
+            Exception: always, to end the handler; like grpcio's, it has no arguments.
         """
         if code is grpc.StatusCode.OK:
             _LOGGER.error("abort() was called with StatusCode.OK; the call ends with UNKNOWN")
@@ -272,7 +276,7 @@ class Context(grpc.ServicerContext):
         raise Exception  # noqa: TRY002
 
     def abort_with_status(self, status: grpc.Status) -> NoReturn:
-        """End the call with a status, which may have trailing metadata; see `abort`."""
+        """End the call with a status that may have trailing metadata; see `abort`."""
         self.set_trailing_metadata(status.trailing_metadata)
         self.abort(status.code, status.details)
 
@@ -281,13 +285,13 @@ class Context(grpc.ServicerContext):
         self._code = code
 
     def code(self) -> grpc.StatusCode | None:
-        """Return the status code: that of the call when it is finished, before that the one that was set."""
+        """Return the status code of a finished call; before that, the code that was set, if any."""
         return self._call.code or self._code
 
     def set_details(self, details: str) -> None:
-        """Set the text of the status; bytes are accepted as by grpcio."""
+        """Set the status message; like grpcio, accept bytes, too."""
         self._details = details.decode(errors="replace") if isinstance(details, bytes) else str(details)
 
     def details(self) -> bytes:
-        """Return the text of the status."""
+        """Return the status message."""
         return self._details.encode()

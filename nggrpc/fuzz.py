@@ -1,7 +1,8 @@
-"""bazel run //nggrpc:fuzz: raw bytes for a connection, made by libFuzzer, which knows the code that they reach.
+"""A coverage-guided fuzzer (libFuzzer) that sends raw bytes to a connection: bazel run //nggrpc:fuzz.
 
-The options are libFuzzer's: `-- -max_total_time=3600` fuzzes for an hour. A folder keeps inputs that reach new code.
-A finding is an exception, a log line of an error, or a call that still counts after its connection was lost.
+Options are passed to libFuzzer: `-- -max_total_time=3600` fuzzes for an hour. If a folder is given as an argument,
+libFuzzer keeps the inputs there that reach new code. A finding is an exception, an error in the log, or a call that is
+still counted after its connection is lost.
 """
 
 import itertools
@@ -35,11 +36,11 @@ def _answer(requests: Iterator[bytes], _context: grpc.ServicerContext) -> Iterat
     yield from requests
 
 
-class _Raise(logging.Handler):
-    """Makes a finding of each error that is logged."""
+class _RaisingHandler(logging.Handler):
+    """A log handler that turns each logged error into a finding."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Raise what was logged, past all handlers of exceptions."""
+        """Raise a KeyboardInterrupt, which `except Exception` does not catch."""
         if record.levelno >= logging.ERROR:
             raise KeyboardInterrupt(self.format(record))
 
@@ -61,7 +62,7 @@ _HOST = _host()
 
 
 def _header_blocks() -> list[bytes]:
-    """Return the header blocks of some calls: random bytes hardly ever are valid HPACK."""
+    """Return the header blocks of some calls, since random bytes are hardly ever valid HPACK."""
     blocks = []
     for path, extra in itertools.product(("/Test/Echo", "/Test/Answer"), ((), (("grpc-encoding", "gzip"),))):
         client = MemoryClient()
@@ -71,18 +72,18 @@ def _header_blocks() -> list[bytes]:
     return blocks
 
 
-_BLOCKS = _header_blocks()
+_HEADER_BLOCKS = _header_blocks()
 
 
 def _input(provider: atheris.FuzzedDataProvider) -> Iterator[bytes]:
-    """Yield the preface, and then frames: of calls, of random payloads, and bytes that are not a frame."""
+    """Yield the client preface, and then a mix of frames of calls, frames with random payloads, and random bytes."""
     client = MemoryClient()
     yield client.h2.data_to_send()
     while provider.remaining_bytes():
         stream = 2 * provider.ConsumeIntInRange(0, _STREAMS) + 1
         kind = provider.ConsumeIntInRange(0, 3)
         if kind == 0:
-            block = _BLOCKS[provider.ConsumeIntInRange(0, len(_BLOCKS) - 1)]
+            block = _HEADER_BLOCKS[provider.ConsumeIntInRange(0, len(_HEADER_BLOCKS) - 1)]
             yield _frame(1, 4 | provider.ConsumeIntInRange(0, 1), stream, block)
         elif kind == 1:
             message = prefixed(provider.ConsumeBytes(20), provider.ConsumeIntInRange(0, 2))
@@ -100,10 +101,10 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def try_input(data: bytes) -> None:
-    """Feed an input to a new connection, and lose it.
+    """Feed an input to a new connection, and lose the connection.
 
     Raises:
-        RuntimeError: a call or bytes of a message still count afterwards.
+        RuntimeError: a call or the memory of a message is still counted afterwards.
     """
     options = _HOST.options
     session = http2.new_session(options.max_streams, options.max_metadata_bytes)
@@ -114,16 +115,16 @@ def try_input(data: bytes) -> None:
             drain(connection)
             if connection.lifecycle.is_done or connection.lifecycle.is_forced:
                 break
-    except http2.ProtocolError:  # as a transport does, close it
+    except http2.ProtocolError:  # close the connection, as a transport does
         pass
     connection.lose()
-    if _HOST._calls or _HOST.held_bytes:  # noqa: SLF001 - nobody else needs to know it
-        raise RuntimeError(f"{_HOST._calls} calls and {_HOST.held_bytes} bytes still count")  # noqa: SLF001
+    if _HOST._calls or _HOST.held_bytes:  # noqa: SLF001 - no public attribute has the number
+        raise RuntimeError(f"{_HOST._calls} calls and {_HOST.held_bytes} bytes are still counted")  # noqa: SLF001
 
 
 def main() -> None:
-    """Fuzz until libFuzzer ends."""
-    logging.getLogger("nggrpc").addHandler(_Raise())
+    """Run libFuzzer with the command-line arguments."""
+    logging.getLogger("nggrpc").addHandler(_RaisingHandler())
     atheris.Setup(sys.argv, try_input)
     atheris.Fuzz()
 

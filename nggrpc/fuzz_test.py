@@ -1,9 +1,9 @@
-"""The fuzzer runs, and reports what it finds."""
+"""A short run of the fuzzer."""
 
 from testing import programs
 
 
-def test_some_thousand_inputs_have_no_finding() -> None:
+def test_the_fuzzer_finds_nothing_in_some_thousand_inputs() -> None:
     fuzzed = programs.run(["nggrpc/fuzz", "-runs=3000", "-seed=1"])
     assert fuzzed.returncode == 0, fuzzed.stderr
     assert "Done 3000 runs" in fuzzed.stderr

@@ -1,4 +1,4 @@
-"""A server and grpcio's client: everything that a servicer, an interceptor or a client can do with grpc.server."""
+"""Tests of a server with grpcio's client: what servicers, interceptors and clients can do with grpc.server."""
 
 import gzip
 import os
@@ -32,7 +32,7 @@ UNARY = grpc.unary_unary_rpc_method_handler
 def serving(
     methods: "dict[str, grpc.RpcMethodHandler[Any, Any]]", address: str = "localhost:0", **options: Any
 ) -> Iterator[tuple[grpc.Server, str]]:
-    """Serve methods of the service Test, and give the server and its address."""
+    """Serve methods of the service Test, and yield the server and its address."""
     with futures.ThreadPoolExecutor(20) as pool:
         server = nggrpc.server(pool, **options)
         server.add_registered_method_handlers("Test", methods)
@@ -46,7 +46,7 @@ def serving(
 
 @contextmanager
 def connected(methods: "dict[str, grpc.RpcMethodHandler[Any, Any]]", **options: Any) -> Iterator[grpc.Channel]:
-    """Serve methods of the service Test, and give a channel to the server."""
+    """Serve methods of the service Test, and yield a channel to the server."""
     with serving(methods, **options) as (_, address), grpc.insecure_channel(address) as channel:
         yield channel
 
@@ -57,8 +57,8 @@ def call(channel: grpc.Channel, method: str, request: bytes = b"", **options: An
     return multi_callable(request, timeout=options.pop("timeout", timeouts.SECONDS), **options)
 
 
-def begun(channel: grpc.Channel, method: str) -> Any:
-    """Begin a unary call, and return its future."""
+def started(channel: grpc.Channel, method: str) -> Any:
+    """Start a unary call, and return its future."""
     multi_callable: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/Test/{method}")
     return multi_callable.future(b"", timeout=timeouts.SECONDS)
 
@@ -70,7 +70,7 @@ def failure(channel: grpc.Channel, method: str, request: bytes = b"", **options:
     return failed.value.code(), failed.value.details() or ""
 
 
-# A handler of each kind runs where it should.
+# Where handlers of each kind run.
 
 
 def _thread_name(_request: object, _context: grpc.ServicerContext) -> bytes:
@@ -83,7 +83,7 @@ def _thread_names(_request: object, _context: grpc.ServicerContext) -> Iterator[
 
 @pytest.mark.parametrize("is_marked", [True, False])
 @pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
-def test_a_marked_handler_runs_on_the_io_thread_and_another_one_in_the_pool(kind: str, is_marked: bool) -> None:
+def test_only_a_marked_handler_runs_on_the_io_thread(kind: str, is_marked: bool) -> None:
     behavior: Behavior = _thread_names if kind.endswith("stream") else _thread_name
 
     def method(request: object, context: grpc.ServicerContext) -> Any:
@@ -98,7 +98,7 @@ def test_a_marked_handler_runs_on_the_io_thread_and_another_one_in_the_pool(kind
     assert name.startswith("nggrpc") == is_marked
 
 
-def test_a_handler_that_blocks_in_the_pool_delays_no_other_call() -> None:
+def test_a_handler_that_blocks_in_the_pool_does_not_delay_other_calls() -> None:
     release = threading.Event()
 
     def block(_request: bytes, _context: grpc.ServicerContext) -> bytes:
@@ -106,7 +106,7 @@ def test_a_handler_that_blocks_in_the_pool_delays_no_other_call() -> None:
         return b"released"
 
     with connected({"Block": UNARY(block), "Where": UNARY(nggrpc.never_blocks(_thread_name))}) as channel:
-        blocked = begun(channel, "Block")
+        blocked = started(channel, "Block")
         assert call(channel, "Where") == b"nggrpc"
         assert not blocked.done()
         release.set()
@@ -128,11 +128,11 @@ def test_a_marked_handler_that_blocks_is_named_in_the_log(
     assert "/Test/Sleep kept all other calls waiting" in caplog.text
 
 
-# What servicers and interceptors of grpcio use.
+# Servicers, interceptors and generic handlers.
 
 
 @pytest.mark.parametrize("non_blocking", [True, False])
-def test_grpcios_health_servicer_answers_watches_and_ends_them(non_blocking: bool) -> None:
+def test_grpcios_health_servicer_serves_watch(non_blocking: bool) -> None:
     servicer = health.HealthServicer(experimental_non_blocking=non_blocking)
     with serving({}) as (server, address):
         health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
@@ -153,18 +153,18 @@ def test_grpcios_reflection_servicer_lists_the_services() -> None:
 
 
 class Recorder(grpc.ServerInterceptor):
-    """Records what it is told of calls."""
+    """An interceptor that records the details of calls."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.recorded: list[tuple[str, dict[str, Any]]] = []
 
     def intercept_service(self, continuation: Any, details: Any) -> Any:
-        self.told.append((details.method, dict(details.invocation_metadata)))
+        self.recorded.append((details.method, dict(details.invocation_metadata)))
         return continuation(details)
 
 
 class OnceRecorder(Recorder):
-    """Records once per method."""
+    """A recorder that is marked @once_per_method."""
 
     @nggrpc.once_per_method
     def intercept_service(self, continuation: Any, details: Any) -> Any:
@@ -176,7 +176,7 @@ def test_an_interceptor_is_called_for_each_call_with_its_metadata() -> None:
     with connected({"Where": UNARY(_thread_name)}, interceptors=[recorder]) as channel:
         for value in ("1", "2"):
             call(channel, "Where", metadata=(("key", value),))
-    assert [(method, metadata["key"]) for method, metadata in recorder.told] == [
+    assert [(method, metadata["key"]) for method, metadata in recorder.recorded] == [
         ("/Test/Where", "1"),
         ("/Test/Where", "2"),
     ]
@@ -187,10 +187,10 @@ def test_an_interceptor_marked_once_per_method_is_called_once() -> None:
     with connected({"Where": UNARY(_thread_name)}, interceptors=[recorder]) as channel:
         for _ in range(2):
             call(channel, "Where")
-    assert recorder.told == [("/Test/Where", {})]
+    assert recorder.recorded == [("/Test/Where", {})]
 
 
-def test_a_generic_handler_serves_what_is_not_registered() -> None:
+def test_a_generic_handler_serves_a_method_that_is_not_registered() -> None:
     class Generic(grpc.GenericRpcHandler):
         def service(self, details: Any) -> Any:
             return UNARY(_thread_name) if details.method == "/Test/Generic" else None
@@ -207,7 +207,7 @@ METADATA = (("key", "a value"), ("key", "another one"), ("key-bin", b"\0\xff"), 
 
 
 @pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
-def test_metadata_goes_both_ways(mark: Callable[[Behavior], Behavior]) -> None:
+def test_metadata_is_sent_and_received(mark: Callable[[Behavior], Behavior]) -> None:
     @mark
     def echo(_request: bytes, context: grpc.ServicerContext) -> bytes:
         sent = tuple((key, value) for key, value in context.invocation_metadata() if key in dict(METADATA))
@@ -236,20 +236,20 @@ def test_metadata_that_cannot_be_sent_fails_the_call_with_internal_and_a_log_lin
     assert repr(pair[0]) in caplog.text
 
 
-def test_a_context_tells_the_peer_the_deadline_and_whether_the_call_is_active() -> None:
-    told: list[Any] = []
+def test_a_context_has_the_peer_the_deadline_and_the_state_of_the_call() -> None:
+    answers: list[Any] = []
 
     def ask(_request: bytes, context: grpc.ServicerContext) -> bytes:
-        told.extend((context.peer(), context.time_remaining(), context.is_active(), context.code()))  # type: ignore[attr-defined]
+        answers.extend((context.peer(), context.time_remaining(), context.is_active(), context.code()))  # type: ignore[attr-defined]
         return b""
 
     with connected({"Ask": UNARY(ask)}, address="127.0.0.1:0") as channel:
         call(channel, "Ask", timeout=timeouts.SECONDS)
         call(channel, "Ask", timeout=None)
-    assert told[0].startswith("ipv4:127.0.0.1:")
-    assert 0 < told[1] <= timeouts.SECONDS + 1  # a client rounds it up
-    assert told[2:4] == [True, None]
-    assert told[5] is None
+    assert answers[0].startswith("ipv4:127.0.0.1:")
+    assert 0 < answers[1] <= timeouts.SECONDS + 1  # the client rounds its timeout up
+    assert answers[2:4] == [True, None]
+    assert answers[5] is None
 
 
 @pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
@@ -272,7 +272,7 @@ def test_an_exception_is_unknown_and_logged(caplog: pytest.LogCaptureFixture) ->
 
 @pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
 @pytest.mark.parametrize("how", ["cancelled", "expired"])
-def test_a_stream_that_ends_early_ends_its_handler_and_calls_back(
+def test_a_stream_that_ends_early_ends_its_handler_and_runs_its_callback(
     how: str, mark: Callable[[Behavior], Behavior]
 ) -> None:
     ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -286,22 +286,22 @@ def test_a_stream_that_ends_early_ends_its_handler_and_calls_back(
             ended.put("handler")
             raise
 
-    silence: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-    silence.put(b"first")
+    requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    requests.put(b"first")
     with connected({"Listen": grpc.stream_stream_rpc_method_handler(listen)}) as channel:
         method: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/Test/Listen")
-        made = method(iter(silence.get, None), timeout=0.3 if how == "expired" else timeouts.SECONDS)
+        made = method(iter(requests.get, None), timeout=0.3 if how == "expired" else timeouts.SECONDS)
         assert next(made) == b"first"
         if how == "cancelled":
             made.cancel()
         with pytest.raises(grpc.RpcError):
             next(made)
         outcome = {ended.get(timeout=timeouts.SECONDS) for _ in range(2)}
-        silence.put(None)
+        requests.put(None)
     assert outcome in ({"handler", grpc.StatusCode.CANCELLED}, {"handler", grpc.StatusCode.DEADLINE_EXCEEDED})
 
 
-def test_a_deadline_ends_a_call_whose_handler_does_not_answer() -> None:
+def test_a_deadline_ends_a_call_whose_handler_does_not_return() -> None:
     release, active = threading.Event(), []
 
     def block(_request: bytes, context: grpc.ServicerContext) -> bytes:
@@ -311,7 +311,7 @@ def test_a_deadline_ends_a_call_whose_handler_does_not_answer() -> None:
 
     with connected({"Block": UNARY(block)}) as channel:
         assert failure(channel, "Block", timeout=0.1)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
-        time.sleep(0.05)  # the client's clock may be earlier
+        time.sleep(0.05)  # the deadline of the client may pass earlier than that of the server
         release.set()
     assert active == [False]
 
@@ -368,7 +368,7 @@ def test_messages_of_any_size_up_to_the_limit_are_echoed(size: int, mark: Callab
 
 
 @pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
-def test_a_handler_that_does_not_read_stops_its_client_and_one_that_reads_gets_all(
+def test_a_handler_gets_all_messages_of_a_long_stream(
     mark: Callable[[Behavior], Behavior],
 ) -> None:
     size, count = 100_000, 100
@@ -408,7 +408,7 @@ def test_a_long_stream_of_responses_is_read_to_its_end(size: int, mark: Callable
 
 
 @pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
-def test_a_message_larger_than_the_window_comes_after_small_ones_that_wait(
+def test_a_message_larger_than_the_window_arrives_after_small_ones_that_wait(
     mark: Callable[[Behavior], Behavior],
 ) -> None:
     @mark
@@ -425,7 +425,7 @@ def test_a_message_larger_than_the_window_comes_after_small_ones_that_wait(
         assert [int(length) for length in method(messages, timeout=timeouts.SECONDS)] == sizes
 
 
-def test_uploads_that_wait_for_a_thread_do_not_stop_those_that_have_one() -> None:
+def test_uploads_that_wait_for_a_thread_do_not_block_uploads_that_have_one() -> None:
     def size(requests: Iterator[bytes], _context: grpc.ServicerContext) -> bytes:
         return b"%d" % sum(map(len, requests))
 
@@ -442,7 +442,7 @@ def test_uploads_that_wait_for_a_thread_do_not_stop_those_that_have_one() -> Non
 
 
 class Failing(grpc.ServerInterceptor):
-    """Fails for one method."""
+    """An interceptor that fails for one method."""
 
     def intercept_service(self, continuation: Any, details: Any) -> Any:
         if details.method == "/Test/Fail":
@@ -450,7 +450,7 @@ class Failing(grpc.ServerInterceptor):
         return continuation(details)
 
 
-def test_an_interceptor_that_fails_ends_its_call_and_not_the_others_of_the_connection() -> None:
+def test_an_interceptor_that_fails_does_not_end_other_calls_of_the_connection() -> None:
     release = threading.Event()
 
     def block(_request: bytes, _context: grpc.ServicerContext) -> bytes:
@@ -458,13 +458,13 @@ def test_an_interceptor_that_fails_ends_its_call_and_not_the_others_of_the_conne
         return b"released"
 
     with connected({"Block": UNARY(block)}, interceptors=[Failing()]) as channel:
-        blocked = begun(channel, "Block")
+        blocked = started(channel, "Block")
         assert failure(channel, "Fail")[0] is grpc.StatusCode.UNKNOWN
         release.set()
         assert blocked.result() == b"released"
 
 
-def test_a_client_that_answers_no_ping_is_given_up_though_its_socket_takes_no_more() -> None:
+def test_a_client_that_does_not_answer_pings_is_disconnected_although_its_socket_is_full() -> None:
     ended = threading.Event()
 
     @nggrpc.never_blocks
@@ -489,7 +489,7 @@ def test_a_client_that_answers_no_ping_is_given_up_though_its_socket_takes_no_mo
             assert ended.wait(timeouts.SECONDS)
 
 
-def test_what_fails_when_there_is_nothing_to_do_is_logged_and_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_of_on_idle_is_logged_and_does_not_stop_the_server(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise OSError("the log is full")
 
@@ -498,7 +498,7 @@ def test_what_fails_when_there_is_nothing_to_do_is_logged_and_stops_nothing(capl
     assert "the log is full" in caplog.text
 
 
-# Limits, addresses, the end.
+# Limits, addresses, shutdown.
 
 
 def test_a_call_beyond_maximum_concurrent_rpcs_is_refused() -> None:
@@ -510,7 +510,7 @@ def test_a_call_beyond_maximum_concurrent_rpcs_is_refused() -> None:
         return b"released"
 
     with connected({"Block": UNARY(block)}, maximum_concurrent_rpcs=1) as channel:
-        blocked = begun(channel, "Block")
+        blocked = started(channel, "Block")
         assert has_begun.wait(timeouts.SECONDS)
         refused = failure(channel, "Block")
         release.set()
@@ -518,23 +518,23 @@ def test_a_call_beyond_maximum_concurrent_rpcs_is_refused() -> None:
         assert blocked.result() == b"released"
 
 
-def test_an_unknown_option_is_an_error_that_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"no option 'grpc\.no_such'; accepted: grpc\.so_reuseport, "):
+def test_an_unknown_option_is_an_error_that_lists_the_supported_ones() -> None:
+    with pytest.raises(ValueError, match=r"not support option 'grpc\.no_such'; supported: grpc\.so_reuseport, "):
         nggrpc.server(futures.ThreadPoolExecutor(1), options=[("grpc.no_such", 1)])
 
 
-def test_a_port_that_is_taken_is_an_error_that_says_so() -> None:
+def test_a_port_in_use_is_an_error() -> None:
     with serving({}) as (_, address), pytest.raises(RuntimeError, match="Address already in use"):
         nggrpc.server(futures.ThreadPoolExecutor(1)).add_insecure_port(address)
 
 
 def test_tls_is_refused() -> None:
     server = nggrpc.server(futures.ThreadPoolExecutor(1))
-    with pytest.raises(NotImplementedError, match="no TLS"):
+    with pytest.raises(NotImplementedError, match="does not support TLS"):
         server.add_secure_port("localhost:0", grpc.ssl_server_credentials([(b"", b"")]))
 
 
-def test_it_serves_on_a_unix_socket() -> None:
+def test_a_server_may_listen_on_a_unix_socket() -> None:
     with (
         tempfile.TemporaryDirectory(dir="/tmp") as folder,  # the path of a socket has at most 107 bytes
         connected({"Where": UNARY(_thread_name)}, address=f"unix:{folder}/socket") as channel,
@@ -542,7 +542,7 @@ def test_it_serves_on_a_unix_socket() -> None:
         assert call(channel, "Where")
 
 
-def test_connections_that_end_at_their_age_lose_no_call() -> None:
+def test_no_call_is_lost_when_connections_reach_their_maximum_age() -> None:
     peers: set[str] = set()
 
     @nggrpc.never_blocks
@@ -563,7 +563,7 @@ def test_connections_that_end_at_their_age_lose_no_call() -> None:
             calling.result(timeouts.SECONDS)
 
 
-def test_stopping_ends_calls_after_the_grace_and_takes_no_new_ones() -> None:
+def test_stop_ends_calls_after_the_grace_period_and_refuses_new_connections() -> None:
     has_begun, release = threading.Event(), threading.Event()
 
     def block(_request: bytes, _context: grpc.ServicerContext) -> bytes:
@@ -572,7 +572,7 @@ def test_stopping_ends_calls_after_the_grace_and_takes_no_new_ones() -> None:
         return b""
 
     with serving({"Block": UNARY(block)}) as (server, address), grpc.insecure_channel(address) as channel:
-        blocked = begun(channel, "Block")
+        blocked = started(channel, "Block")
         assert has_begun.wait(timeouts.SECONDS)
         host, _, port = address.rpartition(":")
         stopped = server.stop(grace=0.2)

@@ -1,4 +1,4 @@
-"""Request headers, response headers and trailers: what a call says in them, and how metadata is encoded.
+"""Parsing of request headers, and encoding of response headers, trailers and metadata.
 
 https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 """
@@ -20,7 +20,7 @@ from nggrpc.messages import ENCODINGS
 
 
 class Metadatum(NamedTuple):
-    """One item of metadata; servicers read it as a pair or, as grpcio's, by attributes."""
+    """One item of metadata; like grpcio's, it is a pair that also has attributes."""
 
     key: str
     value: str | bytes
@@ -30,25 +30,25 @@ Metadata: TypeAlias = tuple[Metadatum, ...]
 Pairs: TypeAlias = Iterable[tuple[str, str | bytes]]
 
 RESPONSE: Headers = ((b":status", b"200"), (b"content-type", b"application/grpc"))
-"""The headers of a response without metadata and compression."""
+"""The response headers without metadata and compression."""
 
 _OK: Headers = ((b"grpc-status", b"0"),)
 
 _CONTENT_TYPE = b"application/grpc"
 
-# A value has at most 8 digits: "TimeoutValue" of the specification.
+# A timeout has at most 8 digits ("TimeoutValue" in the specification).
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _UNIT_SECONDS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 
 _KEY = re.compile(r"[0-9a-z_.-]+")
 _ASCII_VALUE = re.compile(rb"[\x20-\x7e]*")
 
-# Headers of HTTP/2 and of gRPC itself, which are not metadata. A client sends each of the first ones at most once.
+# Headers of HTTP/2 and gRPC that are not metadata. A client may send each header of _SINGLE at most once.
 _SINGLE = frozenset((b"te", b"content-type", b"grpc-timeout", b"grpc-encoding", b"grpc-message-type"))
 _NOT_METADATA = _SINGLE | {b"grpc-accept-encoding"}
 
-# What a handler cannot send as metadata: headers of gRPC, of a message's form, and of the connection. A client has to
-# reject a response that has one of the last kind (RFC 9113, section 8.2.2).
+# Headers that a handler cannot send as metadata: those of gRPC, of the content, and of the connection. A client must
+# reject a response with a connection-specific header (RFC 9113, section 8.2.2).
 _RESERVED = frozenset(
     (
         "connection",
@@ -68,13 +68,13 @@ _RESERVED = frozenset(
 )
 _BINARY = "-bin"
 
-# HPACK lets a client repeat a large header by some bytes, and commas make many values of one.
+# With HPACK, a client can repeat a large header in a few bytes, and commas split one binary value into many.
 _MAX_ITEMS = 200
 
-# How much of what a client has sent is repeated in a status.
+# The maximum length of client input that is quoted in a status.
 _MAX_QUOTED = 64
 
-# RFC 9113, section 6.5.2: what a field costs in a header list, in addition to its name and value.
+# RFC 9113, section 6.5.2: the overhead of a field in the size of a header list.
 _FIELD_OVERHEAD_BYTES = 32
 
 # RFC 9113, section 8.2.1: a value neither begins nor ends with a space.
@@ -84,23 +84,27 @@ _UNESCAPED = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%"
 
 
 class HttpError(Exception):
-    """A request that is not gRPC's: it is answered with an HTTP status alone."""
+    """A request that is not a gRPC request; its response is only an HTTP status.
+
+    Attributes:
+        status: the HTTP status, such as b"405".
+    """
 
     def __init__(self, status: bytes) -> None:
-        """Keep the HTTP status."""
+        """Store the HTTP status."""
         super().__init__(status)
         self.status = status
 
 
 @dataclass(frozen=True)
 class RequestHead:
-    """What the headers of a request say.
+    """The parsed headers of a request.
 
     Attributes:
-        path: the method, such as "/package.Service/Method".
-        timeout: how long the client waits, in seconds; None without a deadline.
-        encoding: how messages from the client may be compressed.
-        accepted_encodings: how messages to the client may be compressed.
+        path: the path of the method, such as "/package.Service/Method".
+        timeout: the timeout of the client, in seconds; None without a deadline.
+        encoding: the encoding of compressed messages from the client.
+        accepted_encodings: the encodings that the client accepts for responses.
         metadata: the metadata, in the order of the headers.
     """
 
@@ -113,15 +117,15 @@ class RequestHead:
 
 @functools.lru_cache(maxsize=64)
 def parse(headers: tuple[tuple[bytes, bytes], ...], max_bytes: int) -> RequestHead:
-    """Return what the headers of a request say; a client sends the same ones again and again, hence the cache.
+    """Parse the headers of a request; results are cached, since a client sends the same headers with many calls.
 
     Args:
-        headers: names and values, as HTTP/2 has them.
-        max_bytes: the largest header list that is accepted, by the measure of RFC 9113.
+        headers: the names and values of the header fields.
+        max_bytes: the maximum size of the header list, as defined by RFC 9113.
 
     Raises:
-        HttpError: the request is not gRPC's.
-        StatusError: the request is gRPC's, but not valid.
+        HttpError: the request is not a gRPC request.
+        StatusError: the request is an invalid gRPC request.
     """
     fields = dict(headers)
     if fields[b":method"] != b"POST":
@@ -136,7 +140,8 @@ def parse(headers: tuple[tuple[bytes, bytes], ...], max_bytes: int) -> RequestHe
     single = [name for name, _ in headers if name in _SINGLE]
     if len(single) != len(set(single)):
         raise StatusError(
-            grpc.StatusCode.INTERNAL, "a header that gRPC allows once was sent twice: " + _repeated(single)
+            grpc.StatusCode.INTERNAL,
+            "a header that is allowed only once was sent more than once: " + _repeated(single),
         )
     if fields.get(b"te") != b"trailers":
         raise StatusError(grpc.StatusCode.INTERNAL, "the request has no header `te: trailers`")
@@ -211,7 +216,7 @@ def encoded(metadata: Pairs) -> list[tuple[bytes, bytes]]:
     """Return metadata as headers.
 
     Raises:
-        ValueError: a key or value cannot be sent; the message says which, and what can be.
+        ValueError: a key or value cannot be sent; the message names the key and what is accepted.
     """
     return [_encoded(key, value) for key, value in metadata]
 
@@ -219,23 +224,25 @@ def encoded(metadata: Pairs) -> list[tuple[bytes, bytes]]:
 def _encoded(key: str, value: str | bytes) -> tuple[bytes, bytes]:
     if not _KEY.fullmatch(key) or key in _RESERVED:
         raise ValueError(
-            f"metadata key {key!r} cannot be sent; accepted: 0-9 a-z _ . -, but not the keys of gRPC and HTTP"
+            f"metadata key {key!r}: must consist of 0-9 a-z _ . - and must not be a header of gRPC or HTTP"
         )
     if key.endswith(_BINARY):
         if not isinstance(value, bytes):
-            raise ValueError(f"metadata {key!r} has to be bytes, since its key ends with {_BINARY}; it is {value!r}")
+            raise ValueError(f"metadata {key!r}: value {value!r} must be bytes, since the key ends with {_BINARY}")
         return key.encode("ascii"), base64.b64encode(value).rstrip(b"=")
     ascii_value = value.encode() if isinstance(value, str) else value
     if not _ASCII_VALUE.fullmatch(ascii_value):
-        raise ValueError(f"metadata {key!r} has to be printable ASCII, or its key to end with {_BINARY}: {value!r}")
+        raise ValueError(
+            f"metadata {key!r}: value {value!r} must be printable ASCII if the key does not end with {_BINARY}"
+        )
     return key.encode("ascii"), ascii_value.strip(b" ")
 
 
 def response(encoding: str, metadata: Pairs) -> Headers:
-    """Return the headers of a response.
+    """Return response headers.
 
     Args:
-        encoding: how its messages may be compressed.
+        encoding: the encoding of compressed responses.
         metadata: the initial metadata.
 
     Raises:
@@ -248,11 +255,11 @@ def response(encoding: str, metadata: Pairs) -> Headers:
 
 
 def trailers(code: grpc.StatusCode, details: str, metadata: Pairs) -> Headers:
-    """Return the headers of a status, which are the last that a call sends.
+    """Return the trailers that carry a status.
 
     Args:
         code: the status code.
-        details: a text for the person who reads the status; empty for none.
+        details: the status message; may be empty.
         metadata: the trailing metadata.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Headers: timeouts, metadata and statuses, on their way in and out."""
+"""Tests of headers: timeouts, metadata and statuses, parsed and encoded."""
 
 import base64
 from urllib.parse import unquote
@@ -29,7 +29,7 @@ PAIRS = st.one_of(
 
 
 def parse(changes: dict[bytes, bytes | None], *more: tuple[bytes, bytes]) -> RequestHead:
-    """Parse the headers of a request that is valid but for some changes."""
+    """Parse valid request headers with some changes; None removes a header."""
     fields = [(name, value) for name, value in (VALID | changes).items() if value is not None]
     return headers.parse((*fields, *more), MAX_BYTES)
 
@@ -47,23 +47,23 @@ def parse(changes: dict[bytes, bytes | None], *more: tuple[bytes, bytes]) -> Req
         (b"0S", 0),
     ],
 )
-def test_a_timeout_has_any_of_the_units(text: bytes, seconds: float) -> None:
+def test_a_timeout_is_parsed_in_each_unit(text: bytes, seconds: float) -> None:
     assert parse({b"grpc-timeout": text}).timeout == pytest.approx(seconds, rel=1e-12)
 
 
 @pytest.mark.parametrize("text", [b"", b"1", b"S", b"123456789S", b"1s", b"-1S", b"1.5S", b" 1S", b"1S ", b"\xb2S"])
-def test_a_timeout_that_is_not_valid_is_refused(text: bytes) -> None:
+def test_an_invalid_timeout_is_refused(text: bytes) -> None:
     with pytest.raises(StatusError, match="accepted: 1 to 8 digits") as refused:
         parse({b"grpc-timeout": text})
     assert refused.value.code is grpc.StatusCode.INTERNAL
 
 
-def test_without_a_timeout_there_is_none() -> None:
+def test_the_timeout_is_none_without_a_header() -> None:
     assert parse({}).timeout is None
 
 
 @given(st.lists(PAIRS, max_size=5))
-def test_metadata_that_was_encoded_is_decoded_to_the_same_pairs_in_order(pairs: list[tuple[str, str | bytes]]) -> None:
+def test_encoded_metadata_is_parsed_to_the_same_pairs_in_order(pairs: list[tuple[str, str | bytes]]) -> None:
     assert list(parse({}, *headers.encoded(pairs)).metadata) == pairs
 
 
@@ -106,7 +106,7 @@ def test_metadata_that_cannot_be_sent_is_an_error_that_names_the_key(key: str, v
         headers.encoded([(key, value)])
 
 
-def test_details_of_errors_may_be_sent_though_their_key_begins_with_grpc() -> None:
+def test_error_details_may_be_sent_although_their_key_begins_with_grpc() -> None:
     assert headers.encoded([("grpc-status-details-bin", b"\0")]) == [(b"grpc-status-details-bin", b"AA")]
 
 
@@ -120,7 +120,7 @@ def test_details_of_errors_may_be_sent_though_their_key_begins_with_grpc() -> No
         ({b"content-type": None}, b"415"),
     ],
 )
-def test_a_request_that_is_not_grpcs_is_an_http_error(changes: dict[bytes, bytes | None], status: bytes) -> None:
+def test_a_request_other_than_grpc_is_an_http_error(changes: dict[bytes, bytes | None], status: bytes) -> None:
     with pytest.raises(HttpError) as refused:
         parse(changes)
     assert refused.value.status == status
@@ -137,25 +137,25 @@ def test_a_request_without_te_is_refused(value: bytes | None) -> None:
         parse({b"te": value})
 
 
-def test_a_header_that_grpc_allows_once_is_refused_twice() -> None:
-    with pytest.raises(StatusError, match="sent twice: grpc-timeout"):
+def test_a_duplicate_header_that_grpc_allows_only_once_is_refused() -> None:
+    with pytest.raises(StatusError, match="sent more than once: grpc-timeout"):
         parse({b"grpc-timeout": b"1S"}, (b"grpc-timeout", b"2S"))
 
 
-def test_an_unknown_encoding_is_unimplemented_and_the_known_ones_are_told() -> None:
+def test_an_unknown_encoding_is_unimplemented_and_the_error_lists_the_supported_ones() -> None:
     with pytest.raises(StatusError, match="'snappy' is not supported; accepted: identity, deflate, gzip") as refused:
         parse({b"grpc-encoding": b"snappy"})
     assert refused.value.code is grpc.StatusCode.UNIMPLEMENTED
     assert refused.value.headers == ((b"grpc-accept-encoding", b"identity, deflate, gzip"),)
 
 
-def test_commas_do_not_make_any_number_of_values() -> None:
+def test_too_many_comma_separated_values_are_refused() -> None:
     with pytest.raises(StatusError, match="more than 200 values") as refused:
         parse({}, (b"x-bin", b"," * 1000))
     assert refused.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_a_status_repeats_no_more_than_the_beginning_of_what_was_sent() -> None:
+def test_a_status_quotes_only_the_beginning_of_client_input() -> None:
     with pytest.raises(StatusError) as refused:
         parse({b"grpc-encoding": b"x" * 10_000})
     assert len(refused.value.details) < 200
@@ -176,6 +176,6 @@ def test_details_are_percent_encoded_printable_ascii(details: str) -> None:
     assert unquote(encoded.decode()) == details.encode(errors="replace").decode()
 
 
-def test_each_status_code_is_its_number() -> None:
+def test_each_status_code_is_sent_as_its_number() -> None:
     numbers = {code: dict(headers.trailers(code, "", ()))[b"grpc-status"] for code in grpc.StatusCode}
     assert numbers == {code: str(code.value[0]).encode() for code in grpc.StatusCode}

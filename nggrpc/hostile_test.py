@@ -1,4 +1,4 @@
-"""Clients that mean harm, or that are very slow: what they make the server hold is bounded, and others are served."""
+"""Tests of limits: hostile or slow clients use bounded resources, and other clients are still served."""
 
 import asyncio
 import contextlib
@@ -68,7 +68,7 @@ def _host(handlers: Handlers = HANDLERS, **options: Any) -> Server:
 
 @contextmanager
 def _serving(handlers: Handlers = HANDLERS, **options: Any) -> Iterator[int]:
-    """Serve, and give the port."""
+    """Start a server, and yield its port."""
     with futures.ThreadPoolExecutor(10) as pool:
         server = nggrpc.server(pool, **options)
         server.add_registered_method_handlers("Test", handlers)
@@ -82,7 +82,7 @@ def _serving(handlers: Handlers = HANDLERS, **options: Any) -> Iterator[int]:
 
 @contextmanager
 def _blocked_pool() -> Iterator[Handlers]:
-    """Give a method whose calls keep their thread until the end of the block."""
+    """Yield a handler whose calls block their thread until the end of the `with` block."""
     release = threading.Event()
 
     def block(_request: bytes, _context: grpc.ServicerContext) -> bytes:
@@ -104,7 +104,7 @@ def _echoed(port: int) -> bool:
 # Messages.
 
 
-def test_compressed_messages_wait_compressed() -> None:
+def test_queued_messages_stay_compressed() -> None:
     host = _host()
     connection, client = _connection(host), MemoryClient()
     client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})  # the responses cannot be sent
@@ -116,7 +116,7 @@ def test_compressed_messages_wait_compressed() -> None:
     tracemalloc.start()
     try:
         for _ in range(35):
-            client.h2.send_data(stream_id, bomb + prefixed(b"") * 500)  # so many responses that the handler has to wait
+            client.h2.send_data(stream_id, bomb + prefixed(b"") * 500)  # enough responses to make the handler wait
             client.exchange(connection)
         held, _peak = tracemalloc.get_traced_memory()
     finally:
@@ -125,7 +125,7 @@ def test_compressed_messages_wait_compressed() -> None:
     connection.lose()
 
 
-def test_a_second_message_of_a_call_that_takes_one_is_refused_at_once() -> None:
+def test_a_second_request_message_of_a_unary_call_is_refused_at_once() -> None:
     host = _host()
     connection, client = _connection(host), MemoryClient()
     stream_id = client.begin(Request("/Test/Echo", prefixed(b"1") + prefixed(b"2"), ends=False))
@@ -135,7 +135,7 @@ def test_a_second_message_of_a_call_that_takes_one_is_refused_at_once() -> None:
 
 
 @pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
-def test_a_handler_is_told_that_a_message_is_not_valid_gzip(mark: Callable[[Any], Any]) -> None:
+def test_a_handler_gets_an_rpc_error_for_a_message_that_is_not_valid_gzip(mark: Callable[[Any], Any]) -> None:
     seen: list[tuple[type[BaseException], bool]] = []
 
     @mark
@@ -155,9 +155,9 @@ def test_a_handler_is_told_that_a_message_is_not_valid_gzip(mark: Callable[[Any]
     assert seen == [(grpc.RpcError, False)]
 
 
-def test_halves_of_large_messages_are_refused_when_there_are_too_many_and_later_accepted() -> None:
+def test_incomplete_large_messages_are_refused_beyond_the_memory_limit_and_accepted_later() -> None:
     host = _host(options=[("grpc.max_receive_message_length", 2 * MEGABYTE)])
-    host.max_held_bytes = 16 * MEGABYTE  # of which a connection has a quarter
+    host.max_held_bytes = 16 * MEGABYTE  # a connection may use a quarter of this
     connection, client = _connection(host), MemoryClient()
     client.exchange(connection)
     half = prefixed(bytes(2 * MEGABYTE))[:MEGABYTE]
@@ -184,7 +184,7 @@ def test_halves_of_large_messages_are_refused_when_there_are_too_many_and_later_
 
 
 def _send(client: MemoryClient, connection: Connection, stream_id: int, body: bytes) -> None:
-    """Send a part of a body, as the windows allow it."""
+    """Send bytes of a body as far as flow control allows, unless the call ends."""
     while body and client.responses[stream_id].status is None:
         room = min(client.h2.local_flow_control_window(stream_id), client.h2.max_outbound_frame_size)
         assert room > 0, "the server has closed its window"
@@ -194,7 +194,7 @@ def _send(client: MemoryClient, connection: Connection, stream_id: int, body: by
 
 
 @pytest.mark.parametrize("end", ["reset", "disconnect"])
-def test_requests_of_calls_that_have_ended_are_freed_though_no_thread_has_begun_them(end: str) -> None:
+def test_requests_of_ended_calls_are_freed_although_the_calls_still_wait_for_a_thread(end: str) -> None:
     with _blocked_pool() as handlers:
         host = _host(handlers)
         connection, client = _connection(host), MemoryClient()
@@ -218,7 +218,7 @@ def test_requests_of_calls_that_have_ended_are_freed_though_no_thread_has_begun_
         connection.lose()
 
 
-def test_cancelled_calls_that_wait_for_a_thread_are_freed_with_their_metadata() -> None:
+def test_metadata_of_cancelled_calls_that_wait_for_a_thread_is_freed() -> None:
     with _blocked_pool() as handlers:
         connection, client = _connection(_host(handlers)), MemoryClient()
         tracemalloc.start()
@@ -249,7 +249,7 @@ def test_a_call_is_refused_when_too_many_wait_for_a_thread(monkeypatch: pytest.M
     assert len(statuses) <= 10
 
 
-def test_a_call_that_has_begun_no_longer_waits_for_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_has_a_thread_no_longer_counts_as_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runners, "_MAX_QUEUED", 1)
     handlers: Handlers = {"Echo": grpc.unary_unary_rpc_method_handler(lambda request, _context: request)}
     with _serving(handlers) as port, _connected(port) as (client, link):
@@ -258,7 +258,7 @@ def test_a_call_that_has_begun_no_longer_waits_for_a_thread(monkeypatch: pytest.
     assert {response.status for response in client.responses.values()} == {0}
 
 
-def test_large_responses_that_are_not_read_are_refused_when_there_are_too_many() -> None:
+def test_large_unread_responses_are_refused_beyond_the_memory_limit() -> None:
     host = _host()
     host.max_held_bytes = 16 * MEGABYTE
     connection, client = _connection(host), MemoryClient()
@@ -275,7 +275,7 @@ def test_large_responses_that_are_not_read_are_refused_when_there_are_too_many()
     assert not host.held_bytes
 
 
-def test_a_handler_takes_no_more_requests_once_its_call_has_ended() -> None:
+def test_a_handler_gets_no_requests_after_its_call_has_ended() -> None:
     taken = []
 
     @nggrpc.never_blocks
@@ -295,7 +295,7 @@ def test_a_handler_takes_no_more_requests_once_its_call_has_ended() -> None:
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
-def test_an_exception_of_any_kind_in_a_marked_handler_ends_its_call_alone(error: type[BaseException]) -> None:
+def test_an_exception_of_any_kind_in_a_marked_handler_ends_only_its_call(error: type[BaseException]) -> None:
     @nggrpc.never_blocks
     def fail(_request: bytes, _context: grpc.ServicerContext) -> bytes:
         raise error
@@ -312,7 +312,7 @@ def test_an_exception_of_any_kind_in_a_marked_handler_ends_its_call_alone(error:
 # Windows, sockets and time.
 
 
-def test_a_connection_that_has_lost_much_of_its_window_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_has_lost_much_of_its_receive_window_is_shut_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_MAX_LOST_WINDOW_BYTES", 2 * MEGABYTE)
     host = _host()
     connection, client = _connection(host), MemoryClient()
@@ -328,15 +328,15 @@ def test_a_connection_that_has_lost_much_of_its_window_is_replaced(monkeypatch: 
         client.receive(drain(connection))
         connection.receive(frame[size // 2 :])
         client.receive(drain(connection))
-        if client.is_asked_to_leave:
+        if client.has_goaway:
             break
-    assert client.is_asked_to_leave
+    assert client.has_goaway
     assert client.h2.outbound_flow_control_window > MEGABYTE
     connection.lose()
 
 
 @pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
-def test_a_client_that_does_not_read_stops_its_handler(mark: Callable[[Any], Any]) -> None:
+def test_a_handler_waits_while_its_client_does_not_read(mark: Callable[[Any], Any]) -> None:
     sent: list[int] = []
 
     @mark
@@ -351,11 +351,11 @@ def test_a_client_that_does_not_read_stops_its_handler(mark: Callable[[Any], Any
     ):
         client.begin(Request("/Test/Flood", prefixed(b"")))
         link.sendall(client.h2.data_to_send())
-        window, most = 65_535, 65_535 + MAX_UNSENT_BYTES + 2000
-        while len(client.responses[1].body) < window:  # it reads all that it allows to be sent, and allows no more
+        window, max_sent = 65_535, 65_535 + MAX_UNSENT_BYTES + 2000
+        while len(client.responses[1].body) < window:  # reads the whole window, and does not open it again
             client.receive(link.recv(65536))
-        programs.eventually(lambda: sum(sent) > most - 4000)
-        assert sum(sent) <= most
+        programs.eventually(lambda: sum(sent) > max_sent - 4000)
+        assert sum(sent) <= max_sent
 
 
 @contextmanager
@@ -365,7 +365,7 @@ def _connected(port: int) -> Iterator[tuple[MemoryClient, socket.socket]]:
         yield client, link
 
 
-def test_a_client_that_never_reads_cannot_send_for_long_and_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_sends_but_never_reads_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "_STALL_SECONDS", 0.2)
     with _serving() as port:
         with _connected(port) as (client, link):
@@ -377,16 +377,16 @@ def test_a_client_that_never_reads_cannot_send_for_long_and_is_closed(monkeypatc
 
 
 def _send_calls(client: MemoryClient, link: socket.socket, megabytes: int) -> None:
-    """Send calls without reading their responses; each has one frame, which the client's settings allow."""
+    """Send calls without reading their responses; each request fits in one frame."""
     body = prefixed(bytes(10_000))
     for _ in range(megabytes * 100):
-        client.h2.outbound_flow_control_window = MEGABYTE  # it reads no WINDOW_UPDATE either
+        client.h2.outbound_flow_control_window = MEGABYTE  # since it does not read WINDOW_UPDATE frames either
         client.begin(Request("/Test/Echo", body))
         link.sendall(client.h2.data_to_send())
 
 
 @pytest.mark.parametrize("method", ["Echo", "Lengths"])
-def test_a_call_whose_message_does_not_come_is_ended(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_whose_message_is_not_completed_in_time_is_ended(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "_STALL_SECONDS", 0.1)
     with _serving() as port, _connected(port) as (client, link):
         stream_id = client.begin(Request(f"/Test/{method}", prefixed(b"half")[:7], ends=False))
@@ -396,7 +396,7 @@ def test_a_call_whose_message_does_not_come_is_ended(method: str, monkeypatch: p
     assert client.responses[stream_id].status == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
 
 
-def test_a_call_that_waits_for_its_client_goes_on_between_messages_and_while_messages_come() -> None:
+def test_a_stream_continues_between_messages_and_while_messages_arrive() -> None:
     connection, client = _connection(_host()), MemoryClient()
     stream_id = client.begin(Request("/Test/Lengths", prefixed(b"whole"), ends=False))
     client.exchange(connection)
@@ -415,7 +415,7 @@ def test_a_call_that_waits_for_its_client_goes_on_between_messages_and_while_mes
     connection.lose()
 
 
-def test_a_stream_whose_client_does_not_read_the_end_of_the_response_is_reset() -> None:
+def test_a_stream_is_reset_if_its_client_does_not_read_the_end_of_the_response() -> None:
     codes: list[grpc.StatusCode] = []
 
     @nggrpc.never_blocks
@@ -441,7 +441,7 @@ def test_a_stream_whose_client_does_not_read_the_end_of_the_response_is_reset() 
     connection.lose()
 
 
-def test_handlers_that_have_much_to_do_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_busy_handlers_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runners, "_TURN_SECONDS", 0.0)
     order: list[str] = []
 
@@ -459,7 +459,7 @@ def test_handlers_that_have_much_to_do_take_turns(monkeypatch: pytest.MonkeyPatc
     connection.lose()
 
 
-def test_a_pass_that_has_taken_long_enough_leaves_the_rest_for_the_next() -> None:
+def test_a_pass_whose_time_is_up_leaves_handlers_for_the_next_pass() -> None:
     host = _host()
     connection, client = _connection(host), MemoryClient()
     client.begin(Request("/Test/Echo", prefixed(b"here")))
@@ -489,7 +489,7 @@ def test_a_lost_connection_frees_its_http2_state_without_the_garbage_collector()
         gc.enable()
 
 
-def test_answers_to_the_pings_of_the_server_are_not_abuse() -> None:
+def test_answers_to_pings_of_the_server_do_not_count_as_abuse() -> None:
     connection, client = _connection(_host()), MemoryClient()
     client.exchange(connection)
     for _ in range(2000):
@@ -499,12 +499,12 @@ def test_answers_to_the_pings_of_the_server_are_not_abuse() -> None:
     stream_id = client.begin(Request("/Test/Echo", prefixed(b"here")))
     client.exchange(connection)
     assert client.responses[stream_id].status == 0
-    assert not client.is_asked_to_leave
+    assert not client.has_goaway
     connection.lose()
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_process_that_forks_goes_on_serving() -> None:
+def test_a_server_still_serves_after_its_process_forks() -> None:
     def fork(_request: bytes, _context: grpc.ServicerContext) -> bytes:
         child = os.fork()
         if not child:
@@ -521,15 +521,15 @@ def test_a_process_that_forks_goes_on_serving() -> None:
             assert client.responses[stream_id].body == prefixed(b"0")
 
 
-# Descriptors.
+# File descriptors.
 
 
-def test_a_connection_beyond_the_maximum_waits_until_another_one_ends() -> None:
+def test_a_connection_beyond_the_maximum_waits_until_another_connection_ends() -> None:
     with _serving(options=[("nggrpc.max_connections", 1)]) as port:
         with _connected(port) as (client, first):
             _wait_for_echo(client, first)
             waiting = socket.create_connection(("127.0.0.1", port), timeouts.SECONDS)
-            for _ in range(2):  # by then, the server has seen that another one waits
+            for _ in range(2):  # after two calls, the server has noticed the waiting connection
                 _wait_for_echo(client, first)
             waiting.setblocking(False)
             with pytest.raises(BlockingIOError):
@@ -546,7 +546,7 @@ def _wait_for_echo(client: MemoryClient, link: socket.socket) -> None:
         client.receive(link.recv(65536))
 
 
-def test_the_process_keeps_descriptors_for_other_things_than_connections() -> None:
+def test_some_file_descriptors_are_reserved_for_purposes_other_than_connections() -> None:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert listeners.max_connections() < soft
 
@@ -557,17 +557,17 @@ def _use_all_descriptors(used: list[int]) -> None:
             used.append(os.dup(0))
 
 
-def test_a_server_without_descriptors_says_so_once_and_accepts_again_later(
+def test_a_server_without_file_descriptors_warns_once_and_accepts_connections_later(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paused = threading.Event()
     pause = Listener._pause
 
-    def noted(listener: Listener) -> None:
+    def pause_and_signal(listener: Listener) -> None:
         paused.set()
         pause(listener)
 
-    monkeypatch.setattr(Listener, "_pause", noted)
+    monkeypatch.setattr(Listener, "_pause", pause_and_signal)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with _serving() as port, socket.socket() as waiting:
         waiting.settimeout(timeouts.SECONDS)
@@ -591,7 +591,7 @@ def test_a_server_without_descriptors_says_so_once_and_accepts_again_later(
 # Addresses.
 
 
-def test_a_port_belongs_to_a_server_before_it_starts() -> None:
+def test_a_port_is_in_use_before_its_server_starts() -> None:
     first = nggrpc.server(futures.ThreadPoolExecutor(1))
     port = first.add_insecure_port("127.0.0.1:0")
     with pytest.raises(RuntimeError, match="Address already in use"):
@@ -599,7 +599,7 @@ def test_a_port_belongs_to_a_server_before_it_starts() -> None:
     first.stop(None)
 
 
-def test_addresses_of_a_host_that_this_machine_lacks_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_addresses_of_a_host_that_this_machine_lacks_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [
         (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("2001:db8::1", 0, 0, 0)),
         (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
@@ -610,15 +610,15 @@ def test_addresses_of_a_host_that_this_machine_lacks_are_left_out(monkeypatch: p
     bound[0].close()
 
 
-def test_a_machine_without_ipv6_serves_by_ipv4_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    bound_by_kernel = listeners._bound
+def test_a_machine_without_ipv6_serves_by_ipv4_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    listen = listeners._listen
 
-    def without_ipv6(family: int, place: object, *, reuse_port: bool) -> socket.socket:
+    def without_ipv6(family: int, address: object, *, reuse_port: bool) -> socket.socket:
         if family == socket.AF_INET6:
             raise OSError(97, "Address family not supported by protocol")
-        return bound_by_kernel(family, place, reuse_port=reuse_port)
+        return listen(family, address, reuse_port=reuse_port)
 
-    monkeypatch.setattr(listeners, "_bound", without_ipv6)
+    monkeypatch.setattr(listeners, "_listen", without_ipv6)
     bound = listeners.bind("[::]:0", reuse_port=False)
     assert [each.getsockname()[0] for each in bound] == ["0.0.0.0"]
     bound[0].close()

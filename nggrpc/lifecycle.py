@@ -1,4 +1,4 @@
-"""The life of a connection: when it is pinged, when it is shut down, and when it is closed.
+"""The lifecycle of a connection: keepalive pings, graceful shutdown, and close.
 
 https://github.com/grpc/grpc/blob/master/doc/keepalive.md and
 https://github.com/grpc/proposal/blob/master/A9-server-side-conn-mgt.md
@@ -25,40 +25,40 @@ _ROUND_TRIP_SECONDS = 5.0
 _SHUTDOWN_PING = b"shutdown"
 _KEEPALIVE_PING = b"keepaliv"
 
-# A client may ping an idle connection so often unless pings without calls are permitted.
+# The minimum interval between pings of a client without calls, unless pings without calls are permitted.
 _IDLE_PING_SECONDS = 7200.0
 
-# How often calls are checked for progress of their clients. A call ends when two checks in a row see none.
+# The interval between checks for stalled clients. A call ends if its client makes no progress between two checks.
 _STALL_SECONDS = 120.0
 
-# By how much the age of a connection varies, so that connections that began together do not end together (gRFC A9).
+# The jitter of the maximum age, so that connections that began together do not end together (gRFC A9).
 _AGE_JITTER = 0.1
 
 
 class Lifecycle:
-    """When one connection is pinged, shut down and closed.
+    """The state machine that decides when a connection is pinged, shut down and closed.
 
     | state | begins with | new calls | ends when |
     | --- | --- | --- | --- |
     | serving | the connection | are served | it is too old or idle, or the server stops: `shut_down` |
     | notified | a GOAWAY frame that refuses no stream, and a ping | are served | the ping is answered |
     | draining | a GOAWAY frame with the last stream | are ignored | there are no calls |
-    | done | | | what is to be sent was sent, and the socket is closed: `cancel_timers` |
+    | done | | | all output is sent and the socket is closed: `cancel_timers` |
 
     Args:
         connection: the connection.
-        timers: those of the I/O thread.
+        timers: the timers of the I/O thread.
 
     Attributes:
-        is_done: whether the connection is to be closed, once everything was sent.
-        is_forced: whether the connection is to be closed, even if the client does not read.
-        has_received: whether the client has sent anything since this was last checked.
-        has_sent: whether a response was sent since this was last checked.
-        has_called: whether the client has begun a call since this was last checked.
+        is_done: whether to close the connection after all output is sent.
+        is_forced: whether to close the connection at once, even if the client does not read.
+        has_received: whether the client has sent anything since the last check.
+        has_sent: whether a response was sent since the last check.
+        has_called: whether the client has begun a call since the last check.
     """
 
     def __init__(self, connection: "Connection", timers: Timers) -> None:
-        """Start serving."""
+        """Create a lifecycle in the state serving, without timers."""
         self.is_done = self.is_forced = False
         self.has_received = self.has_sent = self.has_called = False
         self._connection = connection
@@ -78,19 +78,19 @@ class Lifecycle:
         if options.keepalive_time_ms < NEVER_MS:
             self._after(options.keepalive_time_ms / 1000, self._keep_alive)
         if options.max_age_ms < NEVER_MS:
-            jitter = random.uniform(1 - _AGE_JITTER, 1 + _AGE_JITTER)  # noqa: S311 - it is not a secret
+            jitter = random.uniform(1 - _AGE_JITTER, 1 + _AGE_JITTER)  # noqa: S311 - not used for security
             self._after(options.max_age_ms / 1000 * jitter, self._retire)
         if options.max_idle_ms < NEVER_MS:
             self._after(options.max_idle_ms / 1000, self._check_idle)
 
     def cancel_timers(self) -> None:
-        """Stop the timers: the connection was closed."""
+        """Cancel all timers, since the connection is closed."""
         for timer in self._running.values():
             self._timers.cancel(timer)
         self._running.clear()
 
     def note(self, event: Event) -> None:
-        """Process an event of the connection, rather than of a call."""
+        """Process an event that concerns the connection rather than a call."""
         if isinstance(event, http2.PingReceived):
             self._count_ping()
         elif isinstance(event, http2.PingAcknowledged):
@@ -99,28 +99,28 @@ class Lifecycle:
             self._has_settings = True
 
     def note_end_of_call(self) -> None:
-        """Be done, if that was the last call of a connection that is draining."""
+        """Note the end of a call; without further calls, a draining connection is done."""
         if self._is_draining and not self._connection.has_calls:
             self.is_done = True
 
     def shut_down(self) -> None:
-        """Let the client begin no more calls, and lose none that it has begun before it knows.
+        """Shut down gracefully: ask the client to begin no new calls, and still serve those that it has already sent.
 
-        RFC 9113, section 6.8: one GOAWAY frame, and a second one a round trip later.
+        RFC 9113, section 6.8: send one GOAWAY frame, and a second one a round trip later.
         """
         if self._is_notified:
             return
         self._is_notified = True
         self._connection.session.send_shutdown_notice()
         self._connection.session.ping(_SHUTDOWN_PING)
-        self._connection.request_flush()
+        self._connection.request_pass()
         self._after(_ROUND_TRIP_SECONDS, self._drain)
 
     def _drain(self) -> None:
         if not self._is_draining:
             self._is_draining = True
             self._connection.session.send_goaway()
-            self._connection.request_flush()
+            self._connection.request_pass()
             self.note_end_of_call()
 
     def _retire(self) -> None:
@@ -148,10 +148,10 @@ class Lifecycle:
             self.shut_down()
 
     def _keep_alive(self) -> None:
-        """Ping, unless the client has sent something of late."""
+        """Ping, unless the client has sent something since the last check."""
         if not self.has_received:
             self._connection.session.ping(_KEEPALIVE_PING)
-            self._connection.request_flush()
+            self._connection.request_pass()
             self._after(self._options.keepalive_timeout_ms / 1000, self._check_alive)
         else:
             self.has_received = False
@@ -168,7 +168,7 @@ class Lifecycle:
             self._drain()
 
     def _count_ping(self) -> None:
-        """Close the connection of a client that pings too often."""
+        """Count a ping, and close the connection if the client pings too often."""
         if self.is_forced:
             return
         if self.has_sent:
@@ -189,7 +189,7 @@ class Lifecycle:
 
     def _force(self) -> None:
         self.is_forced = True
-        self._connection.request_flush()
+        self._connection.request_pass()
 
     def _after(self, seconds: float, action: Callable[[], None]) -> None:
         def act() -> None:

@@ -1,4 +1,4 @@
-"""The I/O thread: waits for sockets, timers and other threads, and does what they ask for."""
+"""The event loop of the I/O thread: it waits for sockets, timers and functions that other threads post."""
 
 import collections
 import logging
@@ -10,27 +10,27 @@ from nggrpc.timers import Timers
 
 _LOGGER = logging.getLogger(__name__)
 
-# epoll takes less than 25 days, and a client may set a deadline of 11000 years.
+# The timeout of epoll is limited to 25 days, but a client may set a deadline of 11,000 years.
 _MAX_WAIT_SECONDS = 3600.0
 
 
-# How much is read from a socket before others have their turn.
+# The maximum size of one read from a socket, so that other sockets get their turn.
 _BUFFER_BYTES = 256 * 1024
 
 
 class Loop:
-    """An event loop of one thread.
+    """A single-threaded event loop.
 
     Args:
-        on_idle: is called when there is nothing else to do, before the thread waits.
+        on_idle: called when there is nothing else to do, before the thread waits, or None.
 
     Attributes:
-        timers: what is to be done at a time.
-        buffer: where a socket's handler may put what it reads, until it returns.
+        timers: the timers that the loop runs.
+        buffer: a shared read buffer; an event handler may use it until it returns.
     """
 
     def __init__(self, on_idle: Callable[[], None] | None) -> None:
-        """Wait for nothing yet."""
+        """Create the loop, without sockets or timers."""
         self.timers = Timers()
         self.buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._on_idle = on_idle
@@ -43,56 +43,56 @@ class Loop:
         self.add(self._wakeup, select.EPOLLIN, self._read_wakeup)
 
     def post(self, function: Callable[..., None], *arguments: object) -> None:
-        """Call a function in the thread of this loop, soon; this may be called from any thread."""
+        """Schedule a call of a function in the thread of the loop; safe to call from any thread."""
         self._posted.append((function, arguments))
         if not self._is_woken:
             self._is_woken = True
             os.eventfd_write(self._wakeup, 1)
 
     def call_soon(self, function: Callable[..., None], *arguments: object) -> None:
-        """Call a function after what is being done now; only the thread of this loop may call this."""
+        """Schedule a call of a function after the current handler; only for the thread of the loop."""
         self._posted.append((function, arguments))
 
     def add(self, descriptor: int, events: int, handler: Callable[[int], None]) -> None:
-        """Call a handler whenever some events of epoll happen to a descriptor."""
+        """Watch a file descriptor, and call `handler` with the epoll events that occur."""
         self._handlers[descriptor] = handler
         self._epoll.register(descriptor, events)
 
     def modify(self, descriptor: int, events: int) -> None:
-        """Wait for other events of a descriptor."""
+        """Change the events that a file descriptor is watched for."""
         self._epoll.modify(descriptor, events)
 
     def remove(self, descriptor: int) -> None:
-        """Wait for a descriptor no longer."""
+        """Stop watching a file descriptor."""
         del self._handlers[descriptor]
         self._epoll.unregister(descriptor)
 
     def run(self) -> None:
-        """Do what is asked for, until `stop`."""
+        """Process events until `stop` is called."""
         while True:
             timeout = self.timers.run_due()
             if not self._is_running:
                 return
             for descriptor, mask in self._epoll.poll(0) if self._posted else self._wait(timeout):
                 handler = self._handlers.get(descriptor)
-                if handler:  # another one has not removed it
-                    self.call(handler, mask)
+                if handler:  # an earlier handler of this pass may have removed it
+                    self.run_logged(handler, mask)
             self._run_posted()
 
     def stop(self) -> None:
-        """End `run` after this pass."""
+        """Make `run` return after this pass."""
         self._is_running = False
 
     @staticmethod
-    def call(function: Callable[..., None], *arguments: object) -> None:
+    def run_logged(function: Callable[..., None], *arguments: object) -> None:
         """Call a function; log an exception that it raises."""
         try:
             function(*arguments)
-        except Exception:  # one connection must not keep the others from being served
+        except Exception:  # a failure of one connection must not stop the others
             _LOGGER.exception("%s failed on the I/O thread", function)
 
     def __del__(self) -> None:
-        """Close the eventfd here rather than in `run`: threads of the pool may still call `post`."""
+        """Close the eventfd; not at the end of `run`, since threads of the pool may still call `post` then."""
         os.close(self._wakeup)
 
     def _wait(self, timeout: float | None) -> list[tuple[int, int]]:
@@ -100,14 +100,14 @@ class Loop:
             events = self._epoll.poll(0)
             if events:
                 return events
-            self.call(self._on_idle)
+            self.run_logged(self._on_idle)
         return self._epoll.poll(_MAX_WAIT_SECONDS if timeout is None else min(timeout, _MAX_WAIT_SECONDS))
 
     def _read_wakeup(self, _mask: int) -> None:
         os.eventfd_read(self._wakeup)
-        self._is_woken = False  # before what was posted is run: what is posted later wakes again
+        self._is_woken = False  # before _run_posted, so that later posts wake the thread again
 
     def _run_posted(self) -> None:
         for _ in range(len(self._posted)):
             function, arguments = self._posted.popleft()
-            self.call(function, *arguments)
+            self.run_logged(function, *arguments)

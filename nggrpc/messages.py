@@ -1,4 +1,4 @@
-"""Length-prefixed messages and their compression.
+"""Length-prefixed messages and message compression.
 
 https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md ("Length-Prefixed-Message") and
 https://github.com/grpc/grpc/blob/master/doc/compression.md
@@ -13,33 +13,33 @@ import grpc
 from nggrpc.errors import StatusError
 
 PREFIX_BYTES = 5
-"""What precedes a message: a flag for compression, and its length."""
+"""The size of the prefix of a message: a compression flag and the message length."""
 
-# What zlib calls wbits: 31 is the gzip format, 15 the zlib format, which HTTP calls deflate.
+# The wbits argument of zlib: 31 selects the gzip format, 15 the zlib format, which HTTP calls deflate.
 _FORMATS = {"gzip": 31, "deflate": 15}
 
 ENCODINGS = ("identity", "deflate", "gzip")
-"""What a message may be compressed by, by name as in grpc-encoding."""
+"""The supported message encodings, by their names in grpc-encoding."""
 
 NAMES = {
     grpc.Compression.NoCompression: "identity",
     grpc.Compression.Deflate: "deflate",
     grpc.Compression.Gzip: "gzip",
 }
-"""The encoding of each value of grpc.Compression."""
+"""The encoding for each value of grpc.Compression."""
 
 
 Message: TypeAlias = tuple[int, bytes]
-"""A message as it is sent: its flag, which is 1 if it is compressed, and its bytes without the prefix."""
+"""A message as it is sent: the compression flag (0 or 1), and the bytes without the prefix."""
 
 
 def prefix(flag: int, size: int) -> bytes:
-    """Return what precedes a message of some bytes."""
+    """Return the prefix of a message of `size` bytes."""
     return (flag << 32 | size).to_bytes(PREFIX_BYTES, "big")
 
 
 def encoded(data: bytes, encoding: str = "identity") -> Message:
-    """Return a message of some bytes, compressed unless the encoding is identity."""
+    """Return `data` as a message, compressed unless the encoding is identity."""
     if encoding == "identity":
         return 0, data
     compressor = zlib.compressobj(wbits=_FORMATS[encoding])
@@ -47,21 +47,21 @@ def encoded(data: bytes, encoding: str = "identity") -> Message:
 
 
 def decoded(message: Message, encoding: str, max_bytes: int) -> bytes:
-    """Return the bytes of a message, decompressed.
+    """Return the decompressed bytes of a message.
 
     Args:
         message: the message.
-        encoding: how compressed messages are compressed: one of `ENCODINGS`.
-        max_bytes: the largest message that is accepted after decompression.
+        encoding: the encoding of the call, one of `ENCODINGS`; applies if the compression flag is set.
+        max_bytes: the largest accepted size after decompression.
 
     Raises:
-        StatusError: the message is too large, or cannot be decompressed.
+        StatusError: the message is too large or cannot be decompressed.
     """
     flag, data = message
     if flag == 0:
         return data
     if flag != 1:
-        raise StatusError(grpc.StatusCode.INTERNAL, f"a message has flag {flag}; accepted: 0, 1")
+        raise StatusError(grpc.StatusCode.INTERNAL, f"a message has compression flag {flag}; must be 0 or 1")
     if encoding == "identity":
         raise StatusError(grpc.StatusCode.INTERNAL, "a message is compressed, but the call has no grpc-encoding")
     decompressor = zlib.decompressobj(wbits=_FORMATS[encoding])
@@ -71,15 +71,15 @@ def decoded(message: Message, encoding: str, max_bytes: int) -> bytes:
         raise StatusError(grpc.StatusCode.INTERNAL, f"a message is not valid {encoding}: {error}") from error
     check_size(len(decompressed), max_bytes)
     if not decompressor.eof or decompressor.unused_data:
-        raise StatusError(grpc.StatusCode.INTERNAL, f"a message is not one whole {encoding} stream")
+        raise StatusError(grpc.StatusCode.INTERNAL, f"a message is not exactly one complete {encoding} stream")
     return decompressed
 
 
 def check_size(size: int, max_bytes: int) -> None:
-    """Refuse a message that is too large.
+    """Check that a message is not too large.
 
     Raises:
-        StatusError: it is.
+        StatusError: `size` exceeds `max_bytes`.
     """
     if size > max_bytes:
         raise StatusError(
@@ -89,27 +89,27 @@ def check_size(size: int, max_bytes: int) -> None:
 
 
 class Reader:
-    """Splits the body of a request into messages, wherever its DATA frames were split.
+    """A parser that splits a request body into messages, independently of DATA frame boundaries.
 
-    The messages stay compressed until a handler takes them: until then they occupy as much memory as flow control has
+    Messages stay compressed until a handler takes them, so that they occupy only as much memory as flow control has
     counted for them.
 
     Args:
-        max_bytes: the largest message, without its prefix.
+        max_bytes: the largest accepted message, without its prefix.
 
     Attributes:
-        completed: how many messages it has returned.
+        completed: the number of messages returned so far.
     """
 
-    __slots__ = ("_begun", "_max_bytes", "_missing", "_prefix", "completed")
+    __slots__ = ("_max_bytes", "_partial", "_prefix", "_remaining", "completed")
 
     def __init__(self, max_bytes: int) -> None:
         """Start at the beginning of a body."""
         self._max_bytes = max_bytes
         self.completed = 0
         self._prefix = b""
-        self._missing = 0
-        self._begun = io.BytesIO()  # which gives its bytes away without a copy
+        self._remaining = 0
+        self._partial = io.BytesIO()  # its getvalue() does not copy the bytes
 
     @property
     def is_at_boundary(self) -> bool:
@@ -117,7 +117,7 @@ class Reader:
         return not self._prefix
 
     def read(self, data: bytes) -> list[Message]:
-        """Return the messages that some more bytes complete.
+        """Process more bytes of the body, and return the messages that they complete.
 
         Raises:
             StatusError: a message is too large.
@@ -131,13 +131,13 @@ class Reader:
                 self._prefix += data[start:position]
                 if len(self._prefix) < PREFIX_BYTES:
                     break
-                self._missing = int.from_bytes(self._prefix[1:], "big")
-                check_size(self._missing, self._max_bytes)
-            part = data[position : position + self._missing]
+                self._remaining = int.from_bytes(self._prefix[1:], "big")
+                check_size(self._remaining, self._max_bytes)
+            part = data[position : position + self._remaining]
             position += len(part)
-            self._missing -= len(part)
-            if self._missing:
-                self._begun.write(part)
+            self._remaining -= len(part)
+            if self._remaining:
+                self._partial.write(part)
             else:
                 messages.append((self._prefix[0], self._completed(part)))
                 self._prefix = b""
@@ -145,10 +145,10 @@ class Reader:
         return messages
 
     def _completed(self, part: bytes) -> bytes:
-        """Return a message that ends with a part."""
-        if not self._begun.tell():
+        """Return the current message, of which `part` is the last piece."""
+        if not self._partial.tell():
             return part
-        self._begun.write(part)
-        message = self._begun.getvalue()
-        self._begun = io.BytesIO()
+        self._partial.write(part)
+        message = self._partial.getvalue()
+        self._partial = io.BytesIO()
         return message

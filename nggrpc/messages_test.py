@@ -1,4 +1,4 @@
-"""Length-prefixed messages: any split of their bytes gives the same messages, and none is too large."""
+"""Tests of length-prefixed messages: reading, compression and size limits."""
 
 import grpc
 import pytest
@@ -29,14 +29,14 @@ def _read(body: bytes, cuts: list[int], encoding: str) -> list[bytes]:
 
 
 @given(MESSAGES, st.lists(st.integers(0, 3000), max_size=10), st.sampled_from(ENCODINGS))
-def test_messages_are_read_as_they_were_sent_however_they_are_split(
+def test_messages_are_read_as_sent_for_any_split_of_their_bytes(
     messages: list[bytes], cuts: list[int], encoding: str
 ) -> None:
     assert _read(b"".join(_on_the_wire(message, encoding) for message in messages), cuts, encoding) == messages
 
 
 @given(st.binary(max_size=100), st.integers(1, 104))
-def test_a_part_of_a_message_is_no_message_yet(message: bytes, length: int) -> None:
+def test_an_incomplete_message_is_not_returned(message: bytes, length: int) -> None:
     reader = Reader(MAX_BYTES)
     part = _on_the_wire(message)[: min(length, len(message) + 4)]
     assert reader.read(part) == []
@@ -51,23 +51,23 @@ def test_a_compressed_message_larger_than_the_limit_is_resource_exhausted(encodi
     assert refused.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_a_length_beyond_the_limit_is_refused_before_the_message_comes() -> None:
+def test_a_length_beyond_the_limit_is_refused_before_the_message_arrives() -> None:
     with pytest.raises(StatusError, match="4294967295 bytes or more; this server accepts up to 1000"):
         Reader(MAX_BYTES).read(b"\0\xff\xff\xff\xff")
 
 
 @pytest.mark.parametrize(
-    ("message", "encoding", "complaint"),
+    ("message", "encoding", "expected"),
     [
         ((2, b""), "identity", "flag 2"),
         ((1, b""), "identity", "no grpc-encoding"),
         ((1, b"xy"), "gzip", "not valid gzip"),
-        ((1, b""), "deflate", "not one whole deflate stream"),
-        ((1, encoded(b"x" * 100, "gzip")[1][:12]), "gzip", "not one whole"),
-        ((1, encoded(b"x" * 100, "gzip")[1] + b"more"), "gzip", "not one whole"),
+        ((1, b""), "deflate", "not exactly one complete deflate stream"),
+        ((1, encoded(b"x" * 100, "gzip")[1][:12]), "gzip", "not exactly one complete gzip stream"),
+        ((1, encoded(b"x" * 100, "gzip")[1] + b"more"), "gzip", "not exactly one complete gzip stream"),
     ],
 )
-def test_a_message_that_is_not_valid_is_an_internal_error(message: Message, encoding: str, complaint: str) -> None:
-    with pytest.raises(StatusError, match=complaint) as refused:
+def test_an_invalid_message_is_an_internal_error(message: Message, encoding: str, expected: str) -> None:
+    with pytest.raises(StatusError, match=expected) as refused:
         decoded(message, encoding, MAX_BYTES)
     assert refused.value.code is grpc.StatusCode.INTERNAL

@@ -1,40 +1,40 @@
-"""The options of a server, by the names that gRPC has for them."""
+"""Server options, by their gRPC names."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 NEVER_MS = 2**31 - 1
-"""As long as gRPC has for never."""
+"""The value by which gRPC represents an infinite duration."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What can be set; the defaults are gRPC core's unless a comment gives a reason.
+    """The options of a server. Defaults are those of gRPC core, except where a comment says otherwise.
 
     https://grpc.github.io/grpc/core/group__grpc__arg__keys.html
 
     Attributes:
         reuse_port: whether several processes may listen on the same port.
-        max_message_bytes: the largest request message, before and after decompression.
-        max_streams: how many streams a connection may have at once.
-        max_metadata_bytes: the largest header list of a request.
-        max_idle_ms: after how long without calls a connection is closed.
-        max_age_ms: after how long a connection is closed; a tenth is added or taken away at random.
-        max_age_grace_ms: how long its calls have then.
-        keepalive_time_ms: after how long a connection without traffic is pinged.
-        keepalive_timeout_ms: how long the answer to a ping may take before the connection is closed.
-        min_ping_interval_ms: how often a client may ping.
-        permit_pings_without_calls: whether a client may ping as often without calls.
-        max_ping_strikes: how many pings too early close the connection.
-        max_connections: how many connections there may be; a further one waits in the listen queue. The process's limit
-            of open files may allow fewer.
+        max_message_bytes: the maximum size of a request message, before and after decompression.
+        max_streams: the maximum number of concurrent streams of a connection.
+        max_metadata_bytes: the maximum size of the header list of a request.
+        max_idle_ms: the time without calls after which a connection is closed.
+        max_age_ms: the age at which a connection is closed, with a random jitter of 10 percent.
+        max_age_grace_ms: the time that the calls of a connection may continue after its maximum age.
+        keepalive_time_ms: the time without traffic after which a connection is pinged.
+        keepalive_timeout_ms: the timeout for the answer to a ping; then the connection is closed.
+        min_ping_interval_ms: the minimum interval between pings of a client.
+        permit_pings_without_calls: whether this interval also applies without calls, instead of at least 2 hours.
+        max_ping_strikes: the number of premature pings that is tolerated before the connection is closed.
+        max_connections: the maximum number of connections; further ones wait in the listen queue. The open file limit
+            of the process may reduce it.
     """
 
-    # grpcio's default is to share, which hides that a port is taken.
+    # grpcio shares ports by default, which hides the error that a port is in use.
     reuse_port: bool = False
     max_message_bytes: int = 4 * 1024 * 1024
-    # Core has no limit. RFC 9113, section 5.1.2, recommends at least 100.
+    # gRPC core has no limit. RFC 9113, section 5.1.2, recommends at least 100.
     max_streams: int = 100
     max_metadata_bytes: int = 16 * 1024
     max_idle_ms: int = NEVER_MS
@@ -66,16 +66,16 @@ _NAMES = {
 
 
 def read(options: Iterable[tuple[str, Any]]) -> Options:
-    """Return the options of a list of names and values.
+    """Parse options that are given as pairs of a name and a value.
 
     Raises:
-        ValueError: nggrpc does not have an option of that name, or the value is not an integer of at least 0.
+        ValueError: an option is not supported, or its value is not a non-negative integer.
     """
     values: dict[str, int] = {}
     for name, value in options:
         if name not in _NAMES:
-            raise ValueError(f"nggrpc has no option {name!r}; accepted: {', '.join(_NAMES)}")
+            raise ValueError(f"nggrpc does not support option {name!r}; supported: {', '.join(_NAMES)}")
         if not isinstance(value, int) or value < 0:
-            raise ValueError(f"option {name!r} is {value!r}; accepted: integers of at least 0")
+            raise ValueError(f"option {name!r} is {value!r}; must be a non-negative integer")
         values[_NAMES[name]] = value
-    return Options(**values)  # type: ignore[arg-type] # bool is an int here, as in grpc
+    return Options(**values)  # type: ignore[arg-type] # as in grpcio, a bool is accepted as an int

@@ -1,9 +1,9 @@
-"""Where handlers run: on the I/O thread, in a fiber of it, or in a thread pool.
+"""Runners of handlers: directly on the I/O thread, in a fiber on the I/O thread, or in a thread pool.
 
-| runner | for handlers that | waiting means |
+| runner | runs handlers that | while a handler waits |
 | --- | --- | --- |
-| `InlineRunner` | never block, and have one response and at most one request, which is there | (they do not wait) |
-| `FiberRunner` | never block, but may wait for requests or for room | the I/O thread does other work |
+| `InlineRunner` | never block, have one response, and at most one request, which has arrived | (they do not wait) |
+| `FiberRunner` | never block, but may wait for requests or for room to send | the I/O thread does other work |
 | `ThreadRunner` | are not marked @never_blocks | a thread of the pool sleeps |
 """
 
@@ -26,80 +26,80 @@ from nggrpc.methods import Method
 
 _LOGGER = logging.getLogger(__name__)
 
-# How long a handler runs in a fiber before others have their turn.
+# How long a handler runs in a fiber before others get their turn.
 _TURN_SECONDS = 0.005
 
-# How many fibers wait for another call: each has a stack.
+# The maximum number of idle fibers to keep for further calls; each has a stack.
 _MAX_IDLE_FIBERS = 100
 
-# How many calls may wait for a thread. One whose client has given up stays in the pool's queue, and takes 2 kB there.
+# The maximum number of calls that wait for a thread. Cancelled calls stay in the pool's queue, and take 2 kB each.
 _MAX_QUEUED = 10_000
 
-# How often the log says that calls are refused.
+# The minimum interval between log lines about refused calls.
 _WARNING_SECONDS = 60.0
 
 
 class Runner(Protocol):
-    """What runs a handler."""
+    """The interface of a runner: it lets a handler wait and use the I/O thread."""
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a handler waits for a condition."""
+        """Whether the handler waits for a condition."""
 
     def run_on_io_thread(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
-        """Have the I/O thread call a function, now or soon."""
+        """Call a function on the I/O thread, at once or soon."""
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Return once a condition holds; the handler calls this."""
+        """Wait until a condition holds; called by the handler."""
 
     def notify(self) -> None:
-        """Check the condition that a handler waits for; the I/O thread calls this."""
+        """Resume the handler if its condition holds; called by the I/O thread."""
 
 
 class InlineRunner:
-    """Runs handlers that have nothing to wait for on the I/O thread."""
+    """A runner for handlers that never wait; it calls them directly on the I/O thread."""
 
     is_waiting = False
 
     def run_on_io_thread(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
-        """Call a function."""
+        """Call a function at once."""
         function(*arguments)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Do nothing: the condition holds."""
+        """Do nothing, since the condition holds."""
 
     def notify(self) -> None:
-        """Do nothing: no handler waits."""
+        """Do nothing, since no handler waits."""
 
 
 class FiberRunner(greenlet.greenlet):
-    """Runs a handler on a stack of its own, which the I/O thread leaves while the handler waits.
+    """A runner that gives a handler its own stack, which the I/O thread leaves while the handler waits.
 
-    A handler that has run for a while waits for its turn, even if what it needs is there.
+    A handler that has used up its turn yields to others, even if its condition holds.
     """
 
     is_waiting = False
     _condition: Callable[[], bool] | None = None
 
     def __init__(self, run: "Callable[[FiberRunner, Call], None]") -> None:
-        """Have a stack that is not used yet. The I/O thread's own stack is the current one."""
+        """Create a fiber that has not started; only the event loop, not another fiber, may create one."""
         super().__init__(functools.partial(run, self))
         self._io_thread = greenlet.getcurrent()
         self._turn_ends = 0.0
         self._call: Call | None = None
 
     def start(self, call: Call) -> None:
-        """Run the handler of a call until it waits; the I/O thread calls this."""
+        """Run the handler of a call until it waits; called by the I/O thread."""
         self._call = call
         self._turn_ends = time.perf_counter() + _TURN_SECONDS
         self.switch(call)
 
     def run_on_io_thread(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
-        """Call a function."""
+        """Call a function at once."""
         function(*arguments)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Go on with the I/O thread's other work until a condition holds."""
+        """Yield to the event loop until a condition holds."""
         if condition():
             if time.perf_counter() < self._turn_ends:
                 return
@@ -110,15 +110,15 @@ class FiberRunner(greenlet.greenlet):
         self.yield_to_loop()
 
     def yield_to_loop(self) -> Any:  # noqa: ANN401
-        """Go on with the I/O thread's other work until it switches back; return what it gives then."""
+        """Switch to the event loop; return the value that it passes when it switches back."""
         return self._io_thread.switch()
 
     def forget_call(self) -> None:
-        """Let the memory of the call be freed while the fiber waits for another one."""
+        """Drop the reference to the call, so that its memory is freed while the fiber is idle."""
         self._call = None
 
     def notify(self) -> None:
-        """Let the handler go on, if what it waits for is there."""
+        """Resume the handler if its condition holds."""
         if self._condition and self._condition():
             self._condition = None
             self.is_waiting = False
@@ -127,17 +127,18 @@ class FiberRunner(greenlet.greenlet):
 
 
 class ThreadRunner:
-    """Runs a handler in a thread of a pool.
+    """A runner for a handler in a thread of a pool.
 
-    The queue of the pool holds the runner rather than the call, which is freed when it ends before a thread is free.
+    The queue of the pool refers to the runner rather than to the call, so that the call is freed if it ends while it
+    waits for a thread.
 
     Args:
-        post: has the I/O thread call something.
+        post: schedules a call of a function on the I/O thread; safe to call from any thread.
         call: the call.
     """
 
     def __init__(self, post: Callable[..., None], call: Call) -> None:
-        """Wait for a thread."""
+        """Create the runner in the state of waiting for a thread."""
         self._post = post
         self._call: Call | None = call
         self._changed = threading.Condition()
@@ -145,17 +146,17 @@ class ThreadRunner:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the handler waits for a thread or for a condition; it may begin to at any time."""
+        """Whether the handler waits for a thread or a condition. Other threads may change this at any time."""
         return self._waiting > 0 or self._call is not None
 
     def serve(self) -> None:
-        """Run the handler, unless its call has ended; a thread of the pool calls this."""
+        """Run the handler, unless its call has ended; called by a thread of the pool."""
         call, self._call = self._call, None
         if call:
             serve(call, self)
 
     def run_on_io_thread(self, function: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
-        """Have the I/O thread call a function."""
+        """Schedule a call of a function on the I/O thread."""
         self._post(function, *arguments)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
@@ -163,12 +164,12 @@ class ThreadRunner:
         if condition():
             return
         with self._changed:
-            self._waiting += 1  # before the condition is checked: see notify
+            self._waiting += 1  # before the check of the condition, so that notify() cannot miss this thread
             self._changed.wait_for(condition)
             self._waiting -= 1
 
     def notify(self) -> None:
-        """Wake the handler, if it waits; forget a call that has ended before its handler began."""
+        """Wake a waiting handler; drop the reference to a call that ended before a thread was free."""
         call = self._call
         if call and call.stream_closed:
             self._call = None
@@ -181,25 +182,25 @@ _INLINE = InlineRunner()
 
 
 class Runners:
-    """Starts handlers.
+    """The runners of a server; it starts handlers.
 
     Args:
-        pool: runs those that may block.
-        post: has the I/O thread call something, from any thread.
+        pool: the thread pool for handlers that may block.
+        post: schedules a call of a function on the I/O thread; safe to call from any thread.
     """
 
     def __init__(self, pool: futures.ThreadPoolExecutor, post: Callable[..., None]) -> None:
-        """Start with no fibers."""
+        """Start without fibers."""
         self._pool = pool
         self._post = post
         self._idle_fibers: list[FiberRunner] = []
         self._next_warning = 0.0
-        self._queued: set[ThreadRunner] = set()  # the I/O thread adds, threads of the pool remove
+        self._queued: set[ThreadRunner] = set()  # the I/O thread adds runners, threads of the pool remove them
 
     def start(self, call: Call) -> None:
-        """Start the handler of a call: the one place that decides where it runs."""
+        """Start the handler of a call. Only this method decides where it runs."""
         method = call.method
-        if not method.never_blocks or method.takes_callback:  # a callback may be called in any thread
+        if not method.never_blocks or method.takes_callback:  # any thread may call the callback
             self._submit(call, method.pool or self._pool)
         elif method.response_streaming or not call.has_all_requests or len(call.requests) > 1:
             call.runner = fiber = self._idle_fibers.pop() if self._idle_fibers else FiberRunner(self._run_fiber)
@@ -212,7 +213,7 @@ class Runners:
         if len(self._queued) >= _MAX_QUEUED:
             self._warn()
             call.end_early(
-                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{_MAX_QUEUED} calls wait for a thread; try again later"
+                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{_MAX_QUEUED} calls are waiting for a thread; try again later"
             )
             return
         call.runner = runner = ThreadRunner(self._post, call)
@@ -227,14 +228,14 @@ class Runners:
         now = time.monotonic()
         if now >= self._next_warning:
             self._next_warning = now + _WARNING_SECONDS
-            _LOGGER.warning("%d calls wait for a thread; more are refused", _MAX_QUEUED)
+            _LOGGER.warning("%d calls are waiting for a thread; refusing more", _MAX_QUEUED)
 
     def _serve_in_thread(self, runner: ThreadRunner) -> None:
         self._queued.discard(runner)
         runner.serve()
 
     def _run_fiber(self, fiber: FiberRunner, call: Call) -> None:
-        """Run one handler after the other: to make another fiber takes as long as to answer a call."""
+        """Run one handler after the other, since creating a fiber takes as long as serving a call."""
         while True:
             serve(call, fiber)
             del call
@@ -245,14 +246,14 @@ class Runners:
             call = fiber.yield_to_loop()
 
     def close(self) -> None:
-        """End the fibers, which no other thread could."""
+        """End the idle fibers; only the I/O thread can do this."""
         for fiber in self._idle_fibers:
             fiber.throw()
 
 
 def serve(call: Call, runner: Runner) -> None:
-    """Run the handler of a call from beginning to end, in its own context of contextvars."""
-    if call.status_queued:  # while it waited for a thread
+    """Run the handler of a call to its end, in a new contextvars context."""
+    if call.status_queued:  # it ended while it waited for a thread
         return
     contextvars.Context().run(_serve, call.method, Context(call, runner))
 
@@ -269,7 +270,7 @@ def _serve(method: Method, context: Context) -> None:
             context.finish()
         else:
             context.respond(method.behavior(request, context))
-    except http2.ProtocolError:  # the session has ended, as an event will say
+    except http2.ProtocolError:  # the session has ended; an event will report it
         pass
-    except BaseException as error:  # noqa: BLE001 - whatever happens, the client gets a status
+    except BaseException as error:  # noqa: BLE001 - the client gets a status in any case
         context.fail(error)

@@ -8,41 +8,41 @@ from collections.abc import Callable
 
 _LOGGER = logging.getLogger(__name__)
 
-# Timers that were cancelled stay in the heap, until they are more than those that were not.
+# Cancelled timers stay in the heap until they outnumber the active ones and exceed this number.
 _MIN_COMPACTED = 1000
 
 
 class Timer:
-    """Something to do at a time.
+    """An action that is scheduled for a point in time.
 
     Attributes:
-        action: what to do; None once that was done, or cancelled.
+        action: the function to call; None after it was called or cancelled.
     """
 
     __slots__ = ("action",)
 
     def __init__(self, action: Callable[[], None]) -> None:
-        """Keep the action."""
+        """Store the action."""
         self.action: Callable[[], None] | None = action
 
 
 class Timers:
-    """A heap of timers. It belongs to one thread."""
+    """A heap of timers; not thread-safe."""
 
     def __init__(self) -> None:
-        """Start with none."""
+        """Start without timers."""
         self._heap: list[tuple[float, int, Timer]] = []
-        self._numbers = itertools.count()  # orders timers of the same time
+        self._numbers = itertools.count()  # the order of timers that are due at the same time
         self._cancelled = 0
 
     def add(self, when: float, action: Callable[[], None]) -> Timer:
-        """Do something at a time, by time.monotonic."""
+        """Call `action` at the time `when`, by the clock of time.monotonic."""
         timer = Timer(action)
         heapq.heappush(self._heap, (when, next(self._numbers), timer))
         return timer
 
     def cancel(self, timer: Timer) -> None:
-        """Do not do it, if it is not done yet."""
+        """Cancel a timer, unless its action was already called."""
         if timer.action:
             timer.action = None
             self._cancelled += 1
@@ -52,7 +52,7 @@ class Timers:
                 self._cancelled = 0
 
     def run_due(self) -> float | None:
-        """Do what is due; return the seconds until the next timer, or None if there is none."""
+        """Call the actions that are due; return the seconds until the next timer, or None without timers."""
         while self._heap:
             when, _, timer = self._heap[0]
             left = when - time.monotonic()
@@ -63,7 +63,7 @@ class Timers:
                 action, timer.action = timer.action, None
                 try:
                     action()
-                except Exception:  # one connection must not keep the others from being served
+                except Exception:  # a failure of one connection must not stop the others
                     _LOGGER.exception("%s failed on the I/O thread", action)
             else:
                 self._cancelled -= 1

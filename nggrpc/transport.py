@@ -1,4 +1,4 @@
-"""The socket of one connection: reads bytes for the connection, and sends those that it has."""
+"""The socket of a connection: it reads bytes for the connection and sends its output."""
 
 import logging
 import select
@@ -19,65 +19,65 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-# How much is sent before other connections have their turn.
-_SENT_BYTES = 1024 * 1024
+# How much is sent in a pass before other connections get their turn.
+_MAX_SENT_BYTES = 1024 * 1024
 
-# How long handlers run before other connections have their turn.
+# How long a pass takes before other connections get their turn.
 _PASS_SECONDS = 0.01
 
-# How much is processed at once.
-_PART_BYTES = 32 * 1024
+# How much input is processed between checks of the time.
+_CHUNK_BYTES = 32 * 1024
 
-# How much is read from a client that does not read: what it sends has responses, which would have to wait, too.
-_UNANSWERED_BYTES = 256 * 1024
+# How much is read from a client while it does not read, since the responses to further input would be buffered, too.
+_MAX_UNANSWERED_BYTES = 256 * 1024
 
-# How long a client may go on sending, and read nothing, before its connection is closed.
+# When that limit is reached, how long the client may continue to read nothing before its connection is closed.
 _STALL_SECONDS = 30.0
 
-# How long a client has to close the connection once this side has.
+# How long a client may take to close its side of the connection after the server has closed the other.
 _LINGER_SECONDS = 1.0
 
 _READABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
 
 
 class Transport:
-    """A connected socket and its connection.
+    """A connected socket together with its connection.
 
     Args:
-        loop: the I/O thread.
+        loop: the event loop of the I/O thread.
         host: the server.
         connected: the socket.
         peer: the address of the client.
-        closed: is called when the socket was closed.
+        closed: called after the socket is closed.
 
     Attributes:
         connection: the HTTP/2 connection.
-        is_open: whether the socket is.
+        is_open: whether the socket is open.
     """
 
     def __init__(
         self, loop: Loop, host: Host, connected: socket.socket, peer: str, closed: "Callable[[Transport], None]"
     ) -> None:
-        """Greet the client."""
+        """Watch the socket, and send the initial SETTINGS frame."""
         self._loop = loop
         self._socket = connected
         self._closed = closed
         self._unprocessed = b""
         self._unsent: bytes | memoryview = b""
         self._events = select.EPOLLIN
-        self._unanswered = 0  # how much was read since the client has read anything
+        self._unanswered = 0  # the bytes read since the client last read something
         self._stall_timer: Timer | None = None
         self.is_open = True
         self._is_lost = False
         session = http2.new_session(host.options.max_streams, host.options.max_metadata_bytes)
-        self.connection = Connection(host, session, peer, self._flush_soon)
+        self.connection = Connection(host, session, peer, self._run_pass_soon)
         loop.add(connected.fileno(), select.EPOLLIN, self._on_event)
         self.connection.lifecycle.begin()
-        self._flush()
+        self._run_pass()
 
     def _on_event(self, events: int) -> None:
         if events & select.EPOLLOUT:
-            self._flush()
+            self._run_pass()
         if events & _READABLE:
             self._read()
 
@@ -88,72 +88,72 @@ class Transport:
             size = self._socket.recv_into(self._loop.buffer)
         except BlockingIOError:
             return
-        except OSError:  # such as a reset connection
+        except OSError:  # such as ECONNRESET
             size = 0
         if not size:
             self.close()
             return
-        if self._is_lost:  # what the client says now is of no interest
+        if self._is_lost:  # discard input after the end of the connection
             return
         self._unanswered += size
         self._process(self._loop.buffer[:size])
 
     def _process(self, data: memoryview) -> None:
-        """Have the connection process bytes, and send what it has to; leave the rest for later if it takes long."""
-        self.connection.is_flush_pending = True
-        ends = time.perf_counter() + _PASS_SECONDS
+        """Process input and send output; if this takes too long, leave the rest of the input for the next pass."""
+        self.connection.is_pass_pending = True
+        until = time.perf_counter() + _PASS_SECONDS
         try:
             while data:
-                self.connection.receive(data[:_PART_BYTES])
-                data = data[_PART_BYTES:]
-                if data and time.perf_counter() >= ends:
+                self.connection.receive(data[:_CHUNK_BYTES])
+                data = data[_CHUNK_BYTES:]
+                if data and time.perf_counter() >= until:
                     self._unprocessed = bytes(data)
                     self._loop.call_soon(self._process_rest)
                     break
         except http2.ProtocolError:
             self.close()
         except Exception:
-            _LOGGER.exception("a connection failed")
+            _LOGGER.exception("closing a connection after an unexpected exception")
             self.close()
         else:
-            self._flush()
+            self._run_pass()
 
     def _process_rest(self) -> None:
         if not self._is_lost and self._unprocessed:
             data, self._unprocessed = self._unprocessed, b""
             self._process(memoryview(data))
 
-    def _flush_soon(self) -> None:
-        self._loop.call_soon(self._flush)
+    def _run_pass_soon(self) -> None:
+        self._loop.call_soon(self._run_pass)
 
-    def _flush(self) -> None:
-        """Run handlers and send what there is to send: the rest of a pass of the connection."""
+    def _run_pass(self) -> None:
+        """Complete a pass of the connection: run handlers and send output."""
         if self._is_lost:
             return
-        self.connection.is_flush_pending = True
+        self.connection.is_pass_pending = True
         try:
-            is_done = self._send()
+            is_done = self._run_and_send()
         except (OSError, http2.ProtocolError):
             self.close()
             return
         self.connection.settle()
         if not is_done:
-            self.connection.request_flush()
+            self.connection.request_pass()
         lifecycle = self.connection.lifecycle
         if lifecycle.is_forced or (lifecycle.is_done and is_done and not self._unsent):
             self._close_gracefully()
         else:
             self._watch()
 
-    def _send(self) -> bool:
-        """Run handlers and send, as far as the socket takes it; return False if time was too short for all of it."""
+    def _run_and_send(self) -> bool:
+        """Run handlers and send output; return False if the limits of a pass leave some for the next pass."""
         connection = self.connection
-        ends = time.perf_counter() + _PASS_SECONDS
-        left = _SENT_BYTES
+        until = time.perf_counter() + _PASS_SECONDS
+        left = _MAX_SENT_BYTES
         data = self._unsent
         try:
             while True:
-                connection.run_scheduled(ends)
+                connection.run_scheduled(until)
                 data = data or connection.data_to_send()
                 if data:
                     sent = self._socket.send(data)
@@ -162,7 +162,7 @@ class Transport:
                     self._unanswered = 0
                 if not (data or connection.has_more):
                     return True
-                if left <= 0 or time.perf_counter() >= ends:
+                if left <= 0 or time.perf_counter() >= until:
                     return False
         except BlockingIOError:
             return True
@@ -170,10 +170,10 @@ class Transport:
             self._unsent = data
 
     def _watch(self) -> None:
-        """Wait until the client sends something, or reads if there is something to send."""
+        """Watch the socket for input, and for room if there is unsent output."""
         events = select.EPOLLIN
         if self._unsent:
-            events = select.EPOLLOUT if self._unanswered >= _UNANSWERED_BYTES else select.EPOLLIN | select.EPOLLOUT
+            events = select.EPOLLOUT if self._unanswered >= _MAX_UNANSWERED_BYTES else select.EPOLLIN | select.EPOLLOUT
         if events == self._events:
             return
         self._events = events
@@ -185,27 +185,27 @@ class Transport:
             self._stall_timer = self._loop.timers.add(time.monotonic() + _STALL_SECONDS, self.close)
 
     def shut_down(self) -> None:
-        """Let the calls end, and take no more."""
+        """Begin a graceful shutdown: accept no new calls, and let the calls in flight end."""
         if self._is_lost:
             self.close()
         else:
             self.connection.lifecycle.shut_down()
 
     def abort(self, details: str) -> None:
-        """End the calls with UNAVAILABLE, send that if the socket takes it, and close it."""
+        """End all calls with UNAVAILABLE, send that as far as the socket accepts it, and close the socket."""
         try:
             self._process_rest()
-            self._read()  # the client may have cancelled calls
+            self._read()  # there may be cancellations to process first
             self.connection.end_calls(grpc.StatusCode.UNAVAILABLE, details)
-            self._flush()
+            self._run_pass()
         finally:
             self.close()
 
     def _close_gracefully(self) -> None:
-        """Send no more, and close the socket when the client has done so.
+        """Stop sending, and close the socket after the client has closed its side.
 
-        If a socket is closed before all that was received is read, the kernel resets the connection, and the client may
-        lose what it has not read yet.
+        If a socket is closed while there is unread input, the kernel resets the connection, and the client may lose
+        output that it has not read yet.
         """
         self._lose()
         try:
@@ -225,7 +225,7 @@ class Transport:
             self.connection.lose()
 
     def close(self) -> None:
-        """Close the socket; the calls of the connection are cancelled."""
+        """Close the socket, and cancel the calls of the connection."""
         if not self.is_open:
             return
         self.is_open = False

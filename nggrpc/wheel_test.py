@@ -1,4 +1,4 @@
-"""The wheel: installed where there is nothing else, it serves a hello world."""
+"""Test of the wheel: installed into an empty environment, it runs a hello-world server."""
 
 import os
 from pathlib import Path
@@ -30,7 +30,7 @@ server.stop(None).wait()
 """
 
 
-def test_the_wheel_and_what_it_requires_serve_a_hello_world(tmp_path: Path) -> None:
+def test_the_installed_wheel_serves_a_hello_world(tmp_path: Path) -> None:
     wheels = {str(path.parent) for path in Path("..").glob("pypi_*/*.whl")}
     assert wheels
     found = [f"--find-links={Path(folder).absolute()}" for folder in wheels]

@@ -1,1 +1,1 @@
-"""The server of the calculator."""
+"""The calculator server."""

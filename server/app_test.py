@@ -1,4 +1,4 @@
-"""A server on a machine that has no IPv6, or another grpcio, which only parts of our own can play."""
+"""Building and draining a server in conditions that only fakes can create."""
 
 import errno
 import logging
@@ -17,7 +17,7 @@ from testing import timeouts
 
 
 class _SocketWithoutIpv6(socket.socket):
-    """The kernel's answer where IPv6 is switched off."""
+    """Fails like the kernel if IPv6 is disabled."""
 
     def __init__(self, family: int = -1, kind: int = -1, protocol: int = -1, fileno: int | None = None) -> None:
         if family == socket.AF_INET6:
@@ -25,7 +25,7 @@ class _SocketWithoutIpv6(socket.socket):
         super().__init__(family, kind, protocol, fileno)
 
 
-def test_without_ipv6_it_serves_on_ipv4_and_says_so(
+def test_without_ipv6_the_server_listens_on_ipv4_and_logs_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(socket, "socket", _SocketWithoutIpv6)
@@ -41,12 +41,12 @@ def test_without_ipv6_it_serves_on_ipv4_and_says_so(
     running.drain(grace=0)
 
 
-def test_a_drain_of_the_default_grace_ends_before_cloud_run_kills_the_server() -> None:
+def test_a_drain_with_the_default_grace_ends_before_cloud_run_kills_the_server() -> None:
     server, calls, telemetry = Mock(), Mock(), Mock()
     grace = Config().shutdown_grace
     app.BoundServer(server, "", Mock(), calls, telemetry).drain(grace)
     calls.drain.assert_called_once_with(grace)
-    [ending], [sending] = server.stop.call_args.args, telemetry.close.call_args.args
-    assert ending > grace  # so that the calls end with a status
-    # Cloud Run kills an instance 10 s after SIGTERM. The process itself needs some of that, too.
-    assert ending + sending <= 9.75
+    [stop_grace], [export_timeout] = server.stop.call_args.args, telemetry.close.call_args.args
+    assert stop_grace > grace  # so that the calls end with a status
+    # Cloud Run kills an instance 10 s after SIGTERM. The exit of the process takes part of that time, too.
+    assert stop_grace + export_timeout <= 9.75

@@ -1,34 +1,33 @@
-"""Where the configuration comes from, and what it refuses."""
+"""The sources of the configuration, and the values that it rejects."""
 
 import pytest
 
 from server import config
 
 
-def test_the_default_port_is_the_tutorials() -> None:
+def test_the_default_port_is_that_of_the_tutorial() -> None:
     assert config.read([], {}).port == 50051
 
 
-def test_the_platforms_port_is_taken_from_the_environment() -> None:
+def test_the_port_is_read_from_the_environment() -> None:
     assert config.read([], {"PORT": "8080"}).port == 8080
 
 
 @pytest.mark.parametrize("arguments", [["--port", "0"], ["--port=0"]])
-def test_a_flag_wins_over_the_environment(arguments: list[str]) -> None:
+def test_a_flag_takes_precedence_over_the_environment(arguments: list[str]) -> None:
     assert config.read(arguments, {"PORT": "8080"}).port == 0
 
 
 @pytest.mark.parametrize("value", ["", "http", "-1", "65536", "80.0", "8_0", " 80", "٨٠", "0x50", "1" * 5000])
-def test_what_is_no_port_is_refused_with_its_name_its_value_and_what_is_accepted(value: str) -> None:
+def test_an_invalid_port_is_rejected_with_setting_value_and_range(value: str) -> None:
     for setting, arguments, environment in (("PORT", [], {"PORT": value}), ("--port", [f"--port={value}"], {})):
         with pytest.raises(config.ConfigError) as refused:
             config.read(arguments, environment)
-        message = f"{setting}={value!r} is not a port: accepted are 0 to 65535, where 0 is any free port"
-        assert str(refused.value) == message
+        assert str(refused.value) == f"{setting}={value!r}: must be 0-65535, where 0 means any free port"
 
 
 @pytest.mark.parametrize("value", ["0", "1", "080", "65535"])
-def test_every_port_is_accepted(value: str) -> None:
+def test_ports_from_0_to_65535_are_accepted(value: str) -> None:
     assert config.read([], {"PORT": value}).port == int(value)
 
 
@@ -43,7 +42,7 @@ def test_every_port_is_accepted(value: str) -> None:
         ("log-format", ["text", "json"], ["xml", ""]),
     ],
 )
-def test_every_flag_has_its_range(flag: str, accepted: list[str], refused: list[str]) -> None:
+def test_flags_reject_values_outside_their_range(flag: str, accepted: list[str], refused: list[str]) -> None:
     for value in accepted:
         setting = getattr(config.read([f"--{flag}={value}"], {}), flag.replace("-", "_"))
         assert setting == value or setting == float(value)
@@ -55,7 +54,7 @@ def test_every_flag_has_its_range(flag: str, accepted: list[str], refused: list[
 IDENTITY = ["--require-identity-token", "--allowed-audience=https://a", "--allowed-caller=a@example.com"]
 
 
-def test_identity_tokens_are_asked_for_with_all_that_is_allowed() -> None:
+def test_identity_flags_are_read_into_identity_rules() -> None:
     assert config.read([], {}).identity is None
     more = ["--allowed-audience=https://b", "--allowed-caller=b@example.com", "--exempt=health", "--exempt=reflection"]
     keys, issuer = "http://localhost:80/keys", "https://issuer.example.com"
@@ -72,39 +71,39 @@ def test_identity_tokens_are_asked_for_with_all_that_is_allowed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (IDENTITY[:1], "--require-identity-token needs --allowed-audience"),
-        (IDENTITY[:2], "--require-identity-token needs --allowed-caller"),
-        (IDENTITY[1:], "--allowed-audience means nothing without --require-identity-token"),
-        (["--exempt=health"], "--exempt means nothing without --require-identity-token"),
-        ([*IDENTITY, "--exempt=all"], "--exempt='all' is not accepted: health and reflection are"),
-        ([*IDENTITY, "--allowed-audience= "], "--allowed-audience is empty"),
-        ([*IDENTITY, "--allowed-caller=user:a@example.com"], "is not accepted: an e-mail address is"),
-        ([*IDENTITY, "--allowed-caller=me"], "--allowed-caller='me' is not accepted: an e-mail address is"),
+        (IDENTITY[:1], "--require-identity-token requires --allowed-audience"),
+        (IDENTITY[:2], "--require-identity-token requires --allowed-caller"),
+        (IDENTITY[1:], "--allowed-audience requires --require-identity-token"),
+        (["--exempt=health"], "--exempt requires --require-identity-token"),
+        ([*IDENTITY, "--exempt=all"], "--exempt='all': must be 'health' or 'reflection'"),
+        ([*IDENTITY, "--allowed-audience= "], "--allowed-audience=' ': must not be empty"),
+        ([*IDENTITY, "--allowed-caller=user:a@example.com"], "must be an e-mail address"),
+        ([*IDENTITY, "--allowed-caller=me"], "--allowed-caller='me': must be an e-mail address"),
         (
             [*IDENTITY, "--identity-keys=http://example.com/keys"],
-            "an https:// URL is, or an http:// one of this",
+            "must be an https:// URL, or an http:// URL of localhost",
         ),
-        ([*IDENTITY, "--identity-keys=http://localhost.example.com"], "an https:// URL is"),
-        ([*IDENTITY, "--identity-keys=file:///keys"], "an https:// URL is"),
-        ([*IDENTITY, "--identity-keys=https://[x"], "an https:// URL is"),
-        ([*IDENTITY, "--identity-keys=https://x:99999/"], "an https:// URL is"),
-        ([*IDENTITY, "--identity-keys=https:///keys"], "an https:// URL is"),
+        ([*IDENTITY, "--identity-keys=http://localhost.example.com"], "must be an https:// URL"),
+        ([*IDENTITY, "--identity-keys=file:///keys"], "must be an https:// URL"),
+        ([*IDENTITY, "--identity-keys=https://[x"], "must be an https:// URL"),
+        ([*IDENTITY, "--identity-keys=https://x:99999/"], "must be an https:// URL"),
+        ([*IDENTITY, "--identity-keys=https:///keys"], "must be an https:// URL"),
     ],
 )
-def test_half_of_what_identity_tokens_take_is_refused(arguments: list[str], complaint: str) -> None:
+def test_incomplete_or_invalid_identity_flags_are_rejected(arguments: list[str], complaint: str) -> None:
     with pytest.raises(config.ConfigError) as refused:
         config.read(arguments, {})
     assert complaint in str(refused.value)
 
 
-def test_the_log_is_json_on_cloud_run_unless_a_flag_says_otherwise() -> None:
+def test_the_log_is_json_on_cloud_run_unless_a_flag_overrides_it() -> None:
     on_cloud_run = {"K_SERVICE": "calculator"}
     assert config.read([], {}).log_format == "text"
     assert config.read([], on_cloud_run).log_format == "json"
     assert config.read(["--log-format=text"], on_cloud_run).log_format == "text"
 
 
-def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_flag_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         config.read(["--prot", "1"], {})
     assert refused.value.code == 2
@@ -127,7 +126,7 @@ OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, False, False),
     ],
 )
-def test_signals_are_sent_when_the_standard_variables_ask_for_it(
+def test_standard_variables_enable_the_export_of_traces_and_metrics(
     environment: dict[str, str], *, traces: bool, metrics: bool
 ) -> None:
     settings = config.read([], environment)

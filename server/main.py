@@ -1,4 +1,4 @@
-"""//server: serves the calculator until SIGTERM or Ctrl+C."""
+"""The program //server: serves the calculator until SIGTERM or Ctrl+C."""
 
 import logging
 import os
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-# Blocked before anything is imported and before grpc starts its threads, the signals wait for who asks for them: no
-# handler runs at an awkward moment, and Ctrl+C during the start ends it like any other.
+# Block the signals before the imports and before grpc starts its threads. They stay pending until `sigwait`: no signal
+# handler interrupts other code, and Ctrl+C during startup also causes a graceful shutdown.
 signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
 
-# Silence the native log of gRPC core: its lines ignore our format and can echo text of a client. Set before the import.
+# Silence gRPC core's native log: its lines ignore our format and can echo client-controlled text. Must be set before
+# `import grpc`.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from server import config  # noqa: E402
@@ -30,10 +31,11 @@ def main(add_services: "Callable[[grpc.Server], None]" = lambda _: None) -> int:
     """Run the server.
 
     Args:
-        add_services: adds services to it, beside its own.
+        add_services: adds further services to the server.
 
     Returns:
-        The exit status: 0 stopped, 1 cannot listen, or its workers cannot, 2 invalid configuration.
+        The exit status: 0 after a stop signal; 1 if the server cannot listen or a worker failed; 2 if the configuration
+        is invalid.
     """
     proxies.exempt_loopback(os.environ)
     try:
@@ -43,29 +45,29 @@ def main(add_services: "Callable[[grpc.Server], None]" = lambda _: None) -> int:
             return _serve(settings, add_services)
         shared = sockets.SharedPort(settings.port)
     except (config.ConfigError, sockets.ListenError) as error:
-        return _complain(error)
-    from server.process.supervisor import Supervisor  # noqa: PLC0415 - for who asked for it alone
+        return _print_error(error)
+    from server.process.supervisor import Supervisor  # noqa: PLC0415 - only for several workers
 
     def announce() -> None:
         _LOGGER.info("Listening on %s:%d, with %d workers", shared.host, shared.port, settings.workers)
 
-    def work(say_ready: Callable[[], None]) -> int:
-        return _serve(settings, add_services, shared, lambda _address: say_ready())
+    def work(notify_ready: Callable[[], None]) -> int:
+        return _serve(settings, add_services, shared, lambda _address: notify_ready())
 
     return Supervisor(settings.workers, work, announce).run()
 
 
-def _serve(settings: config.Config, *arguments: Any) -> int:  # noqa: ANN401 - those of worker.serve
-    from server import worker  # noqa: PLC0415 - grpc, before which much is to be done
+def _serve(settings: config.Config, *arguments: Any) -> int:  # noqa: ANN401 - passed to worker.serve
+    from server import worker  # noqa: PLC0415 - imports grpc, which must come after the setup
 
     try:
         worker.serve(settings, *arguments)
     except (config.ConfigError, sockets.ListenError) as error:
-        return _complain(error)
+        return _print_error(error)
     return 0
 
 
-def _complain(error: Exception) -> int:
+def _print_error(error: Exception) -> int:
     print(f"server: {error}", file=sys.stderr)
     return 2 if isinstance(error, config.ConfigError) else 1
 

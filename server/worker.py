@@ -1,4 +1,4 @@
-"""One process that serves, until it is told to stop."""
+"""One process that serves until it receives a signal to stop."""
 
 import logging
 import signal
@@ -27,14 +27,14 @@ def serve(
     """Serve until a signal, then drain; a second signal ends the process at once.
 
     Args:
-        settings: the server's.
-        add_services: adds services to it, beside its own.
-        shared: the port, where other processes listen on it too.
-        started: is told the address, once the server answers.
+        settings: the configuration of the server.
+        add_services: adds further services to the server.
+        shared: the port, if other processes listen on it too.
+        started: called with the address once the server has started.
 
     Raises:
-        ConfigError: OpenTelemetry does not accept one of its variables.
-        ListenError: the port cannot be had.
+        ConfigError: an OTEL_ environment variable is invalid.
+        ListenError: the server cannot listen on the port.
     """
     running = app.build(settings, shared)
     if shared:
@@ -43,7 +43,8 @@ def serve(
     running.server.start()
     started(running.address)
     received = signal.Signals(signal.sigwait(_STOP_SIGNALS))
-    if not shared:  # of several, a signal may come from more than one side: when to end at once is for who keeps them
+    # A worker of a supervisor may receive signals from several senders. Only the supervisor decides when to kill it.
+    if not shared:
         _LOGGER.info("Stopping on %s: calls in flight have %g s to finish", received.name, settings.shutdown_grace)
         for number in _STOP_SIGNALS:
             signal.signal(number, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""The server of an image, for tests."""
+"""The server in a container image, run for tests."""
 
 from contextlib import AbstractContextManager
 
@@ -7,5 +7,11 @@ from testing import programs
 
 
 def serving(container: Container, *flags: str, **environment: str) -> AbstractContextManager[programs.Server]:
-    """Run the entry point of a container, with flags and with more environment than its own, until the block ends."""
+    """Run the entry point of a container until the block ends.
+
+    Args:
+        container: the container.
+        flags: flags to add to the command.
+        environment: variables to add to those of the image.
+    """
     return programs.serving_by(*container.command({"PORT": "0", **environment}), *flags)

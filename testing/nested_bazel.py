@@ -1,4 +1,4 @@
-"""A Bazel that a test runs inside Bazel's sandbox."""
+"""Bazel run by a test, inside the sandbox of the outer Bazel."""
 
 import os
 import shutil
@@ -17,28 +17,28 @@ class NestedBazel:
 
     Args:
         workspace: the folder with the WORKSPACE.
-        output: the folder for all that this Bazel writes; it does not exist yet.
+        output: the folder for everything that this Bazel writes; it must not exist yet.
     """
 
     def __init__(self, workspace: Path, output: Path) -> None:
-        """Start nothing yet."""
+        """Store the folders. The first command starts the Bazel server."""
         self._workspace = workspace
         self._output = output
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command that may take most of the test's time, and return its status, stdout and stderr.
+        """Run a command that may take most of the test's time limit, and return its exit status, stdout and stderr.
 
         Args:
             arguments: the command, such as `build`, and its arguments.
-            environment: variables for it, in addition to those of the test.
+            environment: variables to add to the environment of the test.
 
         Raises:
-            AssertionError: the command did not end in time. The message has its output.
+            AssertionError: the command did not end in time. The message contains its output.
         """
         return self._run(timeouts.seconds_left(), *arguments, **environment)
 
     def shut_down(self) -> None:
-        """End the server, if a command has started one.
+        """Shut the Bazel server down, if a command has started one.
 
         Raises:
             AssertionError: the server did not end in time.
@@ -48,8 +48,8 @@ class NestedBazel:
 
     def _run(self, seconds: float, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         bazel = shutil.which("bazel") or shutil.which("bazelisk")
-        assert bazel, f"no bazel on a test's PATH, {os.environ['PATH']}; BAZELW=toolbox ./bazelw test has one"
-        # The server of a test that is killed ends after a minute rather than after Bazel's default of three hours.
+        assert bazel, f"no bazel on PATH ({os.environ['PATH']}); BAZELW=toolbox ./bazelw test provides one"
+        # If the test is killed, its Bazel server ends after a minute instead of Bazel's default of three hours.
         startup = ["--max_idle_secs=60", f"--output_user_root={self._output}/user", f"--output_base={self._output}"]
         if _TOOLBOX.exists():
             startup.insert(0, f"--bazelrc={_TOOLBOX}")
@@ -59,7 +59,7 @@ class NestedBazel:
 
 @contextmanager
 def opened(workspace: Path, output: Path) -> Iterator[NestedBazel]:
-    """Give a Bazel for a workspace, and shut its server down in the end."""
+    """Yield a Bazel for a workspace, and shut its server down when the block ends."""
     bazel = NestedBazel(workspace, output)
     try:
         yield bazel

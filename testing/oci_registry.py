@@ -1,4 +1,4 @@
-"""A registry of container images on loopback: distribution, of which Docker's own hub is made."""
+"""A container registry on loopback: `distribution`, the software behind Docker Hub."""
 
 import contextlib
 import http.client
@@ -13,12 +13,12 @@ from testing import programs, timeouts
 _REQUEST = re.compile(r'response completed.* http\.request\.method=(\w+) .*http\.request\.uri="?([^ "]+)')
 
 USER, PASSWORD = "somebody", "no secret"
-# Made by bcrypt of the password, at its least cost.
+# bcrypt hash of the password, at the lowest cost.
 _HTPASSWD = f"{USER}:$2b$04$criF664QW8qdFD/6nGnpIe7n9Qdsz8zZSDUuAbHx1kQr7waJYbZXq\n"
 
 _CONFIG = """
 version: 0.1
-log: {{accesslog: {{disabled: true}}}}  # the other log has it all
+log: {{accesslog: {{disabled: true}}}}  # the application log has the requests too
 storage: {{filesystem: {{rootdirectory: {folder}/data}}}}
 http: {{addr: "127.0.0.1:0"}}
 """
@@ -28,27 +28,27 @@ auth: {{htpasswd: {{realm: here, path: {folder}/htpasswd}}}}
 
 
 class Registry:
-    """A registry that runs.
+    """A running registry.
 
     Args:
-        server: its process.
+        server: the process of the registry.
     """
 
     def __init__(self, server: programs.Server) -> None:
-        """Nobody has asked it anything yet."""
+        """Start reading requests from the beginning of the log."""
         self._server = server
         self._seen = 0
         self._times = 0
 
     @property
     def host(self) -> str:
-        """HOST:PORT, the beginning of every reference."""
+        """The address, HOST:PORT, with which every image reference begins."""
         return f"127.0.0.1:{self._server.port}"
 
     def requests(self) -> list[str]:
-        """Return what was asked of it since the last time, such as `HEAD /v2/NAME/manifests/TAG`."""
+        """Return the requests received since the previous call, such as `HEAD /v2/NAME/manifests/TAG`."""
         self._times += 1
-        mark = f"/v2/?times={self._times}"  # a request of our own: what came before it is in the log before it
+        mark = f"/v2/?times={self._times}"  # our own request: all earlier ones precede it in the log
         with contextlib.closing(http.client.HTTPConnection(self.host, timeout=timeouts.SECONDS)) as connection:
             connection.request("GET", mark)
             connection.getresponse().read()
@@ -61,7 +61,12 @@ class Registry:
 
 @contextmanager
 def serving(folder: Path, *, needs_password: bool = False) -> Iterator[Registry]:
-    """Start a registry that keeps its images in a folder; the test that uses it has DOCKER_REGISTRY in its `env`."""
+    """Run a registry until the block ends. The test needs DOCKER_REGISTRY in its `env`.
+
+    Args:
+        folder: where the registry keeps its configuration and its images.
+        needs_password: whether clients must log in as USER with PASSWORD.
+    """
     config = folder / "config.yml"
     text = _CONFIG + _AUTH if needs_password else _CONFIG
     config.write_text(text.format(folder=folder), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A call that the server is known to have begun, and that ends when the test says so."""
+"""A call that is in flight on the server until the test ends it."""
 
 import queue
 from collections.abc import Iterator
@@ -11,10 +11,17 @@ from testing import timeouts
 
 
 class OpenCall:
-    """A conversation of which the first operation has been answered."""
+    """A Converse call whose first operation has been answered.
+
+    Args:
+        channel: the channel to the server.
+
+    Attributes:
+        responses: the call, which is also the iterator of its responses.
+    """
 
     def __init__(self, channel: grpc.Channel) -> None:
-        """Begin it."""
+        """Start the call and wait for the first answer."""
         self._requests = queue.SimpleQueue[pb.ConverseRequest | None]()
         self.responses = calculator_pb2_grpc.CalculatorStub(channel).Converse(self._sent(), timeout=timeouts.SECONDS)
         self.add_one()
@@ -24,12 +31,12 @@ class OpenCall:
             yield request
 
     def add_one(self) -> float:
-        """Have one more operation answered: how many there were."""
+        """Send one more operation, and return its result: the number of operations so far."""
         self._requests.put(pb.ConverseRequest(operation=pb.OPERATION_ADD, second_operand=1))
         return next(self.responses).result
 
     def end(self) -> grpc.StatusCode:
-        """End it from the client's side, and return its status."""
+        """Half-close the call from the client, and return its status."""
         self._requests.put(None)
         assert list(self.responses) == []
         return self.responses.code()

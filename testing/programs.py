@@ -1,4 +1,4 @@
-"""The programs under test, as a person runs them: real processes on real sockets."""
+"""Runs the programs under test as a user does: as real processes on real sockets."""
 
 import contextlib
 import os
@@ -19,35 +19,36 @@ import grpc
 
 from testing import timeouts
 
-# A test runs in the root of its runfiles, where py_binary targets lie under their own names.
+# The working directory of a test is the root of its runfiles, where a py_binary has the path of its target.
 SERVER = Path("server/server").absolute()
 CLIENT = Path("client/client").absolute()
 
 BROKEN_PROXY = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY", "grpc_proxy"), "http://127.0.0.1:1")
-"""An environment whose proxy does not answer."""
+"""Environment variables that name an unreachable proxy."""
 
-# A process that is aborted writes its stack at once, unless it is stopped or the machine is very slow.
+# How long to wait for the stack of an aborted process. It is written at once, unless the process is stopped or the
+# machine is very slow.
 _ABORT_SECONDS = 5
 
-# Without a pause, polling would take the core that the server needs.
+# Without a pause, polling would use up the CPU that the server needs.
 _POLL_SECONDS = 0.005
 
 
 def grpcurl() -> Path:
-    """Return the real grpcurl, for tests that have it in their `env`."""
+    """Return the path of grpcurl, for tests that have GRPCURL in their `env`."""
     return Path(os.environ["GRPCURL"]).absolute()
 
 
 @contextmanager
 def started(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.Popen[str]]:  # noqa: ANN401
-    """Start a program in its own process group; in the end, kill the group and, on Linux, all other descendants.
+    """Start a program in its own process group; when the block ends, kill the group and, on Linux, all descendants.
 
-    So no process that the program leaves behind holds a pipe open. There is one exception: a descendant that has its
-    own process group or session is not found once its parent has ended. The server of a Bazel is an example.
+    This way, no process that the program leaves behind keeps a pipe open. There is one exception: a descendant with its
+    own process group or session, such as a Bazel server, is not found once its parent has ended.
 
     Args:
         command: the program and its arguments.
-        options: those of subprocess.Popen.
+        options: keyword arguments for subprocess.Popen.
     """
     with subprocess.Popen(command, text=True, start_new_session=True, **options) as process:
         try:
@@ -58,17 +59,17 @@ def started(command: Sequence[str | Path], **options: Any) -> Iterator[subproces
 
 def _kill(process: subprocess.Popen[str]) -> None:
     """Kill a process, its process group and its descendants."""
-    # Once a process has been waited for, another process may get its number.
+    # Once a process has been waited for, its PID may be reused.
     descendants = _descendants(process.pid) if process.returncode is None else []
-    with contextlib.suppress(ProcessLookupError):  # the group has ended
+    with contextlib.suppress(ProcessLookupError):  # the group has already ended
         os.killpg(process.pid, signal.SIGKILL)
     for descendant in descendants:
-        with contextlib.suppress(ProcessLookupError):  # it has ended, perhaps with the group
+        with contextlib.suppress(ProcessLookupError):  # the descendant has ended, perhaps with the group
             os.kill(descendant, signal.SIGKILL)
 
 
 def _descendants(process: int) -> list[int]:
-    """Return the children of a process, their children and so on; none where there is no /proc."""
+    """Return the PIDs of all descendants of a process; an empty list on systems without /proc."""
     children: list[int] = []
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the process or one of its threads has ended
         for thread in Path(f"/proc/{process}/task").iterdir():
@@ -77,7 +78,7 @@ def _descendants(process: int) -> list[int]:
 
 
 def read_until(process: subprocess.Popen[str], text: str = "\n") -> str:
-    """Read the standard output of a program up to the end of a text, and return all that was read.
+    """Read the standard output of a program up to the end of a text, and return what was read.
 
     The rest of the output stays in the pipe, so `communicate` returns it.
 
@@ -86,7 +87,7 @@ def read_until(process: subprocess.Popen[str], text: str = "\n") -> str:
         text: what to wait for; by default, the end of a line.
 
     Raises:
-        AssertionError: the program closed its standard output before, or did not write the text in time.
+        AssertionError: the program closed its standard output without writing the text, or did not write it in time.
     """
     assert process.stdout
     output, end, read = process.stdout.fileno(), text.encode(), b""
@@ -110,16 +111,16 @@ def run(
     standard_input: str = "",
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program until it exits, and return its status, stdout and stderr.
+    """Run a program until it exits, and return its exit status, stdout and stderr.
 
     Args:
         command: the program and its arguments.
         folder: its working directory.
-        standard_input: what it reads.
+        standard_input: the text that it reads.
         environment: variables to add to the environment of the test.
 
     Raises:
-        AssertionError: the program did not exit in time. The message has its output, and its stack if it is in Python.
+        AssertionError: the program did not exit in time. The message has its output, and its stack if it is Python.
     """
     return run_within(timeouts.SECONDS, command, folder, standard_input, **environment)
 
@@ -131,10 +132,10 @@ def run_within(
     standard_input: str = "",
     **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program as `run` does, but with another timeout.
+    """Run a program as `run` does, with a given timeout.
 
     Args:
-        seconds: the timeout.
+        seconds: the timeout, in seconds.
         command: as for `run`.
         folder: as for `run`.
         standard_input: as for `run`.
@@ -143,7 +144,7 @@ def run_within(
     Raises:
         AssertionError: as for `run`.
     """
-    # Files, not pipes: a pipe has no end while a process that the program has left behind holds it open.
+    # Files, not pipes: a pipe does not reach its end while a process that the program left behind keeps it open.
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as error:
         given.write(standard_input.encode())
         given.seek(0)
@@ -162,13 +163,18 @@ def run_within(
 
 
 def _content(file: IO[bytes]) -> str:
-    """Return what a program has written."""
+    """Return the content of a file from its start."""
     file.seek(0)
     return file.read().decode()
 
 
 def figure(process: int, kind: str) -> int:
-    """Read one of a process's figures, such as Threads (https://man7.org/linux/man-pages/man5/proc.5.html)."""
+    """Read a number from /proc/PID/status.
+
+    Args:
+        process: the PID.
+        kind: the name of the field, such as Threads (https://man7.org/linux/man-pages/man5/proc.5.html).
+    """
     for line in Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines():
         name, _, value = line.partition(":")
         if name == kind:
@@ -177,17 +183,20 @@ def figure(process: int, kind: str) -> int:
 
 
 def call(channel: grpc.Channel, method: str, request: bytes) -> bytes:
-    """Make a unary call with bytes of the test's choice, which a stub would not let through."""
+    """Make a unary call with arbitrary bytes as the request, such as bytes that a stub could not send."""
     multi_callable: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
     return multi_callable(request, timeout=timeouts.SECONDS)
 
 
 def eventually(happens: Callable[[], bool]) -> None:
-    """Wait until a condition holds of which no event tells; a call that is refused meanwhile is repeated.
+    """Poll a condition until it holds. An RPC error counts as "does not hold yet".
+
+    Args:
+        happens: function that returns whether the condition holds.
 
     Raises:
         AssertionError: the condition did not hold in time.
-        grpc.RpcError: the last call was refused.
+        grpc.RpcError: the last evaluation failed with this error.
     """
     ends = time.monotonic() + timeouts.SECONDS
     while True:
@@ -197,7 +206,7 @@ def eventually(happens: Callable[[], bool]) -> None:
         except grpc.RpcError:
             if time.monotonic() > ends:
                 raise
-        assert time.monotonic() < ends, f"it did not happen within {timeouts.SECONDS:.0f} s"
+        assert time.monotonic() < ends, f"the condition did not hold within {timeouts.SECONDS:.0f} s"
         time.sleep(_POLL_SECONDS)
 
 
@@ -206,9 +215,9 @@ class Server:
     """A server process.
 
     Attributes:
-        process: the process itself, for signals and status.
-        port: where it listens.
-        log: the lines it has written so far.
+        process: the process, for signals and its exit status.
+        port: the port on which it listens.
+        log: the log lines that it has written so far.
     """
 
     process: subprocess.Popen[str]
@@ -219,23 +228,23 @@ class Server:
 
     @property
     def address(self) -> str:
-        """HOST:PORT for a client on this machine."""
+        """The address, HOST:PORT, for a client on this machine."""
         return f"localhost:{self.port}"
 
     def memory(self, kind: str) -> int:
-        """Read one of the process's sizes in kB, such as VmHWM."""
+        """Return a memory figure of the process in kB, such as VmHWM."""
         return figure(self.process.pid, kind)
 
     @property
     def threads(self) -> int:
-        """How many threads the process has."""
+        """The number of threads of the process."""
         return figure(self.process.pid, "Threads")
 
     def wait_for_log(self, text: str) -> str:
         """Wait for a log line that contains a text, and return it.
 
         Raises:
-            AssertionError: the server ended without writing one, or did not write one in time.
+            AssertionError: the server ended without writing such a line, or did not write it in time.
         """
         ends = time.monotonic() + timeouts.SECONDS
         read = 0
@@ -250,7 +259,7 @@ class Server:
         raise AssertionError(f"the server never logged {text!r}, but:\n" + "\n".join(self.log))
 
     def follow_log(self) -> None:
-        """Collect what the server writes until it ends. A full pipe would stop it."""
+        """Collect log lines until the server ends. A full pipe would block the server."""
         assert self.process.stderr
         with self.process.stderr as lines:
             for line in lines:
@@ -266,10 +275,13 @@ class Server:
 def serving_by(
     program: str | Path, *flags: str, announcement: str = "Listening on", **environment: str
 ) -> Iterator[Server]:
-    """Start a server as the platform would, wait until it listens, and kill it afterwards if it still runs.
+    """Start a server as the platform would, wait until it listens, and kill it when the block ends.
 
-    It listens on a free port unless the environment names one, and says so in its log with the announcement, before the
-    address.
+    Args:
+        program: the program, which takes its port from PORT.
+        flags: flags of the program.
+        announcement: the text before the address in the log line that the server writes once it listens.
+        environment: variables to add to the environment of the test. By default, PORT is 0: any free port.
     """
     with started([program, *flags], env=os.environ | {"PORT": "0"} | environment, stderr=subprocess.PIPE) as process:
         server = Server(process)
@@ -285,5 +297,5 @@ def serving_by(
 
 
 def serving(*flags: str, **environment: str) -> AbstractContextManager[Server]:
-    """Start //server; see `serving_by`. A test's environment may have more flags for all its servers."""
+    """Start //server; see `serving_by`. SERVER_FLAGS in the environment of the test adds flags for all its servers."""
     return serving_by(SERVER, *os.environ.get("SERVER_FLAGS", "").split(), *flags, **environment)

@@ -1,4 +1,4 @@
-"""The helper that runs programs: it waits for a program, but never for what the program has left behind."""
+"""Tests of `programs`: it waits for a program, but never for processes that the program leaves behind."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from testing import programs, timeouts
 
-# Starts a process that holds the pipes open for longer than any test lasts, and prints its id. With an argument, the
+# Starts a process that keeps the pipes open for longer than any test lasts, and prints its PID. With an argument, the
 # process has its own session.
 LEAVES_A_CHILD = """
 import subprocess, sys, time
@@ -20,19 +20,19 @@ print(child.pid, flush=True)
 
 
 def _has_ended(process: int) -> bool:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # its parent has collected it
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # its parent has waited for it
         return " Z " in Path(f"/proc/{process}/stat").read_text(encoding="ascii")
     return True
 
 
-def test_a_program_that_leaves_a_child_behind_is_not_waited_for_and_the_child_is_killed() -> None:
+def test_run_does_not_wait_for_a_child_left_behind_and_kills_it() -> None:
     finished = programs.run([sys.executable, "-c", LEAVES_A_CHILD + "print('done')"])
     child, said = finished.stdout.split()
     assert (finished.returncode, said) == (0, "done")
     programs.eventually(lambda: _has_ended(int(child)))
 
 
-def test_a_program_that_takes_too_long_fails_with_its_output_and_stack_and_its_child_is_killed(
+def test_run_reports_output_and_stack_of_a_program_that_times_out_and_kills_its_child(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = tmp_path / "script.py"
@@ -47,7 +47,7 @@ def test_a_program_that_takes_too_long_fails_with_its_output_and_stack_and_its_c
 
 
 @pytest.mark.parametrize("arguments", [[], ["session"]])
-def test_a_started_program_is_killed_with_its_child_when_the_block_ends(arguments: list[str]) -> None:
+def test_started_kills_the_program_and_its_child_when_the_block_ends(arguments: list[str]) -> None:
     code = LEAVES_A_CHILD + "time.sleep(3600)"
     with programs.started([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE) as program:
         child = int(programs.read_until(program))
@@ -55,7 +55,7 @@ def test_a_started_program_is_killed_with_its_child_when_the_block_ends(argument
     programs.eventually(lambda: _has_ended(child))
 
 
-def test_a_started_program_is_killed_with_the_child_of_its_child() -> None:
+def test_started_kills_the_child_of_a_child() -> None:
     code = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]])"
     child = ["-c", LEAVES_A_CHILD + "time.sleep(3600)", "session"]
     with programs.started([sys.executable, "-c", code, *child], stdout=subprocess.PIPE) as program:
@@ -63,7 +63,7 @@ def test_a_started_program_is_killed_with_the_child_of_its_child() -> None:
     programs.eventually(lambda: _has_ended(grandchild))
 
 
-def test_output_is_read_up_to_a_text_and_the_rest_is_left() -> None:
+def test_read_until_stops_after_the_text_and_leaves_the_rest() -> None:
     code = "print('one\\ntwo ü three')"
     with programs.started([sys.executable, "-X", "utf8", "-c", code], stdout=subprocess.PIPE) as program:
         assert programs.read_until(program) == "one\n"
@@ -71,7 +71,7 @@ def test_output_is_read_up_to_a_text_and_the_rest_is_left() -> None:
         assert program.communicate(timeout=timeouts.SECONDS)[0] == " three\n"
 
 
-def test_a_program_that_ends_without_the_text_fails_with_its_output() -> None:
+def test_read_until_reports_the_output_of_a_program_that_ends_without_the_text() -> None:
     with (
         programs.started([sys.executable, "-c", "print('other')"], stdout=subprocess.PIPE) as program,
         pytest.raises(AssertionError, match=r"did not write 'text', but 'other\\n', before it closed"),
@@ -79,7 +79,7 @@ def test_a_program_that_ends_without_the_text_fails_with_its_output() -> None:
         programs.read_until(program, "text")
 
 
-def test_a_program_that_does_not_write_the_text_in_time_fails_with_its_output(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_until_reports_the_output_of_a_program_that_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import time; print('one\\ntwo', end='', flush=True); time.sleep(3600)"
     with programs.started([sys.executable, "-c", code], stdout=subprocess.PIPE) as program:
         programs.read_until(program)
@@ -88,7 +88,7 @@ def test_a_program_that_does_not_write_the_text_in_time_fails_with_its_output(mo
             programs.read_until(program, "text")
 
 
-def test_a_program_reads_its_standard_input_and_the_variables_that_are_added() -> None:
+def test_run_passes_standard_input_and_added_variables() -> None:
     code = "import os, sys; print(sys.stdin.read() + os.environ['ADDED']); sys.exit(3)"
     finished = programs.run([sys.executable, "-c", code], standard_input="in ", ADDED="ü")
     assert (finished.stdout, finished.stderr, finished.returncode) == ("in ü" + os.linesep, "", 3)

@@ -1,6 +1,6 @@
-"""A raw HTTP/2 client, which sends whatever it is told to, and tells whatever comes back.
+"""A raw HTTP/2 client, which sends exactly what a test tells it to, and reports what comes back.
 
-It follows no rules of its own: what a real client could never be made to send is what a server must be safe from.
+It does not enforce the protocol, so a test can send what no real client would send but a server must survive.
 """
 
 import socket
@@ -25,7 +25,7 @@ from testing import timeouts
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FRAME_HEADER_BYTES = 9
 _PREFIX_BYTES = 5
-# What HTTP/2 lets everybody send before either side has said anything about it.
+# The flow-control window and the largest frame that HTTP/2 allows before any SETTINGS.
 _FIRST_WINDOW = 65535
 _FRAME_BYTES = 16384
 
@@ -34,9 +34,9 @@ def request_headers(path: str, /, **changes: str | None) -> list[tuple[str, str]
     """Return the headers of a gRPC call.
 
     Args:
-        path: which method it calls, /SERVICE/METHOD.
-        changes: other values for headers, or more of them: `_` stands for `-`, a pseudo-header goes without its colon;
-            None leaves one out.
+        path: the method, /SERVICE/METHOD.
+        changes: headers to replace or add, by name: write `_` for `-`, and a pseudo-header without its colon. None
+            omits the header.
     """
     fields: dict[str, str | None] = {
         ":method": "POST",
@@ -53,25 +53,31 @@ def request_headers(path: str, /, **changes: str | None) -> list[tuple[str, str]
 
 
 def prefixed(message: bytes, *, compressed: bool = False, length: int | None = None) -> bytes:
-    """Return a message as it travels: whether it is compressed, how long it is (or is said to be), its bytes."""
+    """Return a length-prefixed message.
+
+    Args:
+        message: the bytes of the message.
+        compressed: the compressed flag.
+        length: the length to claim; by default, the real one.
+    """
     return bytes([compressed]) + (len(message) if length is None else length).to_bytes(4) + message
 
 
 def frame_bytes(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    """Return any frame, those included that hyperframe would not make."""
+    """Return the bytes of any frame, including frames that hyperframe cannot represent."""
     return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
 
 
 @dataclass
 class Answer:
-    """All that came back on one stream.
+    """Everything that came back on one stream.
 
     Attributes:
-        headers: those that began it, and those that ended it: HTTP's status as well as gRPC's.
-        body: its DATA.
-        ended: whether the server ended the stream in good order.
-        reset: the code of its RST_STREAM.
-        goaway: the code of the connection's GOAWAY.
+        headers: the response headers and the trailers, including the HTTP status and the gRPC status.
+        body: the content of its DATA frames.
+        ended: whether the server ended the stream with END_STREAM.
+        reset: the error code of its RST_STREAM, if any.
+        goaway: the error code of the connection's GOAWAY, if any.
         closed: whether the connection was closed.
     """
 
@@ -84,7 +90,7 @@ class Answer:
 
     @property
     def messages(self) -> list[tuple[bool, bytes]]:
-        """Its messages, each with its compressed flag; a broken one does not count."""
+        """The complete messages in the body, each as (compressed flag, bytes)."""
         found: list[tuple[bool, bytes]] = []
         rest = self.body
         while len(rest) >= _PREFIX_BYTES:
@@ -97,23 +103,27 @@ class Answer:
 
     @property
     def status(self) -> int | None:
-        """The number of its gRPC status, if it has one."""
+        """The gRPC status code, or None if there is no status."""
         number = self.headers.get("grpc-status")
         return None if number is None else int(number)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more can come."""
+        """Whether nothing more can arrive on the stream."""
         return self.ended or self.reset is not None or self.closed
 
 
 class RawPeer:
-    """One connection to a server on this machine."""
+    """One connection to a server on this machine.
+
+    Args:
+        port: the port of the server.
+    """
 
     def __init__(self, port: int) -> None:
-        """Open it, and send nothing."""
+        """Open the connection without sending anything."""
         self._socket = socket.create_connection(("127.0.0.1", port), timeouts.SECONDS)
-        # Small frames are sent as they come: else each waits for the answer to the one before.
+        # Send small frames at once. With Nagle's algorithm, each would wait for the ACK of the previous one.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._encoder = Encoder()
         self._decoder = Decoder()
@@ -121,11 +131,11 @@ class RawPeer:
         self._next_stream = 1
 
     def close(self) -> None:
-        """Close it without a word."""
+        """Close the connection without a GOAWAY."""
         self._socket.close()
 
     def send_bytes(self, data: bytes) -> bool:
-        """Send bytes as they are; tell whether the server still took them."""
+        """Send bytes unchanged. Returns False if the server has closed the connection."""
         self._socket.settimeout(timeouts.SECONDS)
         try:
             self._socket.sendall(data)
@@ -134,40 +144,40 @@ class RawPeer:
         return True
 
     def send(self, *frames: Frame) -> bool:
-        """Send frames; tell whether the server still took them."""
+        """Send frames. Returns False if the server has closed the connection."""
         return self.send_bytes(b"".join(frame.serialize() for frame in frames))
 
     def greet(self, settings: dict[int, int] | None = None) -> None:
-        """Send the preface and SETTINGS, as every HTTP/2 client begins."""
+        """Send the preface and SETTINGS, with which every HTTP/2 connection begins."""
         self.send_bytes(PREFACE)
         self.send(SettingsFrame(settings=settings or {}))
 
     def header_block(self, headers: Iterable[tuple[str, str | bytes]]) -> bytes:
-        """Compress headers; they must be sent in the order of these calls, since the compression remembers them."""
+        """Compress headers with HPACK. Blocks must be sent in the order of these calls, since HPACK is stateful."""
         return self._encoder.encode(list(headers), huffman=False)
 
     def new_stream(self) -> int:
-        """Return the number of a stream that is not in use."""
+        """Return an unused stream id."""
         stream, self._next_stream = self._next_stream, self._next_stream + 2
         return stream
 
     def begin(self, path: str, /, **changes: str | None) -> int:
-        """Send the HEADERS of a call, see `request_headers`; return its stream."""
+        """Send the HEADERS of a call (see `request_headers`), and return its stream id."""
         stream = self.new_stream()
         self.send(HeadersFrame(stream, self.header_block(request_headers(path, **changes)), flags=["END_HEADERS"]))
         return stream
 
     def send_data(self, stream: int, data: bytes = b"", *, end_stream: bool = True) -> bool:
-        """Send one frame of DATA, however large; tell whether the server still took it."""
+        """Send one DATA frame of any size. Returns False if the server has closed the connection."""
         return self.send(DataFrame(stream, data, flags=["END_STREAM"] if end_stream else []))
 
     def call(self, path: str, /, *messages: bytes, **changes: str | None) -> Answer:
-        """Make a whole call with messages of the test's choice."""
+        """Make a complete call with the given messages."""
         stream = self.begin(path, **changes)
         return self.send_all(stream, b"".join(prefixed(message) for message in messages))
 
     def send_all(self, stream: int, data: bytes) -> Answer:
-        """Send any amount of DATA as HTTP/2's flow control lets it, and read until the stream is over.
+        """Send any amount of DATA within the limits of flow control, and read until the stream is over.
 
         Raises:
             TimeoutError: the server did not respond within the timeout.
@@ -195,7 +205,7 @@ class RawPeer:
         return self.read(stream, answer)
 
     def frames(self) -> Iterator[Frame]:
-        """Read frames until the server closes the connection, and answer none.
+        """Yield frames until the server closes the connection, without answering them.
 
         Raises:
             TimeoutError: the server did not respond within the timeout.
@@ -207,7 +217,7 @@ class RawPeer:
             yield frame
 
     def _take(self, count: int, ends: float) -> bytes:
-        """Return so many bytes that were received, or none if the connection is closed before."""
+        """Return the next `count` bytes, or no bytes if the connection is closed before they arrive."""
         while len(self._received) < count:
             self._socket.settimeout(max(ends - time.monotonic(), 0.001))
             try:
@@ -221,11 +231,11 @@ class RawPeer:
         return taken
 
     def read(self, stream: int, answer: Answer | None = None) -> Answer:
-        """Read until a stream is over, and let the server send as much as it likes.
+        """Read until a stream is over, replenishing the flow-control windows.
 
         Args:
-            stream: which it is.
-            answer: what came back on it so far.
+            stream: the stream id.
+            answer: the answer received on the stream so far.
 
         Raises:
             TimeoutError: the server did not respond within the timeout.
@@ -240,12 +250,12 @@ class RawPeer:
         return answer
 
     def _note(self, frame: Frame, answer: Answer, stream: int) -> None:
-        """Write down what a frame says of a stream."""
+        """Record in the answer what a frame says about a stream, and acknowledge SETTINGS and DATA."""
         if isinstance(frame, GoAwayFrame):
             answer.goaway = frame.error_code
         if isinstance(frame, SettingsFrame) and "ACK" not in frame.flags:
-            self.send(SettingsFrame(flags=["ACK"]))  # until then, they do not hold
-        # Headers of other streams are read too, since the compression remembers them.
+            self.send(SettingsFrame(flags=["ACK"]))  # the server applies its settings only then
+        # Decode the headers of other streams too, since HPACK is stateful.
         headers = self._decoder.decode(frame.data) if isinstance(frame, HeadersFrame) else []
         if isinstance(frame, DataFrame) and frame.data:
             more = len(frame.data)
@@ -258,10 +268,10 @@ class RawPeer:
         answer.reset = frame.error_code if isinstance(frame, RstStreamFrame) else answer.reset
 
     def wait_for_close(self) -> None:
-        """Wait until the server closes the connection, at once or after its last words.
+        """Wait until the server closes the connection, discarding the frames that it still sends.
 
         Raises:
-            TimeoutError: it does not.
+            TimeoutError: the server did not close the connection within the timeout.
         """
         for _ in self.frames():
             pass
@@ -269,7 +279,7 @@ class RawPeer:
 
 @contextmanager
 def silent(port: int) -> Iterator[RawPeer]:
-    """Open a connection on which nothing has been sent; close it in the end."""
+    """Open a connection without sending anything, and close it when the block ends."""
     peer = RawPeer(port)
     try:
         yield peer
@@ -279,7 +289,7 @@ def silent(port: int) -> Iterator[RawPeer]:
 
 @contextmanager
 def connected(port: int, settings: dict[int, int] | None = None) -> Iterator[RawPeer]:
-    """Open a connection that has begun as it should; close it in the end."""
+    """Open a connection, send the preface and SETTINGS, and close it when the block ends."""
     with silent(port) as peer:
         peer.greet(settings)
         yield peer

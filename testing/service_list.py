@@ -1,4 +1,4 @@
-"""What a server serves, as it says itself: whatever is added to it is tested like the rest."""
+"""The methods of a server, found by reflection, so that a new service is tested without changing a test."""
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
@@ -9,21 +9,25 @@ from testing import timeouts
 
 
 def methods(channel: grpc.Channel) -> list[MethodDescriptor]:
-    """Ask a server for all its methods, by reflection."""
+    """Return all methods of a server, by reflection."""
     database = ProtoReflectionDescriptorDatabase(channel)
     pool = DescriptorPool(database)
     return [method for name in database.get_services() for method in pool.FindServiceByName(name).methods]
 
 
 def path(method: MethodDescriptor) -> str:
-    """Return the path by which a method is called."""
+    """Return the path of a method, /SERVICE/METHOD."""
     return f"/{method.containing_service.full_name}/{method.name}"
 
 
 def status(
     channel: grpc.Channel, method: MethodDescriptor, metadata: tuple[tuple[str, str], ...] = ()
 ) -> grpc.StatusCode:
-    """Call a method with an empty message; return the status, or OK once there is an answer."""
+    """Call a method with an empty message.
+
+    Returns:
+        The status of the call, or OK once the first response has arrived.
+    """
     kind = {
         (False, False): channel.unary_unary,
         (False, True): channel.unary_stream,

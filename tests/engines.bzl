@@ -1,4 +1,4 @@
-"""engines_tests: the tests of a package, against each engine of the server."""
+"""Rules to test a package with each engine of the server."""
 
 load("//bazel/python:defs.bzl", "py_tests")
 
@@ -6,7 +6,7 @@ def engines_tests(**kwargs):
     """Declares each *_test.py of the package once for nggrpc and once, as NAME_stock, for grpcio's own server.
 
     Args:
-      **kwargs: everything that py_tests takes. The tests start //server with `testing.programs`.
+      **kwargs: arguments of py_tests. The tests start //server with `testing.programs`.
     """
     for suffix, engine in {"": "nggrpc", "_stock": "stock"}.items():
         py_tests(

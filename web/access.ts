@@ -1,25 +1,25 @@
-// The identity token that goes with every call, if the person has given one.
+// The identity token that the user pastes into the page, and that every call sends.
 
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 
-/** What a header can carry of a token (RFC 6750, section 2.1). */
+/** The characters that a token may have in a header (RFC 6750, section 2.1). */
 const TOKEN = /^[\w.~+/=-]*$/u;
 
 const field = (): HTMLInputElement => document.querySelector("#token") as HTMLInputElement;
 
-const token = (): string => field().value.replace(/\s+/gu, ""); // a terminal breaks it into lines
+const token = (): string => field().value.replace(/\s+/gu, ""); // text copied from a terminal may have line breaks
 
-/** Returns whether there is a token. */
+/** Returns whether the user has pasted a token. */
 export function hasToken(): boolean {
   return token() !== "";
 }
 
-/** Shows where a token is to be pasted. */
+/** Opens the part of the page with the field for the token. */
 export function showAccess(): void {
   (document.querySelector("#access") as HTMLDetailsElement).open = true;
 }
 
-/** Sends the token; never in plaintext, but to this machine. */
+/** Adds the token to each call; never in plaintext, except to this machine. */
 export const identified: Interceptor = (next) => async (request) => {
   const value = token();
   if (value) {
@@ -27,7 +27,7 @@ export const identified: Interceptor = (next) => async (request) => {
       throw new ConnectError("an identity token is a secret, and is not sent in plaintext", Code.FailedPrecondition);
     }
     if (!TOKEN.test(value)) {
-      throw new ConnectError("what you pasted is no identity token", Code.InvalidArgument);
+      throw new ConnectError("the pasted text is not an identity token", Code.InvalidArgument);
     }
     request.header.set("authorization", `Bearer ${value}`);
   }

@@ -1,4 +1,4 @@
-// "Many numbers": what there is to say of a column of them, and a plot.
+// "Many numbers": statistics and a histogram of a column of numbers.
 
 import type { Client } from "@connectrpc/connect";
 import type { AggregateResponse, Calculator } from "@proto/calculator/v1/calculator_pb.js";
@@ -7,7 +7,7 @@ import { NUMBERS_A_MESSAGE } from "../client/ts/operations.ts";
 import { find, InputProblem, panel } from "./panel.ts";
 import { plot } from "./plot.ts";
 
-/** Has a form describe numbers. */
+/** Sets up the form that describes numbers. */
 export function aggregating(form: HTMLFormElement, client: Client<typeof Calculator>): void {
   const input = find(form, "textarea", HTMLTextAreaElement);
   const answer = find(form, "[aria-live]", HTMLElement);
@@ -15,14 +15,14 @@ export function aggregating(form: HTMLFormElement, client: Client<typeof Calcula
     answer.replaceChildren();
     const numbers = column(text);
     const response = await client.aggregate(messages(numbers), { signal });
-    answer.replaceChildren(...described(numbers, response));
+    answer.replaceChildren(...summary(numbers, response));
   });
 }
 
 /**
- * Returns the numbers of a text: words between white space, semicolons, and commas that white space follows.
+ * Parses numbers that are separated by white space, semicolons, or commas before white space.
  *
- * @throws {InputProblem} a word is no number, or there is none; the message says which.
+ * @throws {InputProblem} a word is not a number, or there are no words; the message says which.
  */
 export function column(text: string): number[] {
   const words = text.split(/(?:[\s;]|,(?=\s|$))+/u).filter(Boolean);
@@ -45,7 +45,7 @@ async function* messages(numbers: readonly number[]): AsyncIterable<{ numbers: n
   }
 }
 
-function described(numbers: readonly number[], response: AggregateResponse): readonly Element[] {
+function summary(numbers: readonly number[], response: AggregateResponse): readonly Element[] {
   const { count, sum, mean = 0, variance = 0, minimum = 0, maximum = 0 } = response;
   return [
     list({

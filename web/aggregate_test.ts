@@ -1,4 +1,4 @@
-// What a column of numbers may look like.
+// Tests of how a column of numbers is parsed.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,11 +6,11 @@ import fc from "fast-check";
 import { column } from "./aggregate.ts";
 import { InputProblem } from "./panel.ts";
 
-test("numbers stand between white space, semicolons, and commas that white space follows", () => {
+test("numbers are separated by white space, semicolons, and commas before white space", () => {
   assert.deepEqual(column("1\n2.5\t-3 ; 4,\n5, 6 \n"), [1, 2.5, -3, 4, 5, 6]);
 });
 
-test("whatever stands between them, all finite numbers come back as they were", () => {
+test("all finite numbers are parsed exactly with every separator", () => {
   const separators = fc.constantFrom(" ", "\n", "\r\n", "\t", ";", ", ", " ; ");
   fc.assert(
     fc.property(
@@ -26,13 +26,13 @@ test("whatever stands between them, all finite numbers come back as they were", 
   );
 });
 
-for (const [text, told] of [
+for (const [text, message] of [
   ["", "Paste some numbers first."],
   [" \n;", "Paste some numbers first."],
   ["1 2 three", "Number 3: 'three' is not a number."],
   ["1,5", "Number 1: '1,5' is not a number. Write decimals with a point, and thousands without a comma."],
 ] as const) {
-  test(`a person is told what is wrong with '${text.trim()}'`, () => {
-    assert.throws(() => column(text), new InputProblem(told));
+  test(`the message for '${text.trim()}' says what is wrong`, () => {
+    assert.throws(() => column(text), new InputProblem(message));
   });
 }

@@ -1,7 +1,7 @@
 // "Line by line": a conversation with the calculator.
 //
-// A browser cannot send while it receives, so that each line is a call of its own; as the client does when a stream has
-// ended, it begins with the last result, which its server cannot know.
+// A browser cannot send while it receives, so each line is a separate call. Like the client on a new stream, the call
+// starts by sending the last result, which the server does not know.
 
 import type { Client } from "@connectrpc/connect";
 import { createAsyncIterable } from "@connectrpc/connect/protocol";
@@ -11,14 +11,14 @@ import { formatNumber } from "../client/ts/numbers.ts";
 import { parseLine } from "../client/ts/operations.ts";
 import { find, InputProblem, panel } from "./panel.ts";
 
-/** Has a form go on with a conversation. */
+/** Sets up the form of a conversation. */
 export function conversing(form: HTMLFormElement, client: Client<typeof Calculator>): void {
   const input = find(form, "input", HTMLInputElement);
   const tape = find(form, ".tape", HTMLOListElement);
   let last: number | undefined;
 
   const ask = async (line: string, signal: AbortSignal): Promise<void> => {
-    const request = understood(line);
+    const request = parsed(line);
     const reminder = last === undefined ? [] : [itself(last)];
     const responses = await Array.fromAsync(client.converse(createAsyncIterable([...reminder, request]), { signal }));
     const outcome = responses.at(-1)?.outcome;
@@ -26,7 +26,7 @@ export function conversing(form: HTMLFormElement, client: Client<typeof Calculat
       last = outcome.value;
       tape.append(entry(line, formatNumber(last)));
       if (input.value.trim() === line) {
-        input.value = ""; // otherwise the next line is being typed
+        input.value = ""; // otherwise the user is already typing the next line
       }
     } else if (outcome?.case === "failure") {
       throw new InputProblem(`${outcome.value.message}.`);
@@ -35,11 +35,11 @@ export function conversing(form: HTMLFormElement, client: Client<typeof Calculat
   panel(form, input, ask, { queued: true });
 }
 
-function understood(line: string): ConverseRequest {
+function parsed(line: string): ConverseRequest {
   try {
     return parseLine(line);
   } catch {
-    throw new InputProblem(`“${line}” is not understood. Write 3 + 4, or * 2 to go on from the last result.`);
+    throw new InputProblem(`“${line}” is not understood. Write 3 + 4, or * 2 to continue from the last result.`);
   }
 }
 

@@ -1,4 +1,4 @@
-// "Step by step": the steps of an expression, each as it comes, and the result.
+// "Step by step": the steps of an expression as they arrive, and the result.
 
 import type { Client, ConnectError } from "@connectrpc/connect";
 import type { Calculator, EvaluateResponse_Step } from "@proto/calculator/v1/calculator_pb.js";
@@ -7,7 +7,7 @@ import { signOf } from "../client/ts/operations.ts";
 import { find, InputProblem, panel } from "./panel.ts";
 import { positionOf } from "./problems.ts";
 
-/** Has a form evaluate expressions. */
+/** Sets up the form that evaluates expressions. */
 export function evaluating(form: HTMLFormElement, client: Client<typeof Calculator>): void {
   const input = find(form, "input", HTMLInputElement);
   const steps = find(form, ".steps", HTMLOListElement);
@@ -43,11 +43,11 @@ function item({ firstOperand, operation, secondOperand, result, remaining }: Eva
   return line;
 }
 
-/** Shows an expression with the character that is to blame. */
+/** Returns the expression with the invalid character marked. */
 function marked(expression: string, position: number): HTMLElement {
   const shown = document.createElement("code");
   const mark = document.createElement("mark");
-  const characters = [...expression]; // the server counts them, not JavaScript's halves of them
+  const characters = [...expression]; // the server counts code points, not UTF-16 code units
   mark.textContent = characters[position] ?? " ";
   const [before, after] = [characters.slice(0, position), characters.slice(position + 1)];
   shown.append("\n", before.join(""), mark, after.join(""));

@@ -1,4 +1,4 @@
-// The page: each of its forms asks the calculator by gRPC-Web, from wherever the page came.
+// The page: its forms call the calculator over gRPC-Web, at the origin that serves the page.
 
 import { createClient } from "@connectrpc/connect";
 import { Calculator } from "@proto/calculator/v1/calculator_pb.js";

@@ -1,14 +1,14 @@
-// What the parts of the page have in common: a form that asks the server, and what is said when there is no answer.
+// Shared code of the page's forms: calling the server on submit, and showing problems.
 
 import type { ConnectError } from "@connectrpc/connect";
 import { errorOf } from "../client/ts/status.ts";
 import { hasToken, showAccess } from "./access.ts";
 import { isAboutAccess, sentence } from "./problems.ts";
 
-/** Something that the person has to mend before the server is asked. */
+/** Invalid input that the user has to correct before the server is called. */
 export class InputProblem extends Error {}
 
-/** Returns the one element that a part of the page has for something. */
+/** Returns the first element that matches a selector; throws if there is none of the expected kind. */
 export function find<E extends Element>(root: ParentNode, selector: string, kind: new () => E): E {
   const found = root.querySelector(selector);
   if (!(found instanceof kind)) {
@@ -17,24 +17,24 @@ export function find<E extends Element>(root: ParentNode, selector: string, kind
   return found;
 }
 
-interface Asking {
-  /** Adds to what is told of an error of the server's. */
+interface PanelOptions {
+  /** Returns nodes to show after the message of a server error. */
   readonly explain?: (error: ConnectError, text: string) => readonly Node[];
-  /** Whether what is submitted while an answer is awaited waits for its turn; otherwise it takes that question's place. */
+  /** Whether a submission waits for the answer to the previous one; otherwise it cancels the previous one. */
   readonly queued?: boolean;
 }
 
 /**
- * Has a form ask the server when it is submitted.
+ * Calls the server when a form is submitted.
  *
- * @param input where the question is typed.
- * @param ask asks what was in the input when the form was submitted; what it throws is told to the person.
+ * @param input the field whose text is submitted.
+ * @param ask calls the server with the submitted text; an error that it throws is shown to the user.
  */
 export function panel(
   form: HTMLFormElement,
   input: HTMLInputElement | HTMLTextAreaElement,
   ask: (text: string, signal: AbortSignal) => Promise<void>,
-  { explain = () => [], queued = false }: Asking = {},
+  { explain = () => [], queued = false }: PanelOptions = {},
 ): void {
   const problem = find(form, ".problem", HTMLElement);
   let last = { controller: new AbortController(), over: Promise.resolve() };
@@ -46,7 +46,7 @@ export function panel(
       await ask(text, signal);
     } catch (thrown) {
       if (!signal.aborted) {
-        problem.replaceChildren(...told(thrown, (error) => explain(error, text)));
+        problem.replaceChildren(...problemNodes(thrown, (error) => explain(error, text)));
       }
     }
   };
@@ -67,7 +67,7 @@ export function panel(
   });
 }
 
-function told(thrown: unknown, explain: (error: ConnectError) => readonly Node[]): readonly (Node | string)[] {
+function problemNodes(thrown: unknown, explain: (error: ConnectError) => readonly Node[]): readonly (Node | string)[] {
   if (thrown instanceof InputProblem) {
     return [thrown.message];
   }

@@ -6,10 +6,10 @@ const WIDTH = 600;
 const HEIGHT = 120;
 const MOST_BINS = 40;
 
-/** Counts how many numbers there are in each of so many parts of a range, the upper end included. */
+/** Counts the numbers in each of `bins` equal parts of a range, which includes its upper end. */
 export function histogram(numbers: readonly number[], least: number, greatest: number, bins: number): number[] {
   const counts = new Array<number>(bins).fill(0);
-  // Halves, since the whole range may be beyond the largest number.
+  // Halve the numbers, since the difference may exceed the largest number.
   const range = greatest / 2 - least / 2;
   for (const number of numbers) {
     const place = range > 0 ? Math.floor(((number / 2 - least / 2) / range) * bins) : 0;
@@ -19,14 +19,14 @@ export function histogram(numbers: readonly number[], least: number, greatest: n
   return counts;
 }
 
-/** What a plot says of its numbers: where they begin and end, and where their mean is. */
+/** The least and the greatest number of a plot, and the mean. */
 export interface Range {
   readonly least: number;
   readonly greatest: number;
   readonly mean: number;
 }
 
-/** Draws how numbers are distributed, with a line at their mean. */
+/** Draws the distribution of numbers, with a line at their mean. */
 export function plot(numbers: readonly number[], range: Range): HTMLElement {
   const { least, greatest, mean } = range;
   const [first, last, middle] = [least, greatest, mean].map(formatNumber);
@@ -37,15 +37,15 @@ export function plot(numbers: readonly number[], range: Range): HTMLElement {
     label.textContent = text ?? "";
     caption.append(label);
   }
-  const svg = drawn(numbers, range);
+  const svg = bars(numbers, range);
   const description = `from ${first} to ${last}, with a line at their mean, ${middle}`;
   svg.setAttribute("aria-label", `A histogram of ${numbers.length} numbers ${description}.`);
   figure.append(svg, caption);
   return figure;
 }
 
-function drawn(numbers: readonly number[], { least, greatest, mean }: Range): SVGSVGElement {
-  // As many as the root of the numbers, the usual choice, and at least two, unless they are all the same.
+function bars(numbers: readonly number[], { least, greatest, mean }: Range): SVGSVGElement {
+  // The usual choice, the square root of the count, and at least two bins, unless all numbers are equal.
   const bins = least === greatest ? 1 : Math.min(MOST_BINS, Math.ceil(Math.sqrt(numbers.length)) + 1);
   const counts = histogram(numbers, least, greatest, bins);
   const highest = Math.max(...counts);

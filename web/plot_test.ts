@@ -1,15 +1,15 @@
-// What a histogram counts.
+// Tests of the histogram.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { histogram } from "./plot.ts";
 
-test("both ends of a range are in it", () => {
+test("a histogram includes both ends of its range", () => {
   assert.deepEqual(histogram([0, 1, 2, 3, 4], 0, 4, 2), [2, 3]);
 });
 
-test("numbers that are all the same are in one bin", () => {
+test("equal numbers are in one bin", () => {
   assert.deepEqual(histogram([7, 7], 7, 7, 1), [2]);
 });
 

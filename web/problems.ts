@@ -1,12 +1,12 @@
-// What a person is told when there is no answer.
+// The messages for failed calls.
 
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { reasonOf } from "../client/ts/status.ts";
 
 const UNREACHABLE = "The calculator cannot be reached. What you typed is still here: try again in a moment.";
-const FAULT = "Something went wrong that should not have. Try again, or ask for something else.";
+const FAULT = "Something unexpected went wrong. Try again, or try something else.";
 
-/** Tells in a sentence or two what was wrong, and what to do. */
+/** Returns a sentence or two that say what was wrong, and what to do. */
 export function sentence(error: ConnectError, hasToken: boolean): string {
   switch (error.code) {
     case Code.Unavailable:
@@ -14,28 +14,28 @@ export function sentence(error: ConnectError, hasToken: boolean): string {
     case Code.Aborted:
       return UNREACHABLE;
     case Code.Unknown:
-      return error.cause instanceof TypeError ? UNREACHABLE : FAULT; // what fetch throws if there is nobody
+      return error.cause instanceof TypeError ? UNREACHABLE : FAULT; // fetch throws a TypeError if it cannot connect
     case Code.ResourceExhausted:
-      return "The calculator has too much to do. Try again in a moment.";
+      return "The calculator is busy. Try again in a moment.";
     case Code.DeadlineExceeded:
       return "The calculator took too long to answer. Try again, or ask for less.";
     case Code.Unauthenticated:
     case Code.PermissionDenied:
       return hasToken
         ? `The service refuses your identity token: ${error.rawMessage}.`
-        : "The service wants to know who you are. Paste an identity token below, and try again.";
+        : "The service requires authentication. Paste an identity token below, and try again.";
     default:
       return `${capitalized(error.rawMessage)}.`;
   }
 }
 
-/** Returns which character of the expression is to blame, counted from 0; undefined if none is. */
+/** Returns the index of the invalid character of the expression, from 0; undefined if the error has no position. */
 export function positionOf(error: ConnectError): number | undefined {
   const position = reasonOf(error)?.metadata["position"];
   return position === undefined ? undefined : Number(position) - 1;
 }
 
-/** Returns whether a token may help. */
+/** Returns whether a token, or another one, may help. */
 export function isAboutAccess(error: ConnectError): boolean {
   return error.code === Code.Unauthenticated || error.code === Code.PermissionDenied;
 }

@@ -1,7 +1,7 @@
-// gRPC-Web as a browser can speak it: all that a call has to say goes out at once, and then the answers come.
+// gRPC-Web for all kinds of methods in a browser: the requests of a call are sent at once, before its first answer.
 //
-// A browser cannot send while it receives (https://fetch.spec.whatwg.org/#dom-requestduplex), so that Connect's own transport
-// refuses methods to which requests are streamed. On the wire, several messages in one body are a stream like any other:
+// A browser cannot send while it receives (https://fetch.spec.whatwg.org/#dom-requestduplex), so Connect's own transport
+// refuses methods with a request stream. On the wire, several messages in one body are a request stream like any other:
 // https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md
 
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
@@ -9,7 +9,7 @@ import type { StreamResponse, Transport } from "@connectrpc/connect";
 import { createAsyncIterable, encodeEnvelope } from "@connectrpc/connect/protocol";
 import { createGrpcWebTransport, type GrpcWebTransportOptions } from "@connectrpc/connect-web";
 
-/** Returns a transport for all kinds of methods. The requests of a call must end before its first answer can come. */
+/** Returns a transport for all kinds of methods. A request stream must end before the first answer can arrive. */
 export function createBufferingTransport(options: GrpcWebTransportOptions): Transport {
   const plain = createGrpcWebTransport(options);
   return {
@@ -20,12 +20,12 @@ export function createBufferingTransport(options: GrpcWebTransportOptions): Tran
       }
       const body = new Blob(await envelopes(method.input, input));
       const fetch: typeof globalThis.fetch = (url, init) => globalThis.fetch(url, { ...init, body });
-      const gathered = createGrpcWebTransport({ ...options, fetch });
-      // To Connect, and to interceptors, it is a method of one request, an empty one, in whose place `fetch` sends them all;
-      // the types of the response are the same, which TypeScript cannot know of a method that was changed.
-      const alike = { ...method, methodKind: "server_streaming" } as const;
-      const response = await gathered.stream(
-        alike,
+      const singleRequest = createGrpcWebTransport({ ...options, fetch });
+      // Connect and the interceptors see a method with a single, empty request; `fetch` sends all requests in its place.
+      // The types of the response do not change, but TypeScript cannot infer that for the changed method.
+      const serverStreaming = { ...method, methodKind: "server_streaming" } as const;
+      const response = await singleRequest.stream(
+        serverStreaming,
         signal,
         timeoutMs,
         header,

@@ -1,11 +1,11 @@
-"""debian_packages: files out of pinned Debian packages. debian_python: the interpreter for build, test and run, of the same."""
+"""debian_packages: files from pinned Debian packages. debian_python: a Python toolchain from pinned Debian packages."""
 
 _MINIMUM_HOST_PYTHON = (3, 11)
 
 # The environment variables that tools/apt/apt.sh and fetch.sh read.
 _ENVIRON = ["DEBIAN_KEYRING", "DEBIAN_MIRROR", "DEBIAN_SNAPSHOT"]
 
-# What fetch.sh exits with where apt knows no Debian mirror.
+# The exit status of fetch.sh if apt has no Debian mirror.
 _NO_MIRROR = 69
 
 _INTERPRETER = """\
@@ -28,7 +28,7 @@ exec "$usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" --library-path "$usr/lib/x
 
 _HOST_INTERPRETER = """\
 #!/bin/sh
-# Stands in for Debian's interpreter: %{reason}.
+# Runs the host's interpreter instead of Debian's: %{reason}.
 exec %{python} "$@"
 """
 
@@ -66,7 +66,7 @@ exports_files(
     ],
 )
 
-# The interpreter as a layer of an image; there is none where the host's stands in.
+# The interpreter as a layer of an image. It does not exist if the host's interpreter is used.
 filegroup(
     name = "base",
     srcs = glob(["base.tar"], allow_empty = True),
@@ -98,7 +98,7 @@ toolchain(
 )
 """
 
-# What both rules have.
+# The attributes of both rules.
 _ATTRS = {
     "lock": attr.label(
         mandatory = True,
@@ -116,10 +116,10 @@ def _execute(rctx, command):
         fail("{} failed:\n{}{}".format(" ".join([str(word) for word in command]), done.stdout, done.stderr))
 
 def _unpack(rctx):
-    """Unpacks the locked packages in root/; returns why that cannot be done here, or None."""
+    """Unpacks the locked packages into root/. Returns None, or the reason why this machine cannot do that."""
     for program in ["apt-get", "dpkg-deb"]:
         if not rctx.which(program):
-            return "there is no {} here".format(program)
+            return "{} is not on PATH".format(program)
     rctx.report_progress("fetching Debian packages")
     fetched = rctx.execute(
         [rctx.path(rctx.attr._fetch), rctx.path(rctx.attr._apt), rctx.path(rctx.attr.lock)],
@@ -138,12 +138,12 @@ def _is_linux_on_amd64(rctx):
     return rctx.os.name.startswith("linux") and rctx.os.arch == "amd64"
 
 def _compatible_with(reason):
-    """Returns the target_compatible_with of what cannot be had, for a reason, or can."""
+    """Returns a value for target_compatible_with: incompatible if there is a reason, else compatible."""
     return ["@platforms//:incompatible"] if reason else []
 
 def _debian_packages_impl(rctx):
     if rctx.attr.programs and not _is_linux_on_amd64(rctx):
-        reason = "the programs are for Linux on amd64"
+        reason = "the programs run only on Linux on amd64"
     else:
         reason = _unpack(rctx)
     if not reason:
@@ -151,7 +151,7 @@ def _debian_packages_impl(rctx):
             _execute(rctx, ["bash", "-euc", command])
     else:
         # buildifier: disable=print
-        print("\nWhat needs @{} is skipped: {}.".format(rctx.name, reason))
+        print("\nTargets that need @{} are skipped: {}.".format(rctx.name, reason))
     rctx.file("compatible.bzl", "COMPATIBLE_WITH = {}".format(_compatible_with(reason)))
     for program in rctx.attr.programs:
         rctx.file(program + ".sh", _PROGRAM.replace("%{program}", program))
@@ -160,24 +160,25 @@ def _debian_packages_impl(rctx):
 
 debian_packages = repository_rule(
     implementation = _debian_packages_impl,
-    doc = """Files out of pinned Debian packages, below root/.
+    doc = """Provides the files of pinned Debian packages, below root/.
 
-Each package has the SHA-256 of the lock. It is downloaded from the mirror of the machine's apt (`DEBIAN_MIRROR` names another), or
-else from a snapshot archive (`DEBIAN_SNAPSHOT`, by default https://snapshot.debian.org/archive/debian). If neither serves it, the
-suite's current version is used, which apt verifies by Debian's keyring (`DEBIAN_KEYRING` names another): the rule prints a
-warning, and the repository's file `stale` has a line `name version` for each pin that was not used.
+Each package must have the SHA-256 in the lock. The rule downloads it from the Debian mirror that the machine's apt uses
+(override: `DEBIAN_MIRROR`), or else from a snapshot archive (`DEBIAN_SNAPSHOT`, by default
+https://snapshot.debian.org/archive/debian). If neither serves the package, the rule uses the suite's current version,
+which apt verifies with Debian's keyring (override: `DEBIAN_KEYRING`). It then prints a warning, and the repository's
+file `stale` has a line `name version` for each pin that was not used.
 
-On a machine without apt there are no files: `COMPATIBLE_WITH` in the repository's `compatible.bzl` makes targets, and all that
-depend on them, be skipped.""",
+On a machine without apt the repository has no files. Targets with `target_compatible_with = COMPATIBLE_WITH`, from the
+repository's `compatible.bzl`, are then skipped, and so are all targets that depend on them.""",
     attrs = _ATTRS | {
         "build_file_content": attr.string(
-            doc = "The BUILD file of the repository, to which the programs are added.",
+            doc = "The BUILD file of the repository. The targets of `programs` are appended to it.",
         ),
         "patch_cmds": attr.string_list(
-            doc = "Bash commands that change the files.",
+            doc = "Bash commands that change the unpacked files.",
         ),
         "programs": attr.string_list(
-            doc = "Names in usr/bin: each becomes a target that can be run, on any Linux on amd64.",
+            doc = "Names of programs in usr/bin. Each becomes an executable target, for any Linux on amd64.",
         ),
     },
     environ = _ENVIRON,
@@ -196,7 +197,7 @@ def _use_host(rctx, reason):
     python = rctx.which("python3")
     is_new_enough = "import sys; sys.exit(sys.version_info < {})".format(_MINIMUM_HOST_PYTHON)
     if not python or rctx.execute([python, "-c", is_new_enough]).return_code:
-        fail("Debian's interpreter cannot be used here: {}. A python3 of version {}.{} or newer is needed on PATH; found: {}".format(
+        fail("Debian's interpreter cannot be used: {}. Install Python {}.{} or newer as python3 on PATH; found: {}".format(
             reason,
             _MINIMUM_HOST_PYTHON[0],
             _MINIMUM_HOST_PYTHON[1],
@@ -211,7 +212,7 @@ def _debian_python_impl(rctx):
     if _is_linux_on_amd64(rctx):
         reason = _unpack(rctx)
     else:
-        reason = "the packages are for Linux on amd64, this is {} on {}".format(rctx.os.name, rctx.os.arch)
+        reason = "the packages are for Linux on amd64, but this machine is {} on {}".format(rctx.os.name, rctx.os.arch)
     if reason:
         _use_host(rctx, reason)
     else:
@@ -223,10 +224,10 @@ def _debian_python_impl(rctx):
 
 debian_python = repository_rule(
     implementation = _debian_python_impl,
-    doc = """A Python toolchain out of pinned Debian packages, the same on every Debian-like amd64 host.
+    doc = """Provides a Python toolchain from pinned Debian packages, which is the same on every Debian-like amd64 host.
 
-The packages are downloaded and verified as those of `debian_packages` are. On other machines (no apt, another processor) the
-host's python3 is used instead, and the rule prints a note.""",
+The packages are downloaded and verified as by `debian_packages`. On other machines (without apt, or with another
+processor) the rule uses the host's python3 instead, and prints a note.""",
     attrs = _ATTRS | {
         "_ca_bundle": attr.label(default = "//bazel/debian:ca_bundle.sh", allow_single_file = True),
         "_compile": attr.label(default = "//bazel/debian:compile_stdlib.sh", allow_single_file = True),

@@ -1,4 +1,4 @@
-"""debian_packages in a real Bazel: its warning and its list `stale`, for pins that are served and pins that are not."""
+"""Tests of debian_packages in a real Bazel: the warning and the list `stale`, for pins that are and are not served."""
 
 import subprocess
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ debian_packages(
     lock = "//:{name}.lock",
 )
 """
-# By repository: the package that it pins.
+# The package that each repository pins.
 PINNED = {"served": "alpha", "archived": "beta", "gone": "gamma"}
 
 
 class Built(NamedTuple):
-    """What Bazel has done.
+    """The result of a build.
 
     Attributes:
-        done: its status and output.
-        external: the folder of its repositories.
+        done: the exit status and output of Bazel.
+        external: the folder with the external repositories.
     """
 
     done: subprocess.CompletedProcess[str]
@@ -41,7 +41,7 @@ class Built(NamedTuple):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    """Build with one repository whose pin is served, one whose pin is archived, and one whose pin is gone."""
+    """Build three repositories with one pin each: on the mirror, only in the archive, and on neither."""
     folder = tmp_path_factory.mktemp("nested")
     workspace = folder / "workspace"
     for rule in RULES:
@@ -82,13 +82,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
 
 
 @pytest.mark.parametrize("repository", ["served", "archived"])
-def test_a_pin_that_is_served_is_used_without_a_word(built: Built, repository: str) -> None:
+def test_a_pin_that_is_served_is_used_without_a_warning(built: Built, repository: str) -> None:
     assert built.read(repository, f"root/usr/share/{PINNED[repository]}/text") == "1"
     assert built.read(repository, "stale") == ""
     assert f"{repository}.lock" not in built.done.stderr
 
 
-def test_a_pin_that_is_not_served_is_in_the_list_and_in_a_warning(built: Built) -> None:
+def test_a_pin_that_is_not_served_is_listed_as_stale_and_warned_about(built: Built) -> None:
     assert built.read("gone", "root/usr/share/gamma/text") == "2"
     assert built.read("gone", "stale") == "gamma 1\n"
     warning = built.done.stderr

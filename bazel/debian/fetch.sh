@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# fetch.sh APT_SH LOCK: unpacks the Debian packages that LOCK pins into ./root, and writes what each says of itself to
+# fetch.sh APT_SH LOCK: unpacks the Debian packages that LOCK pins into ./root, and writes the control fields of each to
 # root/var/lib/dpkg/status.d.
 #
-# A pin is one exact file. The mirror serves it, or else the snapshot archive $DEBIAN_SNAPSHOT, and no file is used that does not
-# have the SHA-256 of the lock. If neither serves the file, the suite's current version of the package is used, which apt
-# verifies by the suite's signature: ./stale then lists the pin, and standard output is a warning. Exits with 69 if apt has no
-# Debian mirror.
+# A pin is one exact file, which must have the SHA-256 in LOCK. It comes from the mirror, or else from the snapshot
+# archive $DEBIAN_SNAPSHOT. If neither serves the file, the script uses the suite's current version of the package,
+# which apt verifies by the suite's signature; it then lists the pin in ./stale and prints a warning to standard output.
+# Exits with 69 if apt has no Debian mirror.
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source=tools/apt/apt.sh
 source "$1"
 lock=$2
-export LC_ALL=C.UTF-8 LANGUAGE= # English messages of apt, which are searched below; LANGUAGE overrides C.UTF-8.
+export LC_ALL=C.UTF-8 LANGUAGE= # apt's messages must be English, to be searched. LANGUAGE would override LC_ALL.
 
-# What a line of the lock matches. In addition, its path must not contain "..".
+# The pattern of a line in the lock. In addition, its path must not contain "..".
 readonly PIN='[a-z0-9][a-z0-9+.-]* \S+ [0-9a-f]{64} pool/\S+'
-# The timeout of the archive. An archive that never answers costs up to four times as long, once: apt tries twice, and waits twice
-# as long for an answer as for a connection.
+# The timeout for the archive, in seconds. An archive that never answers delays the build once by up to four times as
+# much: apt tries twice, and waits twice as long for an answer as for a connection.
 readonly ARCHIVE_SECONDS=10
 
 die() {
@@ -24,13 +24,14 @@ die() {
   exit 1
 }
 
-# apt_helper [OPTION | URI FILE HASH]...: downloads files at once; all that can be had are there even if it fails.
+# apt_helper [OPTION | URI FILE HASH]...: downloads files concurrently. If some downloads fail, the others are complete.
 apt_helper() {
   /usr/lib/apt/apt-helper -q -o APT::Sandbox::User= "$@" >>apt.log 2>&1
 }
 
-# mirror_bases: prints the base URIs of the mirror. A mirror+SCHEME:PATH is a list of mirrors, which apt-helper cannot choose from:
-#   the URIs in the list are printed in their order.
+# mirror_bases: prints the base URIs of the mirror. If its URI is mirror+SCHEME:PATH, a list of mirrors, prints the URIs
+# in
+#   that list in order, since apt-helper does not support lists.
 mirror_bases() {
   local list=${mirror#mirror+}
   if [[ $list == "$mirror" ]]; then
@@ -47,8 +48,9 @@ from_mirror() {
   apt_helper download-file "$@"
 }
 
-# from_archive [URI FILE HASH]...: downloads files from the archive. If the first one fails slowly, the others are skipped, so that
-#   an archive that never answers costs one timeout and not one for each file.
+# from_archive [URI FILE HASH]...: downloads files from the archive. If the first download times out, skips the others,
+# so
+#   that an archive that never answers costs one timeout and not one per file.
 from_archive() {
   local began=$SECONDS options=(-o Acquire::Retries=1)
   options+=(-o "Acquire::http::Timeout=$ARCHIVE_SECONDS" -o "Acquire::https::Timeout=$ARCHIVE_SECONDS")
@@ -56,8 +58,9 @@ from_archive() {
   (($# <= 3)) || apt_helper "${options[@]}" download-file "${@:4}"
 }
 
-# download FROM BASE: downloads the files of ./missing from BASE by the function FROM, and takes those that have the pinned hash off
-#   that list.
+# download FROM BASE: downloads the files in ./missing from BASE with the function FROM. Removes those that have the
+# pinned
+#   hash from ./missing.
 download() {
   local from=$1 base=${2%/} files=() name version sha256 path
   while read -r name version sha256 path; do
@@ -66,7 +69,7 @@ download() {
   : >apt.log
   "$from" "${files[@]}" || true
   while read -r name version sha256 path; do
-    # apt leaves half a file under its full name when a connection breaks.
+    # When a connection breaks, apt leaves a partial file under the final name.
     if ! sha256sum --check --status 2>/dev/null <<<"$sha256  debs/$name.deb"; then
       echo "$name $version $sha256 $path"
       rm -f "debs/$name".deb*
@@ -76,8 +79,9 @@ download() {
   sed -n '/^E: Failed to fetch / { s//  /p; q }' apt.log >>reasons
 }
 
-# use_current SUITE: downloads the current versions of the packages of ./missing. Lists the pins that they differ from in ./stale,
-#   and prints what takes the place of what.
+# use_current SUITE: downloads the current versions of the packages in ./missing. For each that differs from its pin,
+# adds
+#   the pin to ./stale and prints the pinned and the used version.
 use_current() {
   local suite=$1 deb name version sha256 names
   apt_open "$PWD/apt" "$suite" >&2 || die "Pinned packages of $lock are no longer served:
@@ -96,7 +100,7 @@ Suite $suite no longer has a package of this name: replace it in ${lock%.lock}.p
   while read -r name version sha256 _; do
     deb=debs/$name.deb
     mv "current/$name"_*.deb "$deb"
-    # The mirror may serve the pinned file after all, now that apt has tried again.
+    # The first download may have failed for another reason: if this is the pinned file, it is not stale.
     sha256sum --check --status <<<"$sha256  $deb" && continue
     echo "$name $version" >>stale
     echo "  $name $version (pinned): $(dpkg-deb --field "$deb" Version) (used)"
@@ -108,13 +112,13 @@ suite=$(sed -n 's/^suite //p' "$lock")
 snapshot=$(sed -n 's/^snapshot //p' "$lock")
 grep -vE '^(suite|snapshot) ' "$lock" >missing || true
 [[ $suite && $snapshot && -s missing ]] ||
-  die "$lock does not consist of 'suite NAME', 'snapshot TIMESTAMP' and lines 'name version sha256 path'; to write it again:
+  die "$lock does not consist of 'suite NAME', 'snapshot TIMESTAMP' and lines 'name version sha256 path'; to rewrite it:
 ./bazelw run //third_party/debian:lock"
 while IFS= read -r line; do
   [[ $line =~ ^$PIN$ && $line != *' pool/'*..* ]] ||
     die "$lock has the invalid line '$line'; accepted are lines 'name version sha256 path' that match
 $PIN
-and have no '..' in the path; to write the lock again:
+and have no '..' in the path; to rewrite the lock:
 ./bazelw run //third_party/debian:lock"
 done <missing
 archive=${DEBIAN_SNAPSHOT:-https://snapshot.debian.org/archive/debian}
@@ -139,8 +143,8 @@ if [[ $used ]]; then
 fi
 
 apt_unpack "$PWD/root" debs/*.deb
-# What each package says of itself, where those who scan images without dpkg look for it; with its hash, which apt knows
-# and the package cannot.
+# Write the control fields of each package where scanners look for them in images without dpkg. Add the SHA-256 of the
+# package, which apt's index has but the package itself cannot contain.
 mkdir -p root/var/lib/dpkg/status.d
 for deb in debs/*.deb; do
   {

@@ -1,6 +1,6 @@
-"""fetch.sh and lock.sh: which file is used for a pin, and what the user is told.
+"""Tests of fetch.sh and lock.sh: which file is used for a pin, and the messages to the user.
 
-The mirror and the snapshot archive are servers on loopback; apt, its signatures and the packages are real.
+The mirror and the snapshot archive are servers on loopback. apt, the signatures and the packages are real.
 """
 
 import re
@@ -25,7 +25,7 @@ INDEX = [f"dists/{SUITE}/InRelease", f"dists/{SUITE}/main/binary-amd64/Packages"
 
 
 class Machine:
-    """A machine whose apt has no configuration, with a mirror and a snapshot archive that it can reach."""
+    """A machine whose apt has no configuration, and which can reach a mirror and a snapshot archive."""
 
     def __init__(self, folder: Path, mirror: Mirror, archive: FileServer) -> None:
         self.folder = folder
@@ -54,8 +54,8 @@ class Machine:
         """Return the path of a package in the archive."""
         return f"archive/{TIMESTAMP}/{package.path}"
 
-    def keep(self, *packages: Package) -> None:
-        """Have packages in the archive."""
+    def archive_packages(self, *packages: Package) -> None:
+        """Put packages in the archive."""
         self.archive.files |= {self.archived(package): package.content for package in packages}
 
     def lock(self, *pins: Package) -> Path:
@@ -76,7 +76,7 @@ class Machine:
         return done.stdout
 
     def refuse(self, *pins: Package) -> str:
-        """Fail to fetch pins, and return the error."""
+        """Check that fetching pins fails, and return the error message."""
         done = self.run_fetch(self.lock(*pins))
         assert done.returncode == 1
         assert not (self.work / "root").exists()
@@ -84,12 +84,12 @@ class Machine:
 
     @property
     def unpacked(self) -> dict[str, str]:
-        """What the files of the unpacked packages say, by package."""
+        """The texts in the unpacked packages, by package name."""
         return {file.parent.name: file.read_text("utf-8") for file in self.work.glob("root/usr/share/*/text")}
 
     @property
     def stale(self) -> str:
-        """The list of pins that were not used."""
+        """The content of the list of pins that were not used."""
         return (self.work / "stale").read_text("utf-8")
 
 
@@ -100,7 +100,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 def _refused_url() -> str:
-    """Return the URL of a port that nobody listens on."""
+    """Return a URL with a port that refuses connections."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -117,7 +117,7 @@ def test_pins_that_the_mirror_serves_are_all_that_is_downloaded(machine: Machine
     assert sorted(path.name for path in machine.work.iterdir()) == ["root", "stale"]
 
 
-def test_every_package_leaves_its_fields_and_its_hash(machine: Machine) -> None:
+def test_the_control_fields_and_the_hash_of_every_package_are_written(machine: Machine) -> None:
     pin = machine.package("alpha", "1.0")
     machine.mirror.publish(pin)
     machine.fetch(pin)
@@ -125,10 +125,10 @@ def test_every_package_leaves_its_fields_and_its_hash(machine: Machine) -> None:
     assert status == f"{pin.control}SHA256: {pin.sha256}\n"
 
 
-def test_a_pin_that_left_the_mirror_comes_from_the_archive_as_it_was_when_it_was_locked(machine: Machine) -> None:
+def test_a_pin_that_left_the_mirror_comes_from_the_snapshot_of_the_lock(machine: Machine) -> None:
     served, gone = machine.package("alpha", "1.0"), machine.package("beta", "1.0")
     machine.mirror.publish(served, machine.package("beta", "2.0"))
-    machine.keep(gone)
+    machine.archive_packages(gone)
     assert machine.fetch(served, gone) == ""
     assert machine.unpacked == {"alpha": "1.0", "beta": "1.0"}
     assert machine.stale == ""
@@ -136,7 +136,7 @@ def test_a_pin_that_left_the_mirror_comes_from_the_archive_as_it_was_when_it_was
     assert not set(INDEX) & set(machine.mirror.requests)
 
 
-def test_an_older_package_that_the_mirror_still_has_is_used_though_the_index_lists_a_newer_one(
+def test_a_pin_that_the_mirror_still_has_is_used_although_the_index_lists_a_newer_version(
     machine: Machine,
 ) -> None:
     pin = machine.package("alpha", "1.0")
@@ -146,7 +146,7 @@ def test_an_older_package_that_the_mirror_still_has_is_used_though_the_index_lis
     assert machine.unpacked == {"alpha": "1.0"}
 
 
-def test_without_an_archive_the_current_version_takes_the_place_of_a_pin_with_a_warning(machine: Machine) -> None:
+def test_without_an_archive_the_current_version_is_used_with_a_warning(machine: Machine) -> None:
     served, gone = machine.package("alpha", "1.0"), machine.package("beta", "1.0")
     machine.mirror.publish(served, machine.package("beta", "2.0"))
     machine.environment["DEBIAN_SNAPSHOT"] = unreachable = _refused_url()
@@ -160,7 +160,7 @@ def test_without_an_archive_the_current_version_takes_the_place_of_a_pin_with_a_
     assert machine.stale == "beta 1.0\n"
 
 
-def test_current_versions_are_used_for_all_pins_if_nobody_serves_any(machine: Machine) -> None:
+def test_current_versions_are_used_for_all_pins_if_none_is_served(machine: Machine) -> None:
     machine.mirror.publish(machine.package("alpha", "2.0"), machine.package("beta", "2.0"))
     pins = [machine.package("alpha", "1.0"), machine.package("beta", "1.0")]
     warning = machine.fetch(*pins)
@@ -170,7 +170,7 @@ def test_current_versions_are_used_for_all_pins_if_nobody_serves_any(machine: Ma
     assert machine.stale == "alpha 1.0\nbeta 1.0\n"
 
 
-def test_a_package_of_the_archive_that_has_another_hash_is_not_used(machine: Machine) -> None:
+def test_a_package_from_the_archive_with_another_hash_is_not_used(machine: Machine) -> None:
     pin = machine.package("alpha", "1.0")
     machine.mirror.publish(machine.package("alpha", "2.0"))
     machine.archive.files[machine.archived(pin)] = machine.package("alpha", "1.0", "tampered").content
@@ -180,22 +180,22 @@ def test_a_package_of_the_archive_that_has_another_hash_is_not_used(machine: Mac
 
 
 @pytest.mark.parametrize("is_archived", [True, False])
-def test_a_package_of_the_mirror_that_has_another_hash_is_not_used(machine: Machine, *, is_archived: bool) -> None:
+def test_a_package_from_the_mirror_with_another_hash_is_not_used(machine: Machine, *, is_archived: bool) -> None:
     pin = machine.package("alpha", "1.0")
     machine.mirror.publish(machine.package("alpha", "2.0"))
     machine.mirror.files[pin.path] = machine.package("alpha", "1.0", "tampered").content
     if is_archived:
-        machine.keep(pin)
+        machine.archive_packages(pin)
     assert ("Hash Sum mismatch" in machine.fetch(pin)) is not is_archived
     assert machine.unpacked == {"alpha": "1.0" if is_archived else "2.0"}
     assert machine.stale == ("" if is_archived else "alpha 1.0\n")
 
 
-def test_half_a_package_is_not_used(machine: Machine) -> None:
+def test_a_partially_downloaded_package_is_not_used(machine: Machine) -> None:
     pin = machine.package("alpha", "1.0")
     machine.mirror.publish(pin)
     machine.mirror.broken[pin.path] = 1
-    machine.keep(pin)
+    machine.archive_packages(pin)
     assert machine.fetch(pin) == ""
     assert machine.unpacked == {"alpha": "1.0"}
     assert machine.archive.requests == [machine.archived(pin)]
@@ -225,11 +225,11 @@ def test_after_a_broken_connection_only_the_pin_that_is_gone_is_stale(machine: M
 def test_a_slow_failure_stops_the_downloads_from_the_archive_but_not_from_the_mirror(machine: Machine) -> None:
     machine.script = machine.folder / "fetch.sh"
     before, after = FETCH.read_text("utf-8").split("SECONDS - began < ARCHIVE_SECONDS")
-    machine.script.write_text(f"{before}SECONDS - began < 0{after}", encoding="utf-8")  # Every failure is slow.
+    machine.script.write_text(f"{before}SECONDS - began < 0{after}", encoding="utf-8")  # Treat every failure as slow.
     machine.script.chmod(0o755)
     gone, archived, served = pins = [machine.package(name, "1.0") for name in ("alpha", "beta", "gamma")]
     machine.mirror.publish(machine.package("alpha", "2.0"), machine.package("beta", "2.0"), served)
-    machine.keep(archived)
+    machine.archive_packages(archived)
     machine.fetch(*pins)
     assert machine.unpacked == {"alpha": "2.0", "beta": "2.0", "gamma": "1.0"}
     assert machine.archive.requests == [machine.archived(gone)]
@@ -238,7 +238,7 @@ def test_a_slow_failure_stops_the_downloads_from_the_archive_but_not_from_the_mi
 
 @pytest.fixture(params=["mirror+file", "mirror+http"])
 def mirror_list(machine: Machine, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Replace the mirror's URI by that of a list, which names a mirror that is down, then the real one."""
+    """Replace the mirror's URI by that of a mirror list, with a mirror that is down, then the real one."""
     content = f"# Mirrors\n\n{_refused_url()}/debian/\n{machine.mirror.url}/\tpriority:2 type:deb type:index\n"
     machine.archive.files["mirrors.list"] = content.encode()
     # apt names its index files after this path, so it must be short.
@@ -246,7 +246,7 @@ def mirror_list(machine: Machine, request: pytest.FixtureRequest) -> Iterator[No
         file.write(content)
         file.flush()
         uris = {"mirror+file": f"mirror+file:{file.name}", "mirror+http": f"mirror+{machine.archive.url}/mirrors.list"}
-        machine.environment["DEBIAN_MIRROR"] = uris[request.param] + "/"  # As apt prints the URIs of its sources.
+        machine.environment["DEBIAN_MIRROR"] = uris[request.param] + "/"  # as apt prints URIs of sources
         yield
 
 
@@ -270,16 +270,16 @@ def test_a_mirror_list_leads_to_a_mirror_that_serves_the_current_version(machine
     assert machine.unpacked == {"alpha": "2.0"}
 
 
-def test_a_mirror_list_that_cannot_be_read_is_a_reason_in_the_error(machine: Machine) -> None:
+def test_a_mirror_list_that_cannot_be_read_is_named_in_the_error(machine: Machine) -> None:
     pin = machine.package("alpha", "1.0")
     machine.environment["DEBIAN_MIRROR"] = f"mirror+file:{machine.folder}/missing"
     assert f"  cannot read the mirror list mirror+file:{machine.folder}/missing\n" in machine.refuse(pin)
 
 
-def test_without_a_mirror_list_a_pin_comes_from_the_archive(machine: Machine) -> None:
+def test_a_pin_comes_from_the_archive_if_the_mirror_list_cannot_be_read(machine: Machine) -> None:
     pin = machine.package("alpha", "1.0")
     machine.environment["DEBIAN_MIRROR"] = f"mirror+file:{machine.folder}/missing"
-    machine.keep(pin)
+    machine.archive_packages(pin)
     assert machine.fetch(pin) == ""
     assert machine.unpacked == {"alpha": "1.0"}
 
@@ -287,7 +287,7 @@ def test_without_a_mirror_list_a_pin_comes_from_the_archive(machine: Machine) ->
 def test_reasons_are_reported_to_a_user_whose_apt_does_not_speak_english(machine: Machine) -> None:
     pin = machine.package("alpha", "1.0")
     machine.mirror.publish(machine.package("alpha", "2.0"))
-    # This has an effect where apt's translations are installed.
+    # This only has an effect on machines where apt's translations are installed.
     machine.environment |= {"LC_ALL": "C.UTF-8", "LANGUAGE": "de"}
     assert f"{pin.path}  404 " in machine.fetch(pin)
 
@@ -309,7 +309,7 @@ def test_a_current_version_that_differs_from_the_signed_index_is_an_error(machin
     assert "could not be downloaded (see above): alpha" in error
 
 
-def test_an_index_that_another_key_has_signed_is_an_error(machine: Machine, tmp_path: Path) -> None:
+def test_an_index_signed_with_another_key_is_an_error(machine: Machine, tmp_path: Path) -> None:
     machine.mirror.publish(machine.package("alpha", "2.0"))
     with Mirror() as other:
         (tmp_path / "other").mkdir()
@@ -320,7 +320,7 @@ def test_an_index_that_another_key_has_signed_is_an_error(machine: Machine, tmp_
     assert f"the package index of suite {SUITE} could not be read (see above)" in error
 
 
-def test_an_index_that_was_changed_after_it_was_signed_is_an_error(machine: Machine) -> None:
+def test_an_index_changed_after_signing_is_an_error(machine: Machine) -> None:
     machine.mirror.publish(machine.package("alpha", "2.0"))
     machine.mirror.files[INDEX[0]] = machine.mirror.files[INDEX[0]].replace(b"2020", b"2021")
     assert f"the package index of suite {SUITE} could not be read" in machine.refuse(machine.package("alpha", "1.0"))
@@ -341,7 +341,7 @@ def test_a_keyring_that_is_missing_is_an_error_that_names_it(machine: Machine) -
 
 
 @pytest.mark.parametrize("missing", ["suite", "snapshot", "alpha"])
-def test_a_lock_that_lacks_something_is_an_error_that_names_it(machine: Machine, missing: str) -> None:
+def test_an_incomplete_lock_is_an_error_that_names_the_lock(machine: Machine, missing: str) -> None:
     lock = machine.lock(machine.package("alpha", "1.0"))
     lines = lock.read_text("utf-8").splitlines()
     lock.write_text("".join(f"{line}\n" for line in lines if not line.startswith(missing)), encoding="utf-8")
@@ -377,7 +377,7 @@ def test_a_line_that_is_not_a_pin_is_an_error_that_names_it(machine: Machine, li
     assert machine.mirror.requests == []
 
 
-def test_the_last_pin_is_used_even_if_its_line_has_no_end(machine: Machine) -> None:
+def test_the_last_pin_is_used_even_without_a_newline(machine: Machine) -> None:
     pins = [machine.package("alpha", "1.0"), machine.package("beta", "1.0")]
     machine.mirror.publish(*pins)
     lock = machine.lock(*pins)
@@ -386,7 +386,7 @@ def test_the_last_pin_is_used_even_if_its_line_has_no_end(machine: Machine) -> N
     assert machine.unpacked == {"alpha": "1.0", "beta": "1.0"}
 
 
-def test_no_mirror_has_an_exit_status_of_its_own(machine: Machine) -> None:
+def test_without_a_mirror_the_exit_status_is_69(machine: Machine) -> None:
     machine.environment["DEBIAN_MIRROR"] = ""
     done = machine.run_fetch(machine.lock(machine.package("alpha", "1.0")))
     assert done.returncode == 69
@@ -394,7 +394,7 @@ def test_no_mirror_has_an_exit_status_of_its_own(machine: Machine) -> None:
 
 
 class Workspace:
-    """A workspace that has one list of packages, of the package alpha."""
+    """A workspace with one list of packages, which contains the package alpha."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -410,7 +410,7 @@ class Workspace:
         assert done.stdout == "1 packages pinned in third_party/debian/test.lock\n", done.stderr
 
 
-def test_a_lock_has_suite_time_hash_and_path_and_is_what_fetch_reads(machine: Machine) -> None:
+def test_a_lock_has_suite_time_hash_and_path_and_can_be_fetched(machine: Machine) -> None:
     package = machine.package("alpha", "1:1.0")
     machine.mirror.publish(package)
     workspace = Workspace(machine)
@@ -425,7 +425,7 @@ def test_a_lock_has_suite_time_hash_and_path_and_is_what_fetch_reads(machine: Ma
     assert machine.unpacked == {"alpha": "1:1.0"}
 
 
-def test_a_lock_is_written_again_only_if_a_package_changed(machine: Machine) -> None:
+def test_a_lock_is_rewritten_only_if_a_package_changed(machine: Machine) -> None:
     package = machine.package("alpha", "1.0")
     machine.mirror.publish(package)
     workspace = Workspace(machine)
@@ -440,7 +440,7 @@ def test_a_lock_is_written_again_only_if_a_package_changed(machine: Machine) -> 
     assert newer.pin in workspace.lock.read_text("utf-8")
 
 
-def test_a_lock_is_written_again_if_only_the_suite_changed(machine: Machine) -> None:
+def test_a_lock_is_rewritten_if_only_the_suite_changed(machine: Machine) -> None:
     package = machine.package("alpha", "1.0")
     machine.mirror.publish(package)
     workspace = Workspace(machine)

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# image_base.sh ROOT PYTHON TAR: writes the layer that an image begins with: the interpreter of ROOT and its libraries,
-# whom TLS trusts, a user without rights. No shell, no package manager, no pip. The same packages make the same bytes.
+# image_base.sh ROOT PYTHON TAR: writes the base layer of an image: the interpreter PYTHON from ROOT, its libraries, the
+# CA certificates and an unprivileged user, but no shell, package manager or pip. The same packages give the same bytes.
 set -euo pipefail
 root=$1 python=$2 tar=$3
 
 base=$(mktemp -d -p .)
 trap 'rm -rf "$base"' EXIT
 cp --archive "$root"/{bin,etc,lib,lib64,sbin,usr,var} "$base"
-ln -sf "$python" "$base/usr/bin/python3" # not debian.bzl's wrapper, which is for other machines
+ln -sf "$python" "$base/usr/bin/python3" # instead of debian.bzl's wrapper, which is for running on any host
 
 # only FOLDER [NAME...]: removes everything else from a folder.
 only() {
@@ -22,9 +22,9 @@ only usr/sbin
 only usr/share common-licenses doc
 only var lib
 only var/lib dpkg
-# pip belongs to the toolchain, test modules to Python's own tests; curses, dbm and readline lack their libraries. Of the
-# libraries below none is loaded: Python converts text by itself, OpenSSL's engines are a thing of the past, the rest of
-# glibc is for its own tools and for NIS.
+# Not needed at run time: pip is for the toolchain, and the test modules are for Python's own tests. The libraries of
+# curses, dbm and readline are not in the image. The shared libraries below are never loaded: Python has its own text
+# codecs, OpenSSL's engines are obsolete, and those parts of glibc are for its own tools and for NIS.
 rm -rf "$base"/usr/{lib/binfmt.d,share/doc/python3-pip-whl} "$base/var/lib/dpkg/status.d/python3-pip-whl" \
   "$base/usr/lib/$python"/{test,sitecustomize.py} \
   "$base/usr/lib/$python"/lib-dynload/{_test,_xxtestfuzz,_curses,_dbm,readline}* \

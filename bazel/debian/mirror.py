@@ -1,4 +1,4 @@
-"""Debian packages made for a test, a signed mirror of them on loopback, and a snapshot archive."""
+"""Fakes for tests: Debian packages, a signed mirror on loopback that serves them, and a snapshot archive."""
 
 import hashlib
 import subprocess
@@ -18,10 +18,10 @@ class Package(NamedTuple):
     """A Debian package.
 
     Attributes:
-        name: its name.
-        version: its version.
-        control: its fields, as in the package index.
-        content: the .deb file.
+        name: the name of the package.
+        version: the version of the package.
+        control: the control fields, as in the package index.
+        content: the content of the .deb file.
     """
 
     name: str
@@ -31,17 +31,17 @@ class Package(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Its path on a mirror, which apt calls Filename."""
+        """The path on a mirror, which apt calls Filename."""
         return f"pool/main/{self.name[0]}/{self.name}/{self.name}_{self.version.rpartition(':')[2]}_all.deb"
 
     @property
     def sha256(self) -> str:
-        """The hash of its file."""
+        """The SHA-256 of the .deb file."""
         return hashlib.sha256(self.content).hexdigest()
 
     @property
     def pin(self) -> str:
-        """Its line in a lock."""
+        """The line for this package in a lock."""
         return f"{self.name} {self.version} {self.sha256} {self.path}"
 
 
@@ -49,10 +49,10 @@ def build(folder: Path, name: str, version: str, text: str = "") -> Package:
     """Build a package.
 
     Args:
-        folder: an empty folder for its files.
-        name: the package's name.
-        version: the package's version.
-        text: what its file usr/share/NAME/text says; by default, its version.
+        folder: an empty folder for the files of the package.
+        name: the name of the package.
+        version: the version of the package.
+        text: the content of usr/share/NAME/text; by default, the version.
     """
     files = {
         "DEBIAN/control": f"Package: {name}\nVersion: {version}\nArchitecture: all\n"
@@ -72,12 +72,12 @@ def build(folder: Path, name: str, version: str, text: str = "") -> Package:
 
 
 class FileServer(LoopbackServer):
-    """Serves files over HTTP.
+    """An HTTP server for files.
 
     Attributes:
-        files: contents by path, which has no leading slash.
-        requests: the paths that were asked for, in this order.
-        broken: by path, how many of the next requests have their connection closed in the middle of the file.
+        files: contents by path, without a leading slash.
+        requests: the requested paths, in order.
+        broken: by path, how many of the next requests get a connection that closes in the middle of the file.
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class FileServer(LoopbackServer):
 
     @property
     def url(self) -> str:
-        """Its base URI."""
+        """The base URI."""
         return f"http://{self.host}"
 
 
@@ -110,14 +110,14 @@ class _Handler(QuietHandler):
 
 
 class Mirror(FileServer):
-    """A mirror of one suite, signed with a key of its own."""
+    """A mirror of one suite, signed with its own key."""
 
     def __init__(self) -> None:
         super().__init__()
         self._key = Tsk.generate("Test mirror")
 
     def keyring(self, folder: Path) -> Path:
-        """Write the keyring that its signatures are verified with, and return its path."""
+        """Write the keyring that verifies the mirror's signatures, and return its path."""
         file = folder / "keyring.gpg"
         file.write_bytes(bytes(self._key.extract_certificate()))
         return file
@@ -128,7 +128,7 @@ class Mirror(FileServer):
             f"{package.control}Filename: {package.path}\nSize: {len(package.content)}\nSHA256: {package.sha256}\n"
             for package in packages
         ).encode()
-        # apt refuses a date in the future, and none from the past: Acquire::Check-Valid-Until is false.
+        # apt rejects dates in the future, but accepts any past date because Acquire::Check-Valid-Until is false.
         release = (
             f"Suite: {SUITE}\nCodename: {SUITE}\nDate: Wed, 01 Jan 2020 00:00:00 UTC\nArchitectures: amd64\n"
             "Components: main\nSHA256:\n"

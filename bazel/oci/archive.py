@@ -1,4 +1,4 @@
-"""Writes an image as the archive that "docker load" and "podman load" read."""
+"""Write an image as an archive for "docker load" and "podman load"."""
 
 import io
 import json
@@ -9,12 +9,12 @@ from bazel.oci.layout import Layout, hex_of
 
 
 def write(layout: Layout, tags: list[str], stream: IO[bytes]) -> None:
-    """Write an image into a stream that need not be seekable.
+    """Write an image to a stream, which need not be seekable.
 
     Args:
         layout: the image.
-        tags: what the engine is to call it, such as `calculator:latest`.
-        stream: what is written to.
+        tags: names of the image in the engine, such as `calculator:latest`.
+        stream: the stream to write to.
     """
     manifest = layout.manifest()
     config = hex_of(manifest["config"]) + ".json"
@@ -22,7 +22,7 @@ def write(layout: Layout, tags: list[str], stream: IO[bytes]) -> None:
     index = [{"Config": config, "RepoTags": tags, "Layers": names}]
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT) as archive:
         _add(archive, config, layout.get(manifest["config"]))
-        for name, layer in dict(zip(names, manifest["layers"], strict=True)).items():  # equal layers are there once
+        for name, layer in dict(zip(names, manifest["layers"], strict=True)).items():  # write equal layers only once
             _add(archive, name, layout.get(layer))
         _add(archive, "manifest.json", json.dumps(index).encode())
 

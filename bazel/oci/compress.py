@@ -1,17 +1,17 @@
-"""Compresses a layer, the same whenever the layer is and this libdeflate: compress.py TAR GZ."""
+"""Compress a layer: compress.py TAR GZ. The output depends only on TAR and on the version of libdeflate."""
 
 import sys
 from pathlib import Path
 
 import deflate
 
-# Of libdeflate's levels, 0 to 12. Level 12 takes twice as long and makes a layer 0.1 % smaller, level 9 takes half as
-# long and makes it 2.5 % larger.
+# A level of libdeflate, 0-12. Compared with this one, level 12 takes twice as long and makes a layer 0.1 % smaller;
+# level 9 takes half as long and makes it 2.5 % larger.
 _LEVEL = 10
 
 
 def compressed(tar: bytes) -> bytes:
-    """Return a tar as gzip has it, with neither a name nor a time in its header."""
+    """Return a tar in gzip format, without a name or a time in the header."""
     return bytes(deflate.gzip_compress(tar, _LEVEL))
 
 

@@ -1,4 +1,4 @@
-"""The image as a container, run by bubblewrap: its own files, read-only, its own user, its own processes."""
+"""Run an image as a container with bubblewrap: the image's files, read-only, its user, and a PID namespace."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,16 +7,16 @@ from bazel.oci.layout import Layout
 
 
 class Container:
-    """An image that was unpacked.
+    """A container with the unpacked files of an image.
 
     Args:
         layout: the image.
-        folder: an empty folder to unpack it in.
-        bubblewrap: the program that runs it.
+        folder: an empty folder, into which the image is unpacked.
+        bubblewrap: the path of the program bwrap.
     """
 
     def __init__(self, layout: Layout, folder: Path, bubblewrap: Path) -> None:
-        """Unpack it."""
+        """Unpack the image."""
         self._bubblewrap = bubblewrap.absolute()
         self._config = layout.config()["config"]
         self._root = folder
@@ -24,11 +24,11 @@ class Container:
             archive.extractall(folder, filter="tar")
 
     def command(self, environment: Mapping[str, str], *program: str) -> list[str]:
-        """Return the command that runs it as the platform does: its entry point, or another program in it.
+        """Return the command that runs the image's entry point as Cloud Run does, or another program in the image.
 
         Args:
-            environment: what there is beside its own.
-            program: instead of the entry point.
+            environment: variables in addition to the image's own.
+            program: a program and its arguments, to run instead of the entry point.
         """
         user, _, group = self._config["User"].partition(":")
         variables = dict(pair.split("=", 1) for pair in self._config["Env"]) | dict(environment)
@@ -44,10 +44,10 @@ class Container:
 
     @staticmethod
     def process(bubblewrap: int) -> int:
-        """Return which process the container's first one is outside of it: the one that a signal is for.
+        """Return the id, outside the container, of the container's first process, to which signals are sent.
 
         Args:
-            bubblewrap: the process that its command began.
+            bubblewrap: the id of the bwrap process.
         """
         children = Path(f"/proc/{bubblewrap}/task/{bubblewrap}/children").read_text("ascii")
         return int(children.split()[0])

@@ -1,6 +1,6 @@
-"""Container images without a container engine, the same to the byte for the same sources.
+"""Container images, built without a container engine and byte-for-byte reproducible.
 
-Attributes are called as in rules_oci where it has them; `stale`, `referrers`, oci_sbom and py_image_layers are ours.
+Attributes have the same names as in rules_oci. `stale`, `referrers`, oci_sbom and py_image_layers are additions.
 """
 
 load("//bazel/oci/private:image.bzl", "oci_image_rule")
@@ -12,18 +12,18 @@ oci_sbom = _oci_sbom
 py_image_layers = _py_image_layers
 
 def oci_image(name, **kwargs):
-    """An image, as an OCI layout: a folder that skopeo, crane and podman read.
+    """Builds an image as an OCI layout: a folder that skopeo, crane and podman can read.
 
-    `bazel run :NAME.report` prints what it consists of.
+    `bazel run :NAME.report` prints the layers and the largest files.
 
-    A key of Bazel's workspace status, such as {STABLE_REVISION}, in an annotation or label is filled in by --stamp; without
-    it, that annotation or label is left out.
+    With --stamp, a key of Bazel's workspace status, such as {STABLE_REVISION}, is replaced by its value in annotations
+    and labels. Without --stamp, annotations and labels with a key are left out.
 
     Args:
       name: name of the target.
-      **kwargs: annotations, architecture, cmd, entrypoint, env, exposed_ports, labels, os, tars, user, workdir: as
-        rules_oci has them. The layers of `tars` are not compressed, the lowest first. `stale` are lists of pins that gave
-        way to other versions: if there is one, --config=release fails.
+      **kwargs: annotations, architecture, cmd, entrypoint, env, exposed_ports, labels, os, tars, user, workdir: as in
+        rules_oci. `tars` are the uncompressed layers, the lowest first. `stale` are files that list pins of Debian
+        packages that were not used: if one is not empty, --config=release fails.
     """
     oci_image_rule(
         name = name,
@@ -41,13 +41,13 @@ def oci_image(name, **kwargs):
     )
 
 def oci_load(name, image, repo_tags, **kwargs):
-    """`bazel run :NAME` loads an image into Docker or podman; `-- --engine podman` says which.
+    """`bazel run :NAME` loads an image into Docker or podman. `-- --engine podman` selects the engine.
 
     Args:
       name: name of the target.
       image: an oci_image.
-      repo_tags: what the engine is to call it, such as `calculator:latest`.
-      **kwargs: what all targets take.
+      repo_tags: names of the image in the engine, such as `calculator:latest`.
+      **kwargs: attributes that all targets have.
     """
     program(
         name = name,
@@ -58,19 +58,19 @@ def oci_load(name, image, repo_tags, **kwargs):
     )
 
 def oci_push(name, image, repository = "", remote_tags = [], referrers = [], **kwargs):
-    """`bazel run :NAME -- HOST/NAME:TAG` pushes an image to a registry, and prints the reference to pull it by.
+    """`bazel run :NAME -- HOST/NAME:TAG` pushes an image to a registry, and prints the reference to pull.
 
-    `--repository` and `--tag` do the same. Credentials are those of Docker's configuration; for Google's registries, where
-    that has none, gcloud's. What the registry has is not sent again.
+    `--repository` and `--tag` do the same. The credentials are those in Docker's configuration. If it has none for one
+    of Google's registries, they are gcloud's. Layers that the registry already has are not sent again.
 
     Args:
       name: name of the target.
       image: an oci_image.
-      repository: where to, unless the command line says.
-      remote_tags: what to call it there, unless the command line says.
-      referrers: files that are pushed as artifacts referring to the image, such as its bill of materials; what they are
-        is in their names, NAME.cdx.json or NAME.spdx.json.
-      **kwargs: what all targets take.
+      repository: the repository to push to, unless the command line has one.
+      remote_tags: tags in the repository, unless the command line has tags.
+      referrers: files to push as artifacts that refer to the image, such as its bill of materials. Their suffix gives
+        their type: NAME.cdx.json or NAME.spdx.json.
+      **kwargs: attributes that all targets have.
     """
     program(
         name = name,

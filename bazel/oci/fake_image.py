@@ -1,4 +1,4 @@
-"""Images that are made up for a test."""
+"""Fake images for tests."""
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -7,7 +7,7 @@ from bazel.oci import compress, image, layer
 from bazel.oci.layout import Json, Layout
 
 SETTINGS: Json = {
-    "annotations": {"org.opencontainers.image.title": "made up"},
+    "annotations": {"org.opencontainers.image.title": "fake"},
     "architecture": "amd64",
     "config": {"Entrypoint": ["/program"]},
     "os": "linux",
@@ -15,11 +15,11 @@ SETTINGS: Json = {
 
 
 def layout_of(folder: Path, layers: Mapping[str, Mapping[str, bytes]]) -> Layout:
-    """Write an image, and return it.
+    """Write a fake image and return its layout.
 
     Args:
-        folder: where it is to be, and its layers beside it.
-        layers: the files of each layer, by its name.
+        folder: the folder of the layout. The layers are also written next to it.
+        layers: for each layer, by its name, the content of each file, by its path.
     """
     written = []
     for name, files in layers.items():

@@ -1,7 +1,7 @@
-"""Writes an image as an OCI layout (https://github.com/opencontainers/image-spec), the same whenever its parts are.
+"""Write an image as an OCI layout (https://github.com/opencontainers/image-spec), reproducibly.
 
-image.py FOLDER SETTINGS [--status FILE] [--release] [--stale FILE]... LAYER...: SETTINGS are the JSON that becomes the
-image's `config`, with `os`, `architecture` and `annotations` beside it.
+image.py FOLDER SETTINGS [--status FILE] [--release] [--stale FILE]... LAYER...: SETTINGS is a JSON file with the
+`config`, `os`, `architecture` and `annotations` of the image.
 """
 
 import argparse
@@ -23,16 +23,16 @@ _CONFIG = "application/vnd.oci.image.config.v1+json"
 
 
 class ReleaseError(ValueError):
-    """An image cannot be a release."""
+    """The image does not meet the requirements of a release."""
 
 
 def write(folder: Path, settings: Json, layers: list[Path]) -> None:
-    """Write an image of some layers.
+    """Write an image with the given layers.
 
     Args:
-        folder: where the layout is to be; it has no blobs yet.
+        folder: the folder of the layout, without blobs.
         settings: `config`, `os`, `architecture` and `annotations`.
-        layers: tars that have been compressed, the lowest first.
+        layers: compressed tars, the lowest first.
     """
     layout = Layout(folder)
     layout.begin()
@@ -55,11 +55,11 @@ def write(folder: Path, settings: Json, layers: list[Path]) -> None:
 
 
 def stamped(texts: Mapping[str, str], status: Mapping[str, str]) -> dict[str, str]:
-    """Fill in what Bazel knows of the workspace; a text that names a key which it does not know is left out.
+    """Replace keys of Bazel's workspace status by their values, and omit texts with an unknown key.
 
     Args:
         texts: annotations, or labels, such as `{"…revision": "{STABLE_REVISION}"}`.
-        status: what Bazel knows; nothing unless --stamp.
+        status: the workspace status; empty without --stamp.
     """
     return {
         name: _KEY.sub(lambda key: status[key[1]], text)
@@ -69,26 +69,26 @@ def stamped(texts: Mapping[str, str], status: Mapping[str, str]) -> dict[str, st
 
 
 def check_release(settings: Json, status: Mapping[str, str], stale: list[str]) -> None:
-    """Check that others can build the same image again.
+    """Check that others can reproduce the image.
 
     Args:
-        settings: those of the image.
-        status: what Bazel knows of the workspace.
+        settings: the settings of the image.
+        status: the workspace status.
         stale: the pins, as `NAME VERSION`, of Debian packages whose pinned file was not served.
 
     Raises:
-        ReleaseError: they cannot; it says all that stands against it.
+        ReleaseError: others cannot reproduce the image; the message lists all reasons.
     """
     texts = [*settings["annotations"].values(), *settings["config"].get("Labels", {}).values()]
     unknown = sorted({key for text in texts for key in _KEY.findall(text)} - set(status))
-    reasons = [f"Bazel knows no {key}; it is what --stamp and --workspace_status_command are for" for key in unknown]
+    reasons = [f"the workspace status has no {key}; see --stamp and --workspace_status_command" for key in unknown]
     reasons += [
         f"{pin} is pinned, but another version is in the image, because no mirror or snapshot archive served the "
         "pinned one; to pin the current version: ./bazelw run //third_party/debian:lock"
         for pin in stale
     ]
     if reasons:
-        raise ReleaseError("\n  ".join(["this is no release:", *reasons]))
+        raise ReleaseError("\n  ".join(["cannot build a release:", *reasons]))
 
 
 def _status(file: Path | None) -> dict[str, str]:
@@ -97,7 +97,7 @@ def _status(file: Path | None) -> dict[str, str]:
 
 
 def main() -> int:
-    """Write one image; return 1 if it was to be a release and is none."""
+    """Write one image. Return 1 if it should be a release but does not meet the requirements, else 0."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("settings", type=Path)

@@ -1,4 +1,4 @@
-"""An image, written and read again."""
+"""Tests of writing an image and reading it again."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def test_the_same_layers_make_the_same_image(tmp_path: Path) -> None:
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
-def test_a_blob_that_was_changed_is_not_read(tmp_path: Path) -> None:
+def test_reading_a_changed_blob_fails(tmp_path: Path) -> None:
     layout = layout_of(tmp_path / "layout", LAYERS)
     config = hex_of(layout.manifest()["config"])
     (tmp_path / "layout/blobs/sha256" / config).write_bytes(b"{}")
@@ -29,7 +29,7 @@ def test_a_blob_that_was_changed_is_not_read(tmp_path: Path) -> None:
         layout.config()
 
 
-def test_a_report_has_a_row_for_each_layer_and_names_what_is_large(tmp_path: Path) -> None:
+def test_a_report_has_a_row_for_each_layer_and_each_large_file(tmp_path: Path) -> None:
     layout = layout_of(tmp_path / "layout", LAYERS)
     first, *lines = report.report(layout).splitlines()
     assert first == f"{layout.reference()['digest']}, linux/amd64"
@@ -42,7 +42,7 @@ STAMPED = {"title": "it", "revision": "{STABLE_REVISION}", "where": "{STABLE_SOU
 STATUS = {"STABLE_REVISION": "abc", "STABLE_SOURCE": "https://example.com/it"}
 
 
-def test_what_bazel_knows_is_filled_in() -> None:
+def test_keys_in_the_workspace_status_are_replaced() -> None:
     assert image.stamped(STAMPED, STATUS) == {
         "title": "it",
         "revision": "abc",
@@ -50,19 +50,19 @@ def test_what_bazel_knows_is_filled_in() -> None:
     }
 
 
-def test_what_bazel_does_not_know_is_left_out() -> None:
+def test_texts_with_an_unknown_key_are_omitted() -> None:
     assert image.stamped(STAMPED, {}) == {"title": "it"}
     assert image.stamped(STAMPED, {"STABLE_REVISION": "abc"}) == {"title": "it", "revision": "abc"}
 
 
 @pytest.mark.parametrize("place", [{"annotations": STAMPED}, {"config": {"Labels": STAMPED}}])
-def test_a_release_knows_everything_it_says(place: Json) -> None:
+def test_a_release_needs_every_key_of_annotations_and_labels(place: Json) -> None:
     settings = SETTINGS | place
     image.check_release(settings, STATUS, [])
-    with pytest.raises(image.ReleaseError, match=r"knows no STABLE_REVISION.*\n.*knows no STABLE_SOURCE"):
+    with pytest.raises(image.ReleaseError, match=r"has no STABLE_REVISION.*\n.*has no STABLE_SOURCE"):
         image.check_release(settings, {}, [])
 
 
-def test_a_release_has_the_packages_that_are_pinned() -> None:
+def test_a_release_needs_the_pinned_packages() -> None:
     with pytest.raises(image.ReleaseError, match=r"libc6 2\.41-12 is pinned, but another version.*:lock"):
         image.check_release(SETTINGS, {}, ["libc6 2.41-12"])

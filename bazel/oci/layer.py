@@ -1,6 +1,6 @@
-"""Writes a layer of an image: a tar that is the same, to the byte, whenever its files are.
+"""Write a layer of an image: a byte-for-byte reproducible tar.
 
-layer.py TAR [PLACE FILE]...: each argument a line of a file that is named by @FILE.
+layer.py TAR [PLACE FILE]...: an argument @FILE stands for the lines of FILE, each an argument.
 """
 
 import argparse
@@ -15,20 +15,20 @@ _ELF = b"\x7fELF"
 
 
 class CollisionError(ValueError):
-    """Two files want to be at the same place."""
+    """Two files that differ have the same path in the image."""
 
 
 def bytecode(source: bytes, path: str) -> bytes:
-    """Compile a module to bytecode that names its source by hash, and is never checked against it.
+    """Compile a module to bytecode that has the hash of its source and is never checked against the source.
 
-    So no time gets into the image: https://peps.python.org/pep-0552/.
+    Thus the bytecode contains no time stamp: https://peps.python.org/pep-0552/.
 
     Args:
         source: the text of the module.
-        path: where it will be, for tracebacks.
+        path: the path of the module in the image, for tracebacks.
 
     Raises:
-        SyntaxError: it is no Python.
+        SyntaxError: the source is not valid Python.
     """
     code = compile(source, path, "exec", dont_inherit=True, optimize=0)
     flags = (0b01).to_bytes(4, "little")
@@ -36,21 +36,21 @@ def bytecode(source: bytes, path: str) -> bytes:
 
 
 def collect(files: list[tuple[str, Path]]) -> dict[PurePosixPath, bytes]:
-    """Read the files of a layer, and compile its modules.
+    """Read the files of a layer, and compile its Python modules.
 
     Args:
-        files: where each goes, relative to the root of the image, and where it is now.
+        files: for each file its path in the image, relative to the root, and its current path.
 
     Raises:
-        CollisionError: two that differ want to be at the same place.
-        SyntaxError: a module is no Python.
+        CollisionError: two files that differ have the same path in the image.
+        SyntaxError: a module is not valid Python.
     """
     contents: dict[PurePosixPath, bytes] = {}
     origins: dict[PurePosixPath, Path] = {}
     for destination, file in files:
         place, content = PurePosixPath(destination), file.read_bytes()
         if contents.setdefault(place, content) != content:
-            raise CollisionError(f"{origins[place]} and {file} both want to be /{place}, and differ")
+            raise CollisionError(f"{origins[place]} and {file} differ, but are both /{place} in the image")
         origins.setdefault(place, file)
     for place in [place for place in contents if place.suffix == ".py"]:
         cached = place.parent / "__pycache__" / f"{place.stem}.{sys.implementation.cache_tag}.pyc"
@@ -59,11 +59,11 @@ def collect(files: list[tuple[str, Path]]) -> dict[PurePosixPath, bytes]:
 
 
 def write(contents: dict[PurePosixPath, bytes], tar: Path) -> None:
-    """Write files, and the folders they are in, sorted, of no date, and root's.
+    """Write files and their folders to a tar: sorted, without dates, and owned by root.
 
     Args:
-        contents: each file by its place, relative to the root of the image. ELF files are executable, others are not.
-        tar: what is written.
+        contents: the content of each file, by its path relative to the image's root. Only ELF files become executable.
+        tar: the file to write.
     """
     folders = {parent for place in contents for parent in place.parents if parent.name}
     with tarfile.open(tar, "w", format=tarfile.GNU_FORMAT) as archive:
@@ -80,7 +80,7 @@ def write(contents: dict[PurePosixPath, bytes], tar: Path) -> None:
 
 
 def main() -> int:
-    """Write one layer; return 1 if two files want to be at the same place."""
+    """Write one layer. Return 1 if two files that differ have the same path in the image, else 0."""
     parser = argparse.ArgumentParser(fromfile_prefix_chars="@")
     parser.add_argument("tar", type=Path)
     parser.add_argument("files", nargs="*")

@@ -1,4 +1,4 @@
-"""An OCI layout of one image: a folder of blobs, each named by its hash (https://github.com/opencontainers/image-spec)."""
+"""An OCI layout of one image: a folder of blobs named by digest (https://github.com/opencontainers/image-spec)."""
 
 import gzip
 import hashlib
@@ -16,44 +16,44 @@ Json = dict[str, Any]
 
 
 def digest(content: bytes) -> str:
-    """Return the name of a blob, such as `sha256:…`."""
+    """Return the digest of a blob, such as `sha256:…`."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def hex_of(reference: Json) -> str:
-    """Return the digest in what refers to a blob, as the name of a file has it."""
+    """Return the digest in a descriptor without `sha256:`, which is the blob's file name."""
     return str(reference["digest"]).removeprefix("sha256:")
 
 
 def encoded(value: Json) -> bytes:
-    """Return JSON that is the same whenever the value is."""
+    """Return the value as JSON, so that equal values give the same bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 class Layout:
-    """A layout with one image, to be written or read.
+    """An OCI layout with one image, to write or to read.
 
     Args:
-        folder: where it is.
+        folder: the folder of the layout.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Look at nothing yet."""
+        """Set the folder, without accessing it."""
         self._folder = folder
         self._blobs = folder / "blobs" / "sha256"
 
     def begin(self) -> None:
-        """Make its folders; there are no blobs yet."""
+        """Create the folders of the layout."""
         self._blobs.mkdir(parents=True)
 
     def put(self, content: bytes, media_type: str) -> Json:
-        """Write a blob, and return what refers to it."""
+        """Write a blob and return its descriptor."""
         reference = {"mediaType": media_type, "digest": digest(content), "size": len(content)}
         (self._blobs / hex_of(reference)).write_bytes(content)
         return reference
 
     def finish(self, manifest: Json) -> None:
-        """Write what a reader begins with."""
+        """Write the index and the version of the layout, the entry points for readers."""
         (self._folder / "oci-layout").write_bytes(encoded({"imageLayoutVersion": "1.0.0"}))
         index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [manifest]}
         (self._folder / "index.json").write_bytes(encoded(index))
@@ -62,15 +62,15 @@ class Layout:
         """Read a blob.
 
         Raises:
-            ValueError: it is not what it is named by.
+            ValueError: the blob does not match its digest or size.
         """
         content = (self._blobs / hex_of(reference)).read_bytes()
         if (digest(content), len(content)) != (reference["digest"], reference["size"]):
-            raise ValueError(f"{self._folder}: the blob {reference['digest']} is not what its name says")
+            raise ValueError(f"{self._folder}: the blob {reference['digest']} does not match its digest and size")
         return content
 
     def reference(self) -> Json:
-        """Return what refers to the manifest: its type, digest and size."""
+        """Return the descriptor of the manifest: its media type, digest and size."""
         [reference] = json.loads((self._folder / "index.json").read_bytes())["manifests"]
         return {key: reference[key] for key in ("mediaType", "digest", "size")}
 
@@ -80,7 +80,7 @@ class Layout:
         return manifest
 
     def config(self) -> Json:
-        """Read the configuration of the image, history and hashes of its layers included."""
+        """Read the configuration of the image, including the history and the hashes of its layers."""
         config: Json = json.loads(self.get(self.manifest()["config"]))
         return config
 
@@ -89,7 +89,7 @@ class Layout:
         return [gzip.decompress(self.get(reference)) for reference in self.manifest()["layers"]]
 
     def archives(self) -> Iterator[tarfile.TarFile]:
-        """Open the layers of the image, one after the other, the lowest first."""
+        """Open the layers of the image one after another, the lowest first."""
         for layer in self.layers():
             with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
                 yield archive

@@ -1,4 +1,4 @@
-"""Loads an image into the container engine of this machine: Docker, or podman."""
+"""Load an image into the container engine of this machine, Docker or podman."""
 
 import argparse
 import shutil
@@ -11,58 +11,58 @@ from bazel.oci import archive
 from bazel.oci.layout import Layout
 
 _ENGINES = ("docker", "podman")
-_PATIENCE_SECONDS = 10
+_TIMEOUT_SECONDS = 10
 
 
 class NoEngineError(Exception):
     """No container engine answers."""
 
 
-def _why_not(engine: str) -> str | None:
-    """Return why an engine cannot be used, or None if it can."""
+def _reason_unusable(engine: str) -> str | None:
+    """Return the reason why an engine cannot be used, or None if it can."""
     if not shutil.which(engine):
         return "not on PATH"
     try:
-        # "docker load" would read all of the image before it says that there is no daemon.
-        asked = subprocess.run([engine, "version"], capture_output=True, timeout=_PATIENCE_SECONDS, check=False)
+        # "docker load" would read the whole image before it reports that there is no daemon.
+        asked = subprocess.run([engine, "version"], capture_output=True, timeout=_TIMEOUT_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return f'"{engine} version" says nothing within {_PATIENCE_SECONDS} s'
+        return f'"{engine} version" did not answer within {_TIMEOUT_SECONDS} s'
     except OSError as error:
         return str(error)
     said = asked.stderr.decode(errors="replace").strip()
-    return None if asked.returncode == 0 else said or f"status {asked.returncode}"
+    return None if asked.returncode == 0 else said or f"exit status {asked.returncode}"
 
 
 def choose(engines: tuple[str, ...]) -> str:
     """Return the first engine that answers.
 
     Raises:
-        NoEngineError: none does; it says why, for each.
+        NoEngineError: no engine answers; the message has the reason for each.
     """
     reasons = []
     for engine in engines:
-        reason = _why_not(engine)
+        reason = _reason_unusable(engine)
         if reason is None:
             return engine
         reasons.append(f"{engine}: {reason}")
-    hint = "start one; or push the image to a registry, which needs none"
+    hint = "start one, or push the image to a registry, which does not need an engine"
     raise NoEngineError("\n  ".join(["no container engine answers:", *reasons]) + f"\n{hint}")
 
 
 def main(image: Path, repo_tags: list[str]) -> int:
-    """Load one image, and print what the engine says.
+    """Load one image, and print the output of the engine.
 
     Args:
-        image: its OCI layout.
-        repo_tags: what the engine is to call it.
+        image: the OCI layout of the image.
+        repo_tags: names of the image in the engine.
 
     Returns:
-        0; 1 if no engine answers, or it was killed; else the status that the engine ends with.
+        The exit status of the engine, or 1 if no engine answers or a signal killed the engine.
     """
     parser = argparse.ArgumentParser(
-        prog="load", description=f"Load the image into an engine, as {', '.join(repo_tags)}."
+        prog="load", description=f"Load the image into a container engine, as {', '.join(repo_tags)}."
     )
-    parser.add_argument("--engine", choices=_ENGINES, help="the one to use (default: the first of them that answers)")
+    parser.add_argument("--engine", choices=_ENGINES, help="the container engine (default: the first that answers)")
     arguments = parser.parse_args()
     try:
         engine = choose((arguments.engine,) if arguments.engine else _ENGINES)
@@ -74,5 +74,5 @@ def main(image: Path, repo_tags: list[str]) -> int:
         file.seek(0)
         status = subprocess.run([engine, "load"], stdin=file, check=False).returncode
     if status:
-        print(f"load: {engine} has not loaded it: status {status}", file=sys.stderr)
-    return 1 if status < 0 else status  # below 0 it is a signal
+        print(f"load: {engine} failed: exit status {status}", file=sys.stderr)
+    return 1 if status < 0 else status  # a negative status is a signal

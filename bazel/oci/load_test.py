@@ -1,4 +1,4 @@
-"""Loading an image into an engine: which one, and what it is given."""
+"""Tests of loading an image: the choice of the engine, and the archive that it gets."""
 
 import io
 import json
@@ -21,7 +21,7 @@ def layout(tmp_path: Path) -> Layout:
     return layout_of(tmp_path / "layout", {"app": {"program": b"\x7fELF"}, "one": equal, "other": equal})
 
 
-def test_the_archive_is_what_a_tool_of_others_takes_for_an_image(layout: Layout, tmp_path: Path) -> None:
+def test_the_archive_is_a_valid_image_for_another_tool(layout: Layout, tmp_path: Path) -> None:
     with (tmp_path / "archive.tar").open("wb") as file:
         archive.write(layout, ["some/name:tag"], file)
     validated = programs.run([os.environ["CRANE"], "validate", "--tarball", tmp_path / "archive.tar"])
@@ -32,7 +32,7 @@ def test_the_archive_is_what_a_tool_of_others_takes_for_an_image(layout: Layout,
         assert json.load(manifest)[0]["RepoTags"] == ["some/name:tag"]
 
 
-def test_the_archive_is_the_same_whenever_the_image_is(layout: Layout) -> None:
+def test_the_same_image_gives_the_same_archive(layout: Layout) -> None:
     first, second = io.BytesIO(), io.BytesIO()
     for stream in (first, second):
         archive.write(layout, ["name:tag"], stream)
@@ -44,7 +44,7 @@ def _put_on_path(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def test_the_first_engine_that_answers_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_engine_that_answers_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     _put_on_path(tmp_path, "docker", "echo no daemon >&2; exit 1")
     _put_on_path(tmp_path, "podman", "exit 0")
@@ -53,7 +53,7 @@ def test_the_first_engine_that_answers_is_taken(tmp_path: Path, monkeypatch: pyt
     assert load.choose(("docker", "podman")) == "docker"
 
 
-def test_where_no_engine_answers_it_says_why_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_no_engine_answers_the_error_has_a_reason_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     _put_on_path(tmp_path, "docker", "echo Cannot connect to the Docker daemon >&2; exit 1")
     with pytest.raises(load.NoEngineError, match=r"docker: Cannot connect .*\n  podman: not on PATH\n"):
@@ -63,22 +63,22 @@ def test_where_no_engine_answers_it_says_why_for_each(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        ("exec sleep 60", 'docker: "docker version" says nothing within'),
+        ("exec sleep 60", 'docker: "docker version" did not answer within'),
         ("printf '\\377' >&2; exit 1", "docker: \ufffd"),
-        ("exit 7", "docker: status 7"),
+        ("exit 7", "docker: exit status 7"),
     ],
 )
-def test_an_engine_that_hangs_or_talks_nonsense_is_passed_over(
+def test_an_engine_that_hangs_or_fails_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
 ) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(load, "_PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(load, "_TIMEOUT_SECONDS", 0.5)
     _put_on_path(tmp_path, "docker", script)
     with pytest.raises(load.NoEngineError, match=re.escape(reason)):
         load.choose(("docker",))
 
 
-def test_an_engine_that_cannot_be_started_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_cannot_be_started_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     _put_on_path(tmp_path, "podman", "exit 0")
     (tmp_path / "docker").write_text("#!/no/such/interpreter\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Pushes an image to a registry, by crane (https://github.com/google/go-containerregistry)."""
+"""Push an image to a registry with crane (https://github.com/google/go-containerregistry)."""
 
 import argparse
 import json
@@ -15,11 +15,11 @@ from pathlib import Path
 from bazel.oci import referrer
 from bazel.oci.layout import Layout
 
-# Registries that gcloud has the credentials for.
+# Registries for which gcloud has credentials.
 _GOOGLE = re.compile(r"(.*\.)?(gcr\.io|pkg\.dev)")
 _GCLOUD = "gcloud"
 
-# A host has a dot or a port, or is localhost: a name without one would be Docker Hub's. The rest is as in
+# A host has a dot or a port, or is localhost: a name without a host would refer to Docker Hub. The rest is specified in
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests.
 _HOST = r"localhost|[\w-]+(\.[\w-]+)+|[\w-]+(\.[\w-]+)*:[0-9]{1,5}|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?"
 _PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
@@ -33,37 +33,37 @@ class ConfigError(ValueError):
 
 
 def parse(reference: str, tags: Sequence[str] = ()) -> tuple[str, list[str]]:
-    """Return a reference's repository, and its tag if it has one, with more of them.
+    """Return the repository of a reference, and a list of its tag, if any, and the additional tags.
 
     Args:
         reference: HOST/NAME or HOST/NAME:TAG.
-        tags: more tags.
+        tags: additional tags.
 
     Raises:
-        ValueError: it has a digest, or no repository, or a tag is none; the message says what is accepted.
+        ValueError: the reference has a digest or no repository, or a tag is invalid; the message says what is accepted.
     """
     found = _REFERENCE.fullmatch(reference)
     if not found:
         raise ValueError(
-            f"{reference!r} is no place to push to: accepted is HOST/NAME[:TAG], in small letters, such as"
-            " europe-west1-docker.pkg.dev/PROJECT/REPOSITORY/calculator:v1 with PROJECT and REPOSITORY filled in"
+            f"{reference!r} is not a valid reference: must be HOST/NAME[:TAG] in lower case, such as"
+            " europe-west1-docker.pkg.dev/PROJECT/REPOSITORY/calculator:v1 with your PROJECT and REPOSITORY"
         )
     all_tags = [*([] if found["tag"] is None else [found["tag"]]), *tags]
     for tag in all_tags:
         if not _TAG.fullmatch(tag):
-            raise ValueError(f"{tag!r} is no tag: accepted are up to 128 of letters, digits, '_', '.' and '-'")
+            raise ValueError(f"{tag!r} is not a valid tag: must be 1-128 letters, digits, '_', '.' and '-'")
     return found["repository"], list(dict.fromkeys(all_tags))
 
 
 def environment_for(registry: str, folder: Path) -> dict[str, str]:
-    """Return the environment in which crane finds the credentials for a registry, where there are any.
+    """Return the environment variables with which crane finds the credentials for a registry.
 
-    That is our own, with Docker's configuration. For a registry of Google's that this has nothing for, it is one that
-    asks gcloud, if that is installed.
+    Usually these are the current variables, so that crane reads Docker's configuration. If that has no credentials for
+    one of Google's registries, and gcloud is installed, the variables point to a new configuration that uses gcloud.
 
     Args:
         registry: the registry's host.
-        folder: where another configuration may lie; empty, and there for as long as the environment is used.
+        folder: an empty folder for the new configuration. It must exist as long as the variables are used.
 
     Raises:
         ConfigError: Docker's configuration cannot be read.
@@ -74,33 +74,34 @@ def environment_for(registry: str, folder: Path) -> dict[str, str]:
     try:
         config = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         known = [*(config.get("auths") or {}), *(config.get("credHelpers") or {})]
-        # crane takes an entry for a host whether it is written as a URL or with a path, or not.
+        # crane also accepts entries that are a URL, or that have a path after the host.
         hosts = {re.sub("^https?://", "", entry).partition("/")[0] for entry in known}
         if registry in hosts or config.get("credsStore"):
             return dict(os.environ)
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ConfigError(f"{file} cannot be read: {error}") from error
-    # Nothing of the configuration is copied: this registry is all that crane asks for, and the rest is secret.
+    # Do not copy other entries: crane needs only this registry, and the other credentials are secret.
     (folder / "config.json").write_text(json.dumps({"credHelpers": {registry: _GCLOUD}}), encoding="utf-8")
     return dict(os.environ) | {"DOCKER_CONFIG": str(folder)}
 
 
 def push(crane: Path, image: Path, repository: str, tags: list[str], referrers: Sequence[Path]) -> list[str]:
-    """Push an image and what refers to it, and return the references by which it can be pulled.
+    """Push an image and its referrers, and return the references by which the image can be pulled.
 
-    What the registry has is not sent again. The tags come last: who pulls by one finds everything there.
+    Blobs that the registry already has are not sent again. Tags are pushed last, so that the image and its referrers
+    are complete when a tag appears.
 
     Args:
-        crane: the program.
-        image: its OCI layout.
-        repository: where to, without a tag.
-        tags: what to call it there.
-        referrers: files that are to be found beside it.
+        crane: the path of the program crane.
+        image: the OCI layout of the image.
+        repository: the repository to push to, as HOST/NAME.
+        tags: the tags of the image in the repository.
+        referrers: files to push as artifacts that refer to the image.
 
     Raises:
         ConfigError: Docker's configuration cannot be read.
-        ValueError: a referrer is of no known kind.
-        subprocess.CalledProcessError: crane failed; it has said why on standard error.
+        ValueError: the type of a referrer is unknown.
+        subprocess.CalledProcessError: crane failed; it has printed the reason on standard error.
     """
     reference = Layout(image).reference()
     digest = reference["digest"]
@@ -125,27 +126,27 @@ def push(crane: Path, image: Path, repository: str, tags: list[str], referrers: 
 def _parser(repository: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="push",
-        description="Push the image, and print HOST/NAME:TAG@DIGEST. Credentials are Docker's, or gcloud's.",
+        description="Push the image, and print HOST/NAME:TAG@DIGEST. The credentials are Docker's or gcloud's.",
     )
     where = parser.add_mutually_exclusive_group(required=not repository)
-    where.add_argument("reference", nargs="?", help="HOST/NAME[:TAG]; without a tag only the digest names it")
+    where.add_argument("reference", nargs="?", help="HOST/NAME[:TAG]; without a tag, pull the image by digest")
     where.add_argument("--repository", default=repository, help="HOST/NAME, instead of a reference")
-    parser.add_argument("--tag", action="append", default=[], help="one more tag")
+    parser.add_argument("--tag", action="append", default=[], help="an additional tag; can be repeated")
     return parser
 
 
 def main(crane: Path, image: Path, repository: str, remote_tags: list[str], referrers: Sequence[Path] = ()) -> int:
-    """Push one image, and print by which references it can be pulled.
+    """Push one image, and print the references by which it can be pulled.
 
     Args:
-        crane: the program.
-        image: its OCI layout.
-        repository: where to, unless the command line says; may be empty.
-        remote_tags: what to call it there, unless the command line says.
-        referrers: files that are to be found beside it.
+        crane: the path of the program crane.
+        image: the OCI layout of the image.
+        repository: the repository to push to, unless the command line has one; may be empty.
+        remote_tags: the tags, unless the command line has tags.
+        referrers: files to push as artifacts that refer to the image.
 
     Returns:
-        0; 1 if it could not be pushed; 2 if it is not known where to; 130 on Ctrl+C.
+        0 if the image was pushed, 1 if the push failed, 130 on Ctrl+C. Invalid arguments exit with 2.
     """
     parser = _parser(repository)
     arguments = parser.parse_args()
@@ -158,11 +159,11 @@ def main(crane: Path, image: Path, repository: str, remote_tags: list[str], refe
     except KeyboardInterrupt:
         return _INTERRUPTED
     except (ConfigError, subprocess.CalledProcessError) as error:
-        why = f"{error}" if isinstance(error, ConfigError) else "crane says above why not"
+        why = f"{error}" if isinstance(error, ConfigError) else "see crane's error above"
         registry = name.partition("/")[0]
         print(
-            f"push: {name} has not got all of it: {why}. Credentials come by docker login {registry}, or, for Google's"
-            " Artifact Registry, by gcloud auth login",
+            f"push: the push to {name} is incomplete: {why}. To log in: docker login {registry} or, for Google's"
+            " Artifact Registry, gcloud auth login",
             file=sys.stderr,
         )
         return 1

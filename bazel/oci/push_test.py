@@ -1,4 +1,4 @@
-"""What is known of a push before anything is sent."""
+"""Tests of a push without a registry: references, tags and credentials."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ _NAMES = st.from_regex(r"[a-z0-9]{1,5}((\.|_|__|-{1,3})[a-z0-9]{1,5}){0,2}", ful
 
 
 @given(st.integers(1, 65535), st.lists(_NAMES, min_size=1, max_size=3), st.from_regex(r"\w[\w.-]{0,9}", fullmatch=True))
-def test_a_reference_is_a_repository_and_a_tag(port: int, path: list[str], tag: str) -> None:
+def test_a_reference_is_parsed_into_repository_and_tag(port: int, path: list[str], tag: str) -> None:
     repository = f"localhost:{port}/" + "/".join(path)
     assert push.parse(repository) == (repository, [])
     if tag.isascii():
@@ -26,8 +26,8 @@ def test_a_reference_is_a_repository_and_a_tag(port: int, path: list[str], tag: 
 
 
 @pytest.mark.parametrize("tag", ["", "a b", "-a", "a:b", "é", "x" * 129])
-def test_what_is_no_tag_is_refused_with_what_is(tag: str) -> None:
-    with pytest.raises(ValueError, match="accepted are up to 128"):
+def test_an_invalid_tag_is_refused_with_the_accepted_format(tag: str) -> None:
+    with pytest.raises(ValueError, match="must be 1-128"):
         push.parse("localhost:1/x", [tag])
 
 
@@ -48,14 +48,14 @@ def test_what_is_no_tag_is_refused_with_what_is(tag: str) -> None:
         "localhost:123456/x",
     ],
 )
-def test_what_is_no_place_to_push_to_is_refused_with_what_is(reference: str) -> None:
-    with pytest.raises(ValueError, match=r"is no place to push to: accepted is HOST/NAME\[:TAG\]"):
+def test_an_invalid_reference_is_refused_with_the_accepted_format(reference: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a valid reference: must be HOST/NAME\[:TAG\]"):
         push.parse(reference)
 
 
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Have Docker's configuration in a folder, and gcloud's helper on PATH."""
+    """Set up a folder for Docker's configuration, and gcloud's credential helper on PATH."""
     folder = tmp_path / "docker"
     folder.mkdir()
     (folder / "docker-credential-gcloud").touch(0o755)
@@ -65,7 +65,7 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _config(registry: str, docker: Path, config: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the configuration that crane is to read."""
+    """Return the configuration that crane reads."""
     if config is not None:
         (docker / "config.json").write_text(json.dumps(config), encoding="utf-8")
     folder = docker / "copy"
@@ -76,12 +76,12 @@ def _config(registry: str, docker: Path, config: Mapping[str, Any] | None) -> di
 
 
 @pytest.mark.parametrize("registry", [GOOGLE, "gcr.io", "eu.gcr.io"])
-def test_gcloud_is_asked_for_googles_registries_where_docker_knows_nothing_of_them(registry: str, docker: Path) -> None:
+def test_gcloud_is_used_for_googles_registries_without_credentials_in_docker(registry: str, docker: Path) -> None:
     config = {"auths": {"docker.io": {"auth": "secret"}}, "credHelpers": {"example.com": "mine"}}
     assert _config(registry, docker, config) == {"credHelpers": {registry: "gcloud"}}
 
 
-def test_gcloud_is_asked_where_docker_has_no_configuration(docker: Path) -> None:
+def test_gcloud_is_used_if_docker_has_no_configuration(docker: Path) -> None:
     assert _config(GOOGLE, docker, None) == {"credHelpers": {GOOGLE: "gcloud"}}
 
 
@@ -98,13 +98,13 @@ def test_gcloud_is_asked_where_docker_has_no_configuration(docker: Path) -> None
         ({}, "evilpkg.dev"),
     ],
 )
-def test_gcloud_is_asked_for_no_other_registry_and_never_instead_of_docker(
+def test_gcloud_is_not_used_for_other_registries_or_if_docker_has_credentials(
     config: Mapping[str, Any], registry: str, docker: Path
 ) -> None:
     assert _config(registry, docker, config) == config
 
 
-def test_without_gcloud_dockers_configuration_stays_as_it_is(docker: Path) -> None:
+def test_without_gcloud_dockers_configuration_is_used(docker: Path) -> None:
     (docker / "docker-credential-gcloud").unlink()
     assert _config(GOOGLE, docker, {}) == {}
 
@@ -117,14 +117,14 @@ def test_a_configuration_that_cannot_be_read_is_named(text: str, docker: Path) -
 
 
 def _crane(folder: Path) -> Path:
-    """Write a program that says in a file what it is given, and whose configuration."""
+    """Write a fake crane, which appends its arguments and the configuration folder to a file."""
     crane = folder / "crane"
     crane.write_text(f'#!/bin/sh\necho "$1 $3 $DOCKER_CONFIG" >>{folder}/said\n', encoding="utf-8")
     crane.chmod(0o755)
     return crane
 
 
-def test_the_rules_own_repository_and_tags_are_used_unless_the_command_line_has_others(
+def test_repository_and_tags_of_the_target_are_used_unless_the_command_line_has_others(
     tmp_path: Path, docker: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     layout_of(tmp_path / "image", {"app": {"program": b""}})
@@ -136,7 +136,7 @@ def test_the_rules_own_repository_and_tags_are_used_unless_the_command_line_has_
     assert f"push localhost:1/x:v2 {docker}\n" in (tmp_path / "said").read_text(encoding="utf-8")
 
 
-def test_crane_is_given_the_configuration_that_asks_gcloud(
+def test_crane_gets_the_configuration_that_uses_gcloud(
     tmp_path: Path, docker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout_of(tmp_path / "image", {"app": {"program": b""}})

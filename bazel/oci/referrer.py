@@ -1,4 +1,4 @@
-"""Writes a file as an artifact that refers to an image, such as its bill of materials.
+"""Write a file as an artifact that refers to an image, such as its bill of materials.
 
 https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidelines-for-artifact-usage
 """
@@ -7,29 +7,29 @@ from pathlib import Path
 
 from bazel.oci.layout import MANIFEST, Json, Layout, encoded
 
-# What a file is, by the end of its name.
+# Media types by file name suffix.
 _MEDIA_TYPES = {".cdx.json": "application/vnd.cyclonedx+json", ".spdx.json": "application/spdx+json"}
 
 
 def media_type(file: Path) -> str:
-    """Return what kind of file it is.
+    """Return the media type of a file.
 
     Raises:
-        ValueError: nothing that is known.
+        ValueError: the suffix of the file is unknown.
     """
     for suffix, name in _MEDIA_TYPES.items():
         if file.name.endswith(suffix):
             return name
-    raise ValueError(f"{file.name} is of no known kind; accepted are files that end with {', '.join(_MEDIA_TYPES)}")
+    raise ValueError(f"{file.name}: unknown type: the name must end with {' or '.join(_MEDIA_TYPES)}")
 
 
 def write(folder: Path, subject: Json, file: Path) -> Layout:
-    """Write the artifact as an OCI layout, and return that.
+    """Write the artifact as an OCI layout, and return the layout.
 
     Args:
-        folder: where the layout is to be; it has no blobs yet.
-        subject: what refers to the manifest of the image.
-        file: what is to be found beside the image.
+        folder: the folder of the layout, without blobs.
+        subject: the descriptor of the image's manifest.
+        file: the content of the artifact.
     """
     layout, kind = Layout(folder), media_type(file)
     layout.begin()
@@ -37,8 +37,8 @@ def write(folder: Path, subject: Json, file: Path) -> Layout:
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "artifactType": kind,
-        # Empty. Its type is the artifact's, not application/vnd.oci.empty.v1+json: crane takes it for the artifact's
-        # where it keeps the list of referrers itself, for registries that have none.
+        # Empty, but with the artifact's type instead of application/vnd.oci.empty.v1+json: for registries without a
+        # referrers API, crane maintains the list of referrers itself and uses the config's type as the artifact's type.
         "config": layout.put(b"{}", kind),
         "layers": [layout.put(file.read_bytes(), kind)],
         "subject": subject,

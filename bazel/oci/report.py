@@ -1,4 +1,4 @@
-"""Prints what an image consists of: its layers, and the files and folders that take most."""
+"""Print the layers and the largest files and folders of an image."""
 
 import collections
 import tarfile
@@ -10,7 +10,7 @@ _LARGEST = 10
 
 
 def _sizes(archive: tarfile.TarFile) -> collections.Counter[str]:
-    """Return how many bytes are at each place of a layer; a place that is more than four deep counts as where it is."""
+    """Return the size of each path in a layer, in bytes. Deeper paths count towards their ancestor at depth four."""
     sizes: collections.Counter[str] = collections.Counter()
     for entry in archive:
         sizes["/".join(Path(entry.name).parts[:4])] += entry.size
@@ -18,7 +18,7 @@ def _sizes(archive: tarfile.TarFile) -> collections.Counter[str]:
 
 
 def report(layout: Layout) -> str:
-    """Return the digest and the figures of an image, as tables in Markdown.
+    """Return the digest of an image and its sizes, as Markdown tables.
 
     Args:
         layout: the image.
@@ -38,7 +38,7 @@ def report(layout: Layout) -> str:
         ),
         f"| all | {_megabytes(sum(compressed))} | {_megabytes(places.total())} |",
         "",
-        "| what is largest | unpacked |",
+        "| largest files and folders | unpacked |",
         "| --- | ---: |",
         *(f"| `{place}` | {_megabytes(size)} |" for place, size in places.most_common(_LARGEST)),
     ]
@@ -50,6 +50,6 @@ def _megabytes(size: int) -> str:
 
 
 def main(image: Path) -> int:
-    """Print the report of one image, whose OCI layout it is."""
+    """Print the report of one image, given its OCI layout."""
     print(report(Layout(image)))
     return 0

@@ -1,7 +1,7 @@
-"""Writes the bill of materials of an image, in CycloneDX (https://cyclonedx.org/specification/overview/).
+"""Write the bill of materials of an image in CycloneDX format (https://cyclonedx.org/specification/overview/).
 
-sbom.py FILE NAME LAYOUT WHEEL...: the image says itself what it has of Debian, in /var/lib/dpkg/status.d; of each of
-its Python packages there must be the wheel, and no other.
+sbom.py FILE NAME LAYOUT WHEEL...: the Debian packages are listed in the image itself, in /var/lib/dpkg/status.d. The
+wheels must be exactly those of the Python packages in the image.
 """
 
 import argparse
@@ -33,37 +33,37 @@ from packageurl import PackageURL
 from bazel.oci.layout import Layout
 
 _OS_RELEASE = "usr/lib/os-release"
-_SAYS_WHAT_IT_IS = re.compile(
+_METADATA_PATHS = re.compile(
     rf"{_OS_RELEASE}|var/lib/dpkg/status\.d/.*|usr/share/doc/[^/]*/copyright|.*\.dist-info/METADATA"
 )
 _LICENSES = LicenseFactory()
 # https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/#license-specification
 _GNU = re.compile(r"([AL]?GPL|GFDL)-(\d)(\.\d)?(\+)?")
 _DEBIAN_NAMES = {"Expat": "MIT", "BSD-2-clause": "BSD-2-Clause", "BSD-3-clause": "BSD-3-Clause"}
-_NO_LICENSES = {"none", "verbatim"}  # which copyright files say of a file here and there
+_NO_LICENSES = {"none", "verbatim"}  # values in some copyright files that are not licences
 
 Files = dict[str, str]
 
 
 class WheelsError(ValueError):
-    """The wheels are not those that are in the image."""
+    """The wheels do not match the Python packages in the image."""
 
 
 def files_of(layout: Layout) -> Files:
-    """Return the texts in an image that say what it consists of."""
+    """Return the files of an image that describe its packages."""
     files = {}
     for archive in layout.archives():
         for entry in archive:
-            content = archive.extractfile(entry) if _SAYS_WHAT_IT_IS.fullmatch(entry.name) else None
+            content = archive.extractfile(entry) if _METADATA_PATHS.fullmatch(entry.name) else None
             if content:
                 files[entry.name] = content.read().decode()
     return files
 
 
 def _license(name: str) -> DisjunctiveLicense:
-    """Return a licence by SPDX's identifier, or by the name it was given if that is none."""
+    """Return a licence by its SPDX identifier, or by the given name if SPDX has no such licence."""
     gnu = _GNU.fullmatch(name)
-    if gnu:  # Debian's GPL-2+ is SPDX's GPL-2.0-or-later
+    if gnu:  # for example, Debian's GPL-2+ is SPDX's GPL-2.0-or-later
         name = f"{gnu[1]}-{gnu[2]}{gnu[3] or '.0'}-{'or-later' if gnu[4] else 'only'}"
     try:
         return _LICENSES.make_with_id(_DEBIAN_NAMES.get(name, name))
@@ -72,7 +72,7 @@ def _license(name: str) -> DisjunctiveLicense:
 
 
 def _debian_licenses(text: str) -> set[str]:
-    """Return the short names of the licences in a copyright file; none if it was not written for machines."""
+    """Return the short names of the licences in a copyright file, or an empty set if it is not machine-readable."""
     try:
         copyrights = Copyright(text.splitlines(keepends=True), strict=False)
     except NotMachineReadableError:
@@ -82,21 +82,21 @@ def _debian_licenses(text: str) -> set[str]:
 
 
 def debian_components(files: Files) -> Iterator[Component]:
-    """Yield the system, and the packages of it that an image consists of."""
+    """Yield the operating system of an image, then its Debian packages."""
     release = {key: value.strip('"') for key, value in (line.split("=", 1) for line in files[_OS_RELEASE].splitlines())}
     distribution = f"{release['ID']}-{release['VERSION_ID']}"
     yield Component(
         bom_ref=distribution, name=release["ID"], type=ComponentType.OPERATING_SYSTEM, version=release["VERSION_ID"]
     )
     packages = [Deb822(text) for name, text in sorted(files.items()) if "/status.d/" in name]
-    licenses: dict[str, set[str]] = {}  # by source: Debian keeps one copyright file for all packages of one
+    licenses: dict[str, set[str]] = {}  # by source package: its binary packages may share one copyright file
     for package in packages:
         text = files.get(f"usr/share/doc/{package['Package']}/copyright", "")
         licenses.setdefault(_source(package), set()).update(_debian_licenses(text))
     for package in packages:
         qualifiers = {"arch": package["Architecture"], "distro": distribution}
         if _source(package) != package["Package"]:
-            qualifiers["upstream"] = _source(package)  # by which Debian's security advisories go
+            qualifiers["upstream"] = _source(package)  # Debian's security advisories name source packages
         purl = PackageURL("deb", "debian", package["Package"], package["Version"], qualifiers)
         named = map(_license, sorted(licenses[_source(package)]))
         yield _component(purl, package["SHA256"], named)
@@ -113,7 +113,7 @@ def _metadata(wheel: Path) -> Message:
 
 
 def _wheel_licenses(metadata: Message) -> list[License]:
-    """Return what a wheel says of its licence: an expression, else a name, else its classifiers."""
+    """Return the licences of a wheel: from its expression, else its name, else its classifiers."""
     name = metadata["License-Expression"] or metadata["License"]
     if name and "\n" not in name:
         return [_LICENSES.make_from_string(name)]
@@ -122,22 +122,22 @@ def _wheel_licenses(metadata: Message) -> list[License]:
 
 
 def wheel_components(files: Files, wheels: Iterable[Path]) -> Iterator[Component]:
-    """Yield the Python packages that an image consists of.
+    """Yield the Python packages of an image.
 
     Raises:
-        WheelsError: a package of the image has no wheel, or a wheel is of no package.
+        WheelsError: a Python package of the image has no wheel, or a wheel is not in the image.
     """
     installed = {_key(email.message_from_string(text)) for name, text in files.items() if name.endswith("/METADATA")}
     for wheel in sorted(wheels, key=lambda wheel: wheel.name):
         metadata = _metadata(wheel)
         if _key(metadata) not in installed:
-            raise WheelsError(f"{wheel.name} is not in the image; take it out of the wheels of the oci_sbom")
+            raise WheelsError(f"{wheel.name} is not in the image; remove it from the wheels of the oci_sbom")
         installed.remove(_key(metadata))
         purl = PackageURL("pypi", None, metadata["Name"], metadata["Version"])
         yield _component(purl, hashlib.sha256(wheel.read_bytes()).hexdigest(), _wheel_licenses(metadata))
     if installed:
         missing = ", ".join(sorted(" ".join(key) for key in installed))
-        raise WheelsError(f"the image has {missing}; add whl_requirement(…) of it to the wheels of the oci_sbom")
+        raise WheelsError(f"the image has {missing}, but the oci_sbom lacks the wheel; add whl_requirement(…)")
 
 
 def _key(metadata: Message) -> tuple[str, str]:
@@ -156,15 +156,15 @@ def _component(purl: PackageURL, sha256: str, licenses: Iterable[License]) -> Co
 
 
 def bill(name: str, layout: Layout, wheels: Iterable[Path]) -> Bom:
-    """Return the bill of materials of an image: the same whenever the image is.
+    """Return the bill of materials of an image, reproducibly.
 
     Args:
-        name: what the image is called.
+        name: the name of the image.
         layout: the image.
-        wheels: those of its Python packages.
+        wheels: the wheels of its Python packages.
 
     Raises:
-        WheelsError: a package of the image has no wheel, or a wheel is of no package.
+        WheelsError: a Python package of the image has no wheel, or a wheel is not in the image.
     """
     files, digest = files_of(layout), layout.reference()["digest"]
     image = Component(
@@ -185,8 +185,8 @@ def bill(name: str, layout: Layout, wheels: Iterable[Path]) -> Bom:
 
 
 def main() -> int:
-    """Write one bill; return 1 if the wheels are not those of the image."""
-    logging.getLogger("debian.copyright").setLevel(logging.ERROR)  # it tells of every http that should be https
+    """Write one bill of materials. Return 1 if the wheels do not match the image, else 0."""
+    logging.getLogger("debian.copyright").setLevel(logging.ERROR)  # it warns about every http:// URL
     parser = argparse.ArgumentParser()
     parser.add_argument("file", type=Path)
     parser.add_argument("name")

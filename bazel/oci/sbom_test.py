@@ -1,4 +1,4 @@
-"""The bill of materials of an image that was made up for it."""
+"""Tests of the bill of materials of a fake image."""
 
 import json
 import zipfile
@@ -15,7 +15,7 @@ from bazel.oci.layout import Layout
 FORMAT = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
 FILES = "Files: {}\nCopyright: somebody\nLicense: {}\n\n"
 
-# Two packages of one source, of which one has the copyright file of both; and one whose file is for people.
+# Two binary packages of one source package, which share a copyright file, and one with a copyright file in prose.
 IMAGE = {
     "usr/lib/os-release": 'NAME="Debian GNU/Linux"\nVERSION_ID="13"\nID=debian\n',
     "var/lib/dpkg/status.d/libx1": "Package: libx1\nVersion: 1:2-3\nArchitecture: amd64\nSource: x (2)\nSHA256: aa\n",
@@ -48,7 +48,7 @@ def _licenses(component: dict[str, Any]) -> list[str]:
     return [value for entry in component["licenses"] for value in (entry.get("license") or entry).values()]
 
 
-def test_a_debian_package_has_its_version_hash_and_the_licences_of_its_source(tmp_path: Path) -> None:
+def test_a_debian_package_has_version_hash_and_the_licences_of_its_source_package(tmp_path: Path) -> None:
     components = _components(_layout(tmp_path), _wheel(tmp_path, "one"))
     assert components["libx1"]["purl"] == "pkg:deb/debian/libx1@1:2-3?arch=amd64&distro=debian-13&upstream=x"
     assert components["y"]["purl"] == "pkg:deb/debian/y@5?arch=amd64&distro=debian-13"
@@ -56,12 +56,12 @@ def test_a_debian_package_has_its_version_hash_and_the_licences_of_its_source(tm
     assert _licenses(components["libx1"]) == _licenses(components["x-base"]) == ["GPL-2.0-or-later", "MIT"]
 
 
-def test_the_system_is_named(tmp_path: Path) -> None:
+def test_the_operating_system_is_listed(tmp_path: Path) -> None:
     system = _components(_layout(tmp_path), _wheel(tmp_path, "one"))["debian"]
     assert (system["type"], system["version"]) == ("operating-system", "13")
 
 
-def test_a_licence_that_is_not_known_is_not_made_up(tmp_path: Path) -> None:
+def test_an_unknown_licence_is_omitted(tmp_path: Path) -> None:
     components = _components(_layout(tmp_path), _wheel(tmp_path, "one"))
     assert "licenses" not in components["y"]
     assert "licenses" not in components["one"]
@@ -76,12 +76,12 @@ def test_a_licence_that_is_not_known_is_not_made_up(tmp_path: Path) -> None:
         (["License: long\n text", "Classifier: License :: OSI Approved :: Some License"], ["Some License"]),
     ],
 )
-def test_the_licence_of_a_wheel_is_what_it_says_best(tmp_path: Path, fields: list[str], licenses: list[str]) -> None:
+def test_the_most_precise_licence_of_a_wheel_is_used(tmp_path: Path, fields: list[str], licenses: list[str]) -> None:
     assert _licenses(_components(_layout(tmp_path), _wheel(tmp_path, "one", *fields))["one"]) == licenses
 
 
 def test_a_package_without_its_wheel_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(sbom.WheelsError, match=r"the image has one 1\.0; add"):
+    with pytest.raises(sbom.WheelsError, match=r"the image has one 1\.0, but the oci_sbom lacks the wheel; add"):
         sbom.bill("it", _layout(tmp_path), [])
 
 
@@ -90,7 +90,7 @@ def test_a_wheel_that_is_not_in_the_image_is_an_error(tmp_path: Path) -> None:
         sbom.bill("it", _layout(tmp_path), [_wheel(tmp_path, "one"), _wheel(tmp_path, "two")])
 
 
-def test_the_same_image_has_the_same_bill(tmp_path: Path) -> None:
+def test_the_same_image_gives_the_same_bill_of_materials(tmp_path: Path) -> None:
     layout, wheel = _layout(tmp_path), _wheel(tmp_path, "one")
     first, second = (JsonV1Dot6(sbom.bill("it", layout, [wheel])).output_as_string() for _ in range(2))
     assert first == second

@@ -1,4 +1,4 @@
-"""py_test and py_tests: tests by pytest; py_package: a library with its tests. py_binary is rules_python's own."""
+"""py_test and py_tests: tests with pytest. py_package: a library with its tests. py_binary is rules_python's."""
 
 load("@pypi//:requirements.bzl", "requirement")
 load("@rules_python//python:defs.bzl", "py_library", _py_test = "py_test")
@@ -7,19 +7,19 @@ load("//bazel:sources.bzl", "sources")
 def py_test(name, srcs = None, deps = [], data = [], programs = {}, args = [], env = {}, size = "small", **kwargs):
     """Runs test modules with pytest.
 
-    `--test_filter` (pytest's -k) and the XML report work as Bazel's documentation has it. A module without a test fails.
-    The conftest.py of the package, if there is one, is added to each test.
+    `--test_filter` (pytest's -k) and the XML report work as documented by Bazel. A module without a test fails.
+    The conftest.py of the package, if it exists, is added to each test.
 
     Args:
       name: name of the target.
-      srcs: the test modules, by default NAME.py, and modules that they import.
+      srcs: the test modules, by default NAME.py, and other modules that they import.
       deps: py_library targets.
-      data: files that the tests read, programs that they run.
-      programs: label of a file to the environment variable that tells the tests its path.
+      data: files that the tests read and programs that they run.
+      programs: a dict from the label of a file to the environment variable that is set to its path.
       args: arguments for pytest, after the modules.
       env: other environment variables.
       size: size of the test.
-      **kwargs: everything else that rules_python's py_test takes.
+      **kwargs: other attributes of rules_python's py_test.
     """
     srcs = srcs or [name + ".py"]
     _py_test(
@@ -44,9 +44,9 @@ def py_tests(deps = [], size = "small", exclude = [], suffix = "", **kwargs):
     Args:
       deps: py_library targets that the tests of the package need.
       size: size of each test.
-      exclude: modules that are tests with attributes of their own.
-      suffix: what the name of each target has after that of its module.
-      **kwargs: everything else that py_test takes.
+      exclude: test modules for which the package declares its own targets.
+      suffix: appended to the module's name to form the target's name.
+      **kwargs: other attributes of py_test.
     """
     for src in native.glob(["*_test.py"], exclude = exclude, allow_empty = True):
         py_test(
@@ -58,7 +58,7 @@ def py_tests(deps = [], size = "small", exclude = [], suffix = "", **kwargs):
         )
 
 def py_package(name, data = [], deps = [], test_deps = [], test_tags = [], **kwargs):
-    """Declares what most packages consist of: a library of all modules, a test for each *_test.py, and `sources`.
+    """Declares the usual targets of a package: a library of all modules, a test for each *_test.py, and `sources`.
 
     Args:
       name: name of the py_library.
@@ -66,7 +66,7 @@ def py_package(name, data = [], deps = [], test_deps = [], test_tags = [], **kwa
       deps: py_library targets that the library needs.
       test_deps: py_library targets that the tests need in addition to the library.
       test_tags: tags of the tests.
-      **kwargs: everything else that py_library takes.
+      **kwargs: other attributes of py_library.
     """
     py_library(
         name = name,

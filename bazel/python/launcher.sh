@@ -1,11 +1,11 @@
 #!/bin/sh
-# Starts a py_binary or py_test: the template that Bazel fills in (py_runtime's bootstrap_template).
+# Starts a py_binary or py_test. Bazel expands this template (bootstrap_template of py_runtime).
 #
-# Bazel's own template is a Python program: it wants a python3 on the host and adds a tenth of a second to every start.
+# Bazel's default template is a Python program, which needs a python3 on the host and delays every start by 0.1 s.
 set -eu
 
-# The runfiles: beside this script, or, where this script is itself a runfile of another program, that program's.
-# A relative name may hide that the folder it is relative to lies among the runfiles.
+# Find the runfiles: they are next to this script or, if this script is a runfile of another program, they are that
+# program's. The path must be absolute, since a relative one may not show that the current folder is inside runfiles.
 case $0 in
 /*) self=$0 ;;
 *) self=$PWD/$0 ;;
@@ -22,7 +22,7 @@ while :; do
     ;;
   esac
   if ! link=$(readlink "$self"); then
-    echo "$0: found no $0.runfiles; build and run it by Bazel" >&2
+    echo "$0: cannot find $0.runfiles: build and run this program with Bazel" >&2
     exit 1
   fi
   case $link in
@@ -38,7 +38,7 @@ for import in $imports; do
   PYTHONPATH=$PYTHONPATH:$runfiles/$import
 done
 unset IFS
-# Safe path: the folder of the main module is no place to import from; modules have one name, from the repository's root.
+# Do not import from the folder of the main module: modules have only one name, which starts at the repository's root.
 PYTHONSAFEPATH=1
 RUNFILES_DIR=$runfiles
 export PYTHONPATH PYTHONSAFEPATH RUNFILES_DIR

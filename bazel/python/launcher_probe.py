@@ -1,4 +1,4 @@
-"""Prints how it was started, for launcher_test."""
+"""Print the arguments, import path and process id of this program, for launcher_test."""
 
 import json
 import os

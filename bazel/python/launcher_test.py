@@ -1,4 +1,4 @@
-"""How a py_binary starts, wherever it is started from, and in what interpreter."""
+"""Tests of the launcher of a py_binary, and of the interpreter that it starts."""
 
 import importlib
 import json
@@ -20,16 +20,16 @@ def _start(probe: Path | str, arguments: Sequence[str] = (), **environment: str)
         stdout, _ = process.communicate()
         assert process.returncode == 7
         report: dict[str, Any] = json.loads(stdout)
-        assert report["pid"] == process.pid, "signals would reach some other process"
+        assert report["pid"] == process.pid, "signals would reach another process"
         return report
 
 
-def test_arguments_arrive_as_they_are() -> None:
+def test_arguments_are_passed_unchanged() -> None:
     arguments = ["", "two words", "*", "$HOME", "'", '"', "-x", "--", "a:b", "line\nbreak", "ü"]
     assert _start(PROBE, arguments)["arguments"] == arguments
 
 
-def test_it_starts_from_any_folder_by_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_starts_from_any_folder_and_through_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     absolute = tmp_path / "with a space"
     absolute.symlink_to(PROBE)
     relative = tmp_path / "relative"
@@ -39,8 +39,8 @@ def test_it_starts_from_any_folder_by_any_name(tmp_path: Path, monkeypatch: pyte
         _start(name)
 
 
-def test_a_relative_name_among_the_runfiles_of_another_program_is_enough(tmp_path: Path) -> None:
-    # As a test starts its data: the program alone, in the runfiles of the test, with none of its own beside it.
+def test_a_program_in_the_runfiles_of_another_program_starts_by_a_relative_name(tmp_path: Path) -> None:
+    # A test starts programs in its data this way: they are in the test's runfiles and have no runfiles folder.
     runfiles = tmp_path / "other.runfiles"
     runfiles.mkdir()
     for repository in Path(os.environ["RUNFILES_DIR"]).iterdir():
@@ -54,13 +54,13 @@ def test_a_relative_name_among_the_runfiles_of_another_program_is_enough(tmp_pat
     assert finished.returncode == 7, finished.stderr
 
 
-def test_the_environment_of_python_does_not_leak_in() -> None:
+def test_python_variables_in_the_environment_are_ignored() -> None:
     clean = _start(PROBE)
     leaky = {"PYTHONPATH": "/somewhere/else", "PYTHONSAFEPATH": "", "PYTHONHOME": "/nowhere"}
     assert _start(PROBE, **leaky)["path"] == clean["path"]
 
 
-def test_modules_come_from_the_runfiles_and_the_interpreter_alone() -> None:
+def test_modules_come_only_from_the_runfiles_and_the_interpreter() -> None:
     report = _start(PROBE)
     runfiles = os.environ["RUNFILES_DIR"]
     for entry in report["path"]:
@@ -68,15 +68,15 @@ def test_modules_come_from_the_runfiles_and_the_interpreter_alone() -> None:
     assert os.path.dirname(PROBE) not in report["path"]  # noqa: PTH120
 
 
-def test_without_its_runfiles_it_says_how_to_be_run(tmp_path: Path) -> None:
+def test_without_runfiles_the_error_says_how_to_run_the_program(tmp_path: Path) -> None:
     alone = tmp_path / "alone"
     shutil.copy(PROBE, alone)
     finished = subprocess.run([alone], capture_output=True, text=True, check=False)
     assert finished.returncode == 1
-    assert finished.stderr == f"{alone}: found no {alone}.runfiles; build and run it by Bazel\n"
+    assert finished.stderr == f"{alone}: cannot find {alone}.runfiles: build and run this program with Bazel\n"
 
 
-def test_a_child_of_the_interpreter_is_the_same_interpreter() -> None:
+def test_sys_executable_starts_the_same_interpreter() -> None:
     code = "import sys; print(sys.version, sys.prefix, sep='|')"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert child.stdout == f"{sys.version}|{sys.prefix}\n"

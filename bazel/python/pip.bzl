@@ -1,12 +1,12 @@
-"""pip_helpers: what rules_python's pip_parse runs pip with, from our lock instead of rules_python's own pins.
+"""pip_helpers: the packages that pip_parse uses to run pip, from our lock instead of rules_python's own pins.
 
-Those of rules_python 0.22 do not run on Python 3.12 or newer.
+The versions that rules_python 0.22 pins do not run on Python 3.12 or newer.
 """
 
 load("@rules_python//python/pip_install:repositories.bzl", "all_requirements")
 load("@rules_python//python/pip_install:requirements_parser.bzl", "parse")
 
-# Those that installing a locked wheel needs. The others are for what we do not do (locking by pip-tools).
+# The helpers that are needed to install a locked wheel. The others are for locking with pip-tools, which we do not use.
 _NEEDED = ["installer", "pip", "setuptools", "wheel"]
 
 def _pip_helper_impl(rctx):
@@ -21,7 +21,7 @@ def _pip_helper_impl(rctx):
     rctx.file("requirement.txt", requirement)
     python = rctx.path(rctx.attr.interpreter)
 
-    # Debian keeps pip as a wheel, which runs as it is; any other interpreter has its own.
+    # Debian ships pip as a wheel, which can be run without installing it. Other interpreters have pip installed.
     wheels = python.dirname.dirname.get_child("share/python-wheels")
     pip = [str(f) for f in wheels.readdir() if f.basename.startswith("pip-")] if wheels.exists else []
     downloaded = rctx.execute(
@@ -32,28 +32,28 @@ def _pip_helper_impl(rctx):
     if downloaded.return_code:
         fail("pip could not download {}:\n{}{}".format(requirement, downloaded.stdout, downloaded.stderr))
     [wheel] = rctx.path("wheel").readdir()
-    rctx.symlink(wheel, "wheel.zip")  # the name tells extract what it is
+    rctx.symlink(wheel, "wheel.zip")  # extract() needs the suffix
     rctx.extract("wheel.zip")
     rctx.delete("wheel.zip")
     rctx.delete("wheel")
 
-    # pip runs once for each package, without writing bytecode: it would compile itself each time.
+    # Compile pip now: it runs once for each package and does not write bytecode, so it would compile itself each time.
     compiled = rctx.execute([python, "-m", "compileall", "-q", "."])
     if compiled.return_code:
         fail("{} could not be compiled:\n{}{}".format(requirement, compiled.stdout, compiled.stderr))
 
 _pip_helper = repository_rule(
     implementation = _pip_helper_impl,
-    doc = "An unpacked wheel, as rules_python expects its helpers; with no package, an empty repository in its place.",
+    doc = "Unpacks a wheel, as rules_python expects its helpers. Without a package, makes an empty repository.",
     attrs = {
         "interpreter": attr.label(doc = "The Python that runs pip.", mandatory = True),
         "lock": attr.label(doc = "Requirements with hashes.", mandatory = True),
-        "package": attr.string(doc = "The name in the lock, or nothing."),
+        "package": attr.string(doc = "The name of a package in the lock, or an empty string."),
     },
 )
 
 def pip_helpers(interpreter, lock):
-    """Declares the repositories pypi__*, before rules_python would.
+    """Declares the repositories pypi__*. Call this before pip_parse, which would declare them otherwise.
 
     Args:
       interpreter: label of the Python that runs pip.

@@ -1,4 +1,4 @@
-"""The main module of every py_test: pytest, with the options of pyproject.toml, under Bazel."""
+"""The main module of every py_test: runs pytest under Bazel, with the options of pyproject.toml."""
 
 import faulthandler
 import sys
@@ -6,5 +6,5 @@ import sys
 import pytest_bazel
 
 if __name__ == "__main__":
-    faulthandler.enable()  # pytest's own ends with its tests, and says nothing of a crash in what is cleared up after
+    faulthandler.enable()  # pytest's own is disabled after the tests, and misses crashes during exit
     sys.exit(pytest_bazel.main(["--config-file=pyproject.toml", "--rootdir=.", *sys.argv[1:]]))

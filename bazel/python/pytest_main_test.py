@@ -1,4 +1,4 @@
-"""What the main module of every py_test adds to pytest."""
+"""Tests of the main module of every py_test."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from testing import programs
 
 
-def test_a_crash_after_the_last_test_says_that_it_is_one(tmp_path: Path) -> None:
+def test_a_crash_after_the_last_test_is_reported(tmp_path: Path) -> None:
     module = tmp_path / "crashing_test.py"
     module.write_text("import atexit, os\ndef test() -> None: atexit.register(os.abort)\n", encoding="utf-8")
     own = {"PYTHONPATH": os.pathsep.join(sys.path), "XML_OUTPUT_FILE": str(tmp_path / "test.xml")}

@@ -1,16 +1,16 @@
-"""ts_library, ts_binary, ts_test, web_page: TypeScript, checked by tsc, bundled by esbuild, run by a Node of the locked wheels.
+"""ts_library, ts_binary, ts_test, web_page: TypeScript, checked by tsc, bundled by esbuild and run by Node.
 
-The public rulesets fetch Node and their own tools from outside of the package registries; these take all from the two locks,
-third_party/python/requirements.lock for Node and third_party/npm/package-lock.json for the rest.
+The public rulesets fetch Node and their own tools from outside the package registries. These rules take everything from
+two locks: Node from third_party/python/requirements.lock, and the rest from third_party/npm/package-lock.json.
 """
 
 load("//bazel:runfiles.bzl", "runfiles_path")
 
 TsInfo = provider(
-    doc = "TypeScript that others can import.",
+    doc = "TypeScript modules that other targets can import.",
     fields = {
-        "imports": "Folders of stubs, as a depset: @proto/x is the module x in one of them.",
-        "sources": "All files, those of the deps included, as a depset.",
+        "imports": "A depset of folders with stubs: @proto/x is the module x in one of them.",
+        "sources": "A depset of all source files, including those of the deps.",
     },
 )
 
@@ -58,7 +58,7 @@ def _collect(ctx, srcs, imports = []):
     )
 
 def _tsconfig(ctx, roots, info, options):
-    """Declares the settings of one target: the repository's own, where its modules are, and what is special about it."""
+    """Declares the tsconfig of one target, which adds import paths and options to the repository's."""
     file = ctx.actions.declare_file(ctx.label.name + ".tsconfig.json")
     up = "../" * file.dirname.count("/") + "../"
     folders = info.imports.to_list()
@@ -72,10 +72,10 @@ def _tsconfig(ctx, roots, info, options):
     return file
 
 def _run(ctx, tool, tsconfig, info, outputs, arguments):
-    """Runs a compiler where it finds the npm packages as it expects them: in node_modules, above all sources."""
+    """Runs a compiler with the npm packages where it expects them: in a folder node_modules above all sources."""
     ctx.actions.run_shell(
         arguments = [_NODE_MODULES.workspace_root + "/node_modules", outputs[0].path, tool.path] + arguments,
-        # The type checker writes nothing: that it ends well is the output.
+        # The type checker writes no files, so create an empty output. It is kept only if the type checker succeeds.
         command = 'ln -sfn "$1" node_modules && touch "$2" && shift 2 && "$@"',
         inputs = depset(
             [ctx.file._tsconfig, tsconfig],
@@ -88,7 +88,7 @@ def _run(ctx, tool, tsconfig, info, outputs, arguments):
     )
 
 def _check_types(ctx, roots, info, options = {}):
-    """Declares a file that is made if the types are right; a build of the target makes it, users need not wait for it."""
+    """Declares an output that exists if the types are correct, for validation without delaying dependent targets."""
     tsconfig = _tsconfig(ctx, roots, info, options)
     checked = ctx.actions.declare_file(ctx.label.name + ".types")
     _run(ctx, ctx.executable._tsc, tsconfig, info, [checked], ["--project", tsconfig.path])
@@ -98,7 +98,7 @@ def _ts_library_impl(ctx):
     imports = ["/".join([ctx.bin_dir.path, ctx.label.package, folder]) for folder in ctx.attr.imports]
     info = _collect(ctx, ctx.files.srcs, imports)
 
-    # Of stubs there is nothing but declarations, which are otherwise taken as they are.
+    # Stubs consist only of declaration files, which tsc does not check by default.
     is_declared = all([src.path.endswith(".d.ts") for src in ctx.files.srcs if src.extension == "ts"])
     checked, _ = _check_types(ctx, ctx.files.srcs, info, {"skipLibCheck": False, "types": []} if is_declared else {})
     return [
@@ -109,10 +109,10 @@ def _ts_library_impl(ctx):
 
 ts_library = rule(
     implementation = _ts_library_impl,
-    doc = "TypeScript modules, with their types checked. A module is imported by its relative path, with its extension.",
+    doc = "Checks the types of TypeScript modules. Import a module by its relative path, including the extension.",
     attrs = _COMPILER_ATTRS | {
         "imports": attr.string_list(
-            doc = "Folders of this package, made by Bazel, whose modules are imported as @proto/….",
+            doc = "Folders that Bazel generates in this package, whose modules are imported as @proto/….",
         ),
         "srcs": attr.label_list(
             allow_files = [".ts", ".js", ".json"],
@@ -149,7 +149,7 @@ def _ts_bundle_impl(ctx):
 
 _ts_bundle = rule(
     implementation = _ts_bundle_impl,
-    doc = "One file of JavaScript that has a module and all that it imports, npm's packages included.",
+    doc = "Bundles a module and all its imports, including npm packages, into one JavaScript file.",
     attrs = _COMPILER_ATTRS | {
         "entry_point": attr.label(
             allow_single_file = [".ts"],
@@ -163,13 +163,13 @@ _ts_bundle = rule(
         ),
         "target": attr.string(
             default = "node24",
-            doc = "What has to run it, as esbuild calls it.",
+            doc = "The JavaScript version or engine that the bundle must run on, as in esbuild's --target.",
         ),
     },
 )
 
 def _bundle(name, kwargs, **attrs):
-    """Declares a bundle that is built where and when its user is; returns its name."""
+    """Declares a bundle with the tags, target_compatible_with and testonly of kwargs. Returns its name."""
     _ts_bundle(
         name = name,
         tags = kwargs.get("tags"),
@@ -181,7 +181,7 @@ def _bundle(name, kwargs, **attrs):
     return name
 
 def _node_program_impl(ctx):
-    # Python's launcher finds the runfiles for Node just as well.
+    # The launcher of Python programs works for Node too: it finds the runfiles and starts an interpreter.
     launcher = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.expand_template(
         is_executable = True,
@@ -213,13 +213,13 @@ _NODE_ATTRS = {
     "data": attr.label_list(allow_files = True),
     "entry_point": attr.label(
         allow_single_file = True,
-        doc = "JavaScript.",
+        doc = "The JavaScript file to run.",
         mandatory = True,
     ),
     "env": attr.string_dict(),
     "programs": attr.label_keyed_string_dict(
         allow_files = True,
-        doc = "What it runs, each with the variable of its environment that says where that is.",
+        doc = "Programs that it runs, each with the environment variable that is set to its path.",
     ),
     "_launcher": _LAUNCHER,
     "_node": _NODE,
@@ -227,7 +227,7 @@ _NODE_ATTRS = {
 
 node_binary = rule(
     implementation = _node_program_impl,
-    doc = "A program in JavaScript.",
+    doc = "Declares a program in JavaScript.",
     attrs = _NODE_ATTRS,
     executable = True,
 )
@@ -239,13 +239,13 @@ _node_test = rule(
 )
 
 def ts_binary(name, entry_point, deps = [], **kwargs):
-    """A program in TypeScript.
+    """Declares a program in TypeScript.
 
     Args:
       name: name of the target.
-      entry_point: the module that is run.
+      entry_point: the module to run.
       deps: ts_library and ts_proto_library targets.
-      **kwargs: data, programs, visibility, tags, testonly and whatever else node_binary takes.
+      **kwargs: data, programs, visibility, tags, testonly and other attributes of node_binary.
     """
     node_binary(
         name = name,
@@ -256,16 +256,16 @@ def ts_binary(name, entry_point, deps = [], **kwargs):
 def ts_test(name, srcs, deps = [], data = [], env = {}, external = [], **kwargs):
     """Runs test modules with Node's own test runner.
 
-    `--test_filter` and the XML report work as Bazel's documentation has it. A module without a test fails.
+    `--test_filter` and the XML report work as documented by Bazel. A module without a test fails.
 
     Args:
       name: name of the target.
       srcs: the test modules.
       deps: ts_library and ts_proto_library targets.
       data: files that the tests read.
-      env: the environment of the tests, beside that of `programs`.
-      external: packages of npm's that cannot be bundled, since they look for files of their own.
-      **kwargs: programs, size, tags and whatever else a test takes.
+      env: environment variables of the tests, in addition to those in `programs`.
+      external: npm packages that cannot be bundled, because they read their own files.
+      **kwargs: programs, size, tags and other attributes of tests.
     """
     bundles = [
         _bundle(
@@ -282,21 +282,21 @@ def ts_test(name, srcs, deps = [], data = [], env = {}, external = [], **kwargs)
         args = ["$(rootpath {})".format(bundle) for bundle in bundles],
         data = data + bundles + ([_NODE_MODULES] if external else []),
         entry_point = "//bazel/ts:test_main.mjs",
-        # Where Node looks for packages that are not in the bundle.
+        # Node finds packages here that are not in the bundle.
         env = env | ({"NODE_PATH": "../npm/node_modules"} if external else {}),
         **kwargs
     )
 
 def web_page(name, html, style, entry_point, deps = [], **kwargs):
-    """A page in one file, which loads nothing, and reaches no server but its own.
+    """Builds a web page in one file, which loads no other files and can connect only to its own server.
 
     Args:
-      name: name of the target, which makes name.html.
-      html: the page. It names `style` in a <link>, and `entry_point` in a <script type="module">.
-      style: its style sheet.
-      entry_point: its script.
+      name: name of the target. The output is NAME.html.
+      html: the page. It refers to `style` in a <link>, and to `entry_point` in a <script type="module">.
+      style: the style sheet of the page.
+      entry_point: the script of the page.
       deps: ts_library and ts_proto_library targets.
-      **kwargs: visibility, tags, testonly and the like.
+      **kwargs: visibility, tags, testonly and other common attributes.
     """
     bundle = _bundle(
         name + "_bundle",

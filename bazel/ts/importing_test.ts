@@ -1,4 +1,4 @@
-// What ts_proto_library makes of a contract that imports others.
+// Tests of the stubs that ts_proto_library generates for a proto that imports others.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,11 +6,11 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { CalculateResponseSchema } from "@proto/calculator/v1/calculator_pb.js";
 import { TimedSchema } from "@proto/importing/v1/importing_pb.js";
 
-test("a message of another target is the one that everybody else imports", () => {
+test("an imported message is the same object as in the stub of its own target", () => {
   assert.equal(TimedSchema.field.response.message, CalculateResponseSchema);
 });
 
-test("messages of both are read as they were written", () => {
+test("a message with fields from both imports survives a round trip", () => {
   const timed = create(TimedSchema, { duration: { seconds: 3n }, response: { result: 5 } });
   assert.deepEqual(fromBinary(TimedSchema, toBinary(TimedSchema, timed)), timed);
 });

@@ -1,7 +1,7 @@
-// Makes one file of a page: page.mjs HTML SCRIPT STYLE METAFILE PACKAGE_LOCK OUTPUT.
+// Inlines the script and the style sheet into a page: page.mjs HTML SCRIPT STYLE METAFILE PACKAGE_LOCK OUTPUT.
 //
-// The page names its one style sheet and its one script as if they were served beside it; here they go into it, and a
-// content security policy lets nothing else run, load or be reached, but the server that the page comes from.
+// The HTML refers to one style sheet and one script by name. The output contains both, and a content security policy:
+// the page can run and load nothing else, and can connect only to the server that it comes from.
 // https://www.w3.org/TR/CSP3/
 
 import { createHash } from "node:crypto";
@@ -20,11 +20,11 @@ const replaced = (page, pattern, text) => {
   return page.replace(pattern, () => text);
 };
 
-// What would end the element that it is in.
+// Escape the text that would end the enclosing element.
 const javaScript = read(script).replace(/<\/script/giu, "<\\/script");
 const css = read(style).replace(/<\/style/giu, "<\\/style");
 
-// The packages that the script has parts of, as esbuild has seen and npm has pinned them.
+// The packages whose code is in the bundle: esbuild lists them, and npm's lock has their versions and licenses.
 const folders = Object.keys(JSON.parse(read(metafile)).inputs).map(
   (file) => /(node_modules\/(@[^/]+\/)?[^/]+)\//u.exec(file)?.[1],
 );

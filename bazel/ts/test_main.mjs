@@ -1,6 +1,6 @@
-// The main module of every ts_test: runs test modules by Node's own runner, under Bazel.
+// The main module of every ts_test: runs test modules under Bazel, with Node's test runner.
 //
-// Bazel says by the environment which tests to run, and where the report goes:
+// Bazel sets the test filter and the path of the report by environment variables:
 // https://bazel.build/reference/test-encyclopedia#initial-conditions
 
 import { createWriteStream } from "node:fs";
@@ -23,10 +23,10 @@ tests.on("test:fail", () => {
 });
 let passed = 0;
 tests.on("test:pass", ({ details, name, skip }) => {
-  // A module that has none, or none of the filter's, counts as one that passes, by its own name.
+  // Node reports a module without (matching) tests as a passed test with the name of the module.
   if (files.includes(name)) {
     if (!filter) {
-      fail(`there is no test in ${name}`);
+      fail(`${name} contains no tests`);
     }
   } else if (details.type !== "suite" && skip === undefined) {
     passed += 1;
@@ -34,7 +34,7 @@ tests.on("test:pass", ({ details, name, skip }) => {
 });
 tests.on("test:summary", ({ file }) => {
   if (file === undefined && passed === 0) {
-    fail(filter ? `no test's name has ${filter} in it` : "no test has passed");
+    fail(filter ? `no test name matches ${filter}` : "no test passed");
   }
 });
 tests.compose(new spec()).pipe(process.stdout);

@@ -1,4 +1,4 @@
-"""What the main module of every ts_test does under Bazel's conditions."""
+"""Tests of the main module of every ts_test, with the environment that Bazel sets."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ FAILING = TWO.replace("2)", "3)")
 
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
-    """A test module, which a test writes."""
+    """Return the path at which a test writes a test module."""
     return tmp_path / "module.mjs"
 
 
@@ -29,21 +29,21 @@ def _run(module: Path, **environment: str) -> CompletedProcess[str]:
     return programs.run([os.environ["NODE"], "bazel/ts/test_main.mjs", module], **(usual | environment))
 
 
-def test_tests_that_pass_pass(module: Path) -> None:
+def test_a_module_whose_tests_pass_passes(module: Path) -> None:
     module.write_text(TWO, encoding="utf-8")
     finished = _run(module)
     assert finished.returncode == 0, finished.stderr
     assert "✔ adds" in finished.stdout
 
 
-def test_one_that_fails_fails(module: Path) -> None:
+def test_a_module_with_a_failing_test_fails(module: Path) -> None:
     module.write_text(FAILING, encoding="utf-8")
     finished = _run(module)
     assert finished.returncode == 1
     assert "✖ adds" in finished.stdout
 
 
-def test_a_filter_runs_those_that_it_names_alone(module: Path) -> None:
+def test_a_filter_runs_only_matching_tests(module: Path) -> None:
     module.write_text(FAILING, encoding="utf-8")
     finished = _run(module, TESTBRIDGE_TEST_ONLY="subtracts")
     assert finished.returncode == 0, finished.stdout
@@ -51,24 +51,24 @@ def test_a_filter_runs_those_that_it_names_alone(module: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "environment", "told"),
+    ("text", "environment", "message"),
     [
-        ("", {}, "there is no test in "),
-        (TWO, {"TESTBRIDGE_TEST_ONLY": "divides"}, "no test's name has divides in it"),
+        ("", {}, " contains no tests"),
+        (TWO, {"TESTBRIDGE_TEST_ONLY": "divides"}, "no test name matches divides"),
         ("throw new Error('no module');", {}, ""),
-        ("import {describe} from 'node:test'; describe('x', () => {});", {}, "no test has passed"),
-        (TWO.replace('s", ', 's", {skip: true}, '), {}, "no test has passed"),
+        ("import {describe} from 'node:test'; describe('x', () => {});", {}, "no test passed"),
+        (TWO.replace('s", ', 's", {skip: true}, '), {}, "no test passed"),
     ],
-    ids=["no test", "none of the filter's", "no module", "an empty suite", "all skipped"],
+    ids=["no test", "no match for the filter", "a module that throws", "an empty suite", "all skipped"],
 )
-def test_nothing_to_run_fails(module: Path, text: str, environment: dict[str, str], told: str) -> None:
+def test_a_run_without_a_passed_test_fails(module: Path, text: str, environment: dict[str, str], message: str) -> None:
     module.write_text(text, encoding="utf-8")
     finished = _run(module, **environment)
     assert finished.returncode == 1
-    assert told in finished.stderr
+    assert message in finished.stderr
 
 
-def test_the_report_has_every_test(module: Path, tmp_path: Path) -> None:
+def test_the_xml_report_has_every_test(module: Path, tmp_path: Path) -> None:
     module.write_text(FAILING, encoding="utf-8")
     _run(module, XML_OUTPUT_FILE=str(tmp_path / "report.xml"))
     cases = ET.parse(tmp_path / "report.xml").getroot().iter("testcase")

@@ -1,4 +1,4 @@
-"""grpc.aio, gRPC's own server for asyncio; with "uvloop" as its argument, on that loop."""
+"""A server on grpc.aio, gRPC's own asyncio server; with the argument "uvloop", it uses that event loop."""
 
 import asyncio
 import sys
@@ -11,7 +11,7 @@ from routeguide import route_guide_pb2_grpc
 
 from benchmarks.peers import asynchronous
 
-# What is generated has types for servers with threads alone.
+# The generated code has type annotations only for servers with threads.
 _CalculatorServicer: Any = calculator_pb2_grpc.CalculatorServicer
 _RouteGuideServicer: Any = route_guide_pb2_grpc.RouteGuideServicer
 
@@ -48,7 +48,7 @@ async def _serve() -> None:
 def main() -> None:
     """Serve on any free port, until killed."""
     if sys.argv[1:] == ["uvloop"]:
-        import uvloop  # noqa: PLC0415 - for who asked for it alone
+        import uvloop  # noqa: PLC0415 - import it only if it is used
 
         uvloop.run(_serve())
     else:

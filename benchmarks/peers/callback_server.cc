@@ -1,4 +1,4 @@
-// What gRPC itself can do: a server in C++ with callbacks, for unary calls.
+// A gRPC server in C++ with the callback API, for unary calls: it shows what gRPC core can do.
 
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
@@ -20,13 +20,13 @@ class Calculator final : public calculator::v1::Calculator::CallbackService {
       response->set_result(request->first_operand() * request->second_operand());
       reactor->Finish(grpc::Status::OK);
     } else {
-      reactor->Finish(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "it multiplies, for the benchmark"));
+      reactor->Finish(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "this benchmark server only multiplies"));
     }
     return reactor;
   }
 };
 
-// Returns the bytes of a request, whatever the method.
+// Sends the bytes of a request back, for any method.
 class EchoReactor final : public grpc::ServerGenericBidiReactor {
  public:
   EchoReactor() { StartRead(&message_); }
@@ -36,7 +36,7 @@ class EchoReactor final : public grpc::ServerGenericBidiReactor {
     if (ok) {
       StartWriteAndFinish(&message_, grpc::WriteOptions(), grpc::Status::OK);
     } else {
-      Finish(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "a call has one message, for the benchmark"));
+      Finish(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "this benchmark server requires one message per call"));
     }
   }
   void OnDone() override { delete this; }

@@ -1,4 +1,4 @@
-"""pygrpc-native, a server in Rust: its grpc.server, or with "events" as its argument, its low-level API."""
+"""A server on pygrpc-native, which is in Rust: with its grpc.server, or its low-level API for the argument "events"."""
 
 import sys
 from concurrent import futures

@@ -1,4 +1,4 @@
-"""nggrpc.server with servicers alone, as the tutorial's server; with "pool" as its argument, all run in the pool."""
+"""nggrpc.server with only the servicers, as in tutorial.py; with the argument "pool", all methods run in the pool."""
 
 import sys
 from concurrent import futures

@@ -1,4 +1,4 @@
-"""grpclib: gRPC for asyncio without gRPC's own core, on an HTTP/2 in Python."""
+"""A server on grpclib, which implements gRPC for asyncio without gRPC core, on an HTTP/2 stack in Python."""
 
 import asyncio
 import sys
@@ -53,7 +53,7 @@ class _Services:
 async def _serve() -> None:
     server = Server([_Services()])
     await server.start("127.0.0.1", 0)
-    [listening] = server._server.sockets  # type: ignore[union-attr] # noqa: SLF001 - it tells nobody
+    [listening] = server._server.sockets  # type: ignore[union-attr] # noqa: SLF001 - the port is not public
     print(f"Listening on 127.0.0.1:{listening.getsockname()[1]}", file=sys.stderr, flush=True)
     await server.wait_closed()
 

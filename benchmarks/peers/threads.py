@@ -1,4 +1,4 @@
-"""The servicers that every server with functions as handlers serves: our own, and an echo of bytes."""
+"""The services of all servers whose handlers are functions: our own servicers, and an echo of bytes."""
 
 import functools
 import sys
@@ -15,7 +15,7 @@ from server.services.calculator_v1 import CalculatorServicer
 from server.services.route_guide import RouteGuideServicer
 
 POOL_THREADS = 10
-"""How many threads a pool has: as many as in Google's tutorial."""
+"""The size of the thread pool, as in Google's tutorial."""
 
 ECHO_SERVICE = "benchmarks.Echo"
 SLEEP_SECONDS = 0.001
@@ -28,13 +28,13 @@ def echo(request: bytes, _context: grpc.ServicerContext) -> bytes:
 
 
 def sleep(request: bytes, _context: grpc.ServicerContext) -> bytes:
-    """Return the request after a millisecond, as a handler that waits for a database does."""
+    """Return the request after a millisecond, like a handler that waits for a database."""
     time.sleep(SLEEP_SECONDS)
     return request
 
 
 class Unmarked:
-    """A servicer whose methods are those of another, without the mark @never_blocks.
+    """A servicer with the methods of another one, without the mark @never_blocks.
 
     Args:
         servicer: the other servicer.
@@ -45,7 +45,7 @@ class Unmarked:
         self._servicer = servicer
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Return a method, which has no attributes of the servicer's."""
+        """Return a method of the servicer, without its attributes and so without its mark."""
         return functools.partial(getattr(self._servicer, name))
 
 
@@ -53,8 +53,8 @@ def serve(server: grpc.Server, *, is_marked: bool = True) -> None:
     """Serve all services on any free port, until killed.
 
     Args:
-        server: a server that has no services and is not started.
-        is_marked: whether the methods are marked @never_blocks, which only nggrpc looks at.
+        server: a server without services that has not been started.
+        is_marked: whether the methods are marked @never_blocks; only nggrpc uses the mark.
     """
     calculator: Any = CalculatorServicer() if is_marked else Unmarked(CalculatorServicer())
     guide: Any = RouteGuideServicer() if is_marked else Unmarked(RouteGuideServicer())

@@ -1,4 +1,4 @@
-"""The server of Google's tutorial and of gRPC's basics: grpc.server, with a pool of ten threads."""
+"""grpc.server with a pool of ten threads, as in Google's tutorial and in gRPC's basics tutorials."""
 
 from concurrent import futures
 

@@ -1,1 +1,1 @@
-"""The command line: a module for the commands of each service, and what they share."""
+"""The command line: one module per service, and `commands` with shared code."""

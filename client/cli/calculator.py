@@ -1,4 +1,4 @@
-"""calculator.v1: calc, eval, aggregate, converse."""
+"""The commands of calculator.v1: calc, eval, aggregate, converse."""
 
 import itertools
 import re
@@ -24,8 +24,8 @@ _OPERATIONS = {
 }
 _SIGNS = {number: sign for sign, number in _OPERATIONS.items()}
 
-# Some 40 kB a message: far fewer messages than numbers, far below the largest message.
-_NUMBERS_A_MESSAGE = 5000
+# About 40 kB per message: large enough for throughput, and far below gRPC's message size limit.
+_NUMBERS_PER_MESSAGE = 5000
 
 
 @click.command(context_settings=OPERANDS)
@@ -45,7 +45,7 @@ def calc(caller: Caller, first: float, operation: str, second: float) -> None:
 @click.argument("expression", type=Text())
 @click.pass_obj
 def evaluate(caller: Caller, expression: str) -> None:
-    """Print how EXPRESSION, such as '2*(3+4)^2', is worked out, and its value last."""
+    """Print the steps of evaluating EXPRESSION, such as '2*(3+4)^2', and then its value."""
     with caller.channel() as channel:
         stub = calculator_pb2_grpc.CalculatorStub(channel)
         for response in stub.Evaluate(pb.EvaluateRequest(expression=expression), timeout=caller.timeout):
@@ -64,8 +64,8 @@ def _progress(response: pb.EvaluateResponse) -> str:
 @click.argument("numbers", nargs=-1)
 @click.pass_obj
 def aggregate(caller: Caller, numbers: tuple[str, ...]) -> None:
-    """Print count, sum, mean, variance and range of NUMBERS; of those on standard input if they are "-"."""
-    # However many numbers there are to read: a deadline would be for that, not for an answer.
+    """Print count, sum, mean, variance and range of NUMBERS; with "-", of the numbers on standard input."""
+    # Reading standard input can take any time, so a deadline would limit the input, not the server.
     words, timeout = (_words(standard_input()), None) if numbers == ("-",) else (iter(numbers), caller.timeout)
     reader = _NumberReader(words)
     with caller.channel() as channel, reader.messages() as messages:
@@ -79,41 +79,41 @@ def _words(lines: TextIO) -> Iterator[str]:
 
 
 class _NumberReader:
-    """Numbers from words, in messages. A word that is no number ends them, and is told after the call."""
+    """A reader that parses words as numbers and batches them. An invalid word ends the input; `check` reports it."""
 
     def __init__(self, words: Iterator[str]) -> None:
         self._words = words
-        self._complaint = ""
+        self._problem = ""
 
     def _numbers(self) -> Iterator[float]:
         for place, word in enumerate(self._words, 1):
             try:
                 yield float(word)
             except ValueError:
-                self._complaint = f"number {place}: {word!r} is not a number"
+                self._problem = f"number {place}: {word!r} is not a number"
                 return
 
     @contextmanager
     def messages(self) -> Iterator[Iterator[pb.AggregateRequest]]:
-        """Give the numbers out in messages, and show on a terminal how many there were."""
+        """Yield an iterator of messages; show on a terminal how many numbers it has read."""
         with click.progressbar(
             self._numbers(),
             file=sys.stderr,
             hidden=not sys.stderr.isatty(),
             label="numbers",
             show_pos=True,
-            update_min_steps=_NUMBERS_A_MESSAGE,
+            update_min_steps=_NUMBERS_PER_MESSAGE,
         ) as numbers:
             yield _messages(iter(numbers))
 
     def check(self) -> None:
-        """Fail if there was a word that is no number."""
-        if self._complaint:
-            raise click.UsageError(self._complaint)
+        """Raise UsageError if a word was not a number."""
+        if self._problem:
+            raise click.UsageError(self._problem)
 
 
 def _messages(numbers: Iterator[float]) -> Iterator[pb.AggregateRequest]:
-    while batch := list(itertools.islice(numbers, _NUMBERS_A_MESSAGE)):
+    while batch := list(itertools.islice(numbers, _NUMBERS_PER_MESSAGE)):
         yield pb.AggregateRequest(numbers=batch)
 
 
@@ -128,9 +128,9 @@ def _lines(response: pb.AggregateResponse) -> Iterator[str]:
 @click.command()
 @click.pass_obj
 def converse(caller: Caller) -> None:
-    """Calculate line by line: "3 + 4" starts anew, "* 2" goes on from the last result. The end of input ends it."""
+    """Calculate line by line until the input ends, such as "3 + 4"; "* 2" continues from the last result."""
     with caller.channel() as channel:
-        operations = understood(standard_input(), _operation, "3 + 4, or * 2 to go on from the last result")
+        operations = understood(standard_input(), _operation, "3 + 4, or * 2 to continue from the last result")
         for response in conversation.converse(calculator_pb2_grpc.CalculatorStub(channel), operations):
             failure = f"{response.failure.reason}: {response.failure.message}"
             caller.show(response, failure if response.HasField("failure") else format_number(response.result))

@@ -1,4 +1,4 @@
-"""What all commands share: which server they call, how they fail, how they print."""
+"""Shared code of all commands: parameter types, channels, errors, input and output."""
 
 import json
 import math
@@ -21,44 +21,44 @@ from client.channel import connect
 
 T = TypeVar("T")
 
-# An operand may be negative, so what looks like an unknown option is an operand.
+# A negative operand looks like an unknown option; click passes it on as an argument.
 OPERANDS = {"ignore_unknown_options": True}
 
 
 class Number(click.ParamType[float]):
-    """An operand of 64 bit."""
+    """A 64-bit operand."""
 
     name = "number"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number, or fail with what is accepted."""
+        """Return the number, or fail with a usage error."""
         try:
             number = float(str(value))
         except ValueError:
             self.fail(f"{value!r} is not a number", param, ctx)
         if math.isinf(number) and "inf" not in str(value).lower():
-            self.fail(f"{value!r} is out of range: numbers end at 1.7976931348623157e308", param, ctx)
+            self.fail(f"{value!r} is out of range: the largest number is 1.7976931348623157e308", param, ctx)
         return number
 
 
 class Float32(Number):
-    """An operand of 32 bit: a number that such a float can hold, if not exactly."""
+    """A 32-bit operand: a number in the range of a 32-bit float, which may round it."""
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number, or fail with what is accepted."""
+        """Return the number, or fail with a usage error."""
         number = super().convert(value, param, ctx)
         try:
-            struct.pack("<f", number)  # unlike "f", refuses what rounds to infinity
+            struct.pack("<f", number)  # unlike "f", rejects numbers that round to infinity
         except OverflowError:
-            self.fail(f"{value!r} is out of range: 32-bit numbers end at 3.4028235e38", param, ctx)
+            self.fail(f"{value!r} is out of range: the largest 32-bit number is 3.4028235e38", param, ctx)
         return number
 
 
 class Range(click.FloatRange):
-    """A number in a range; nan, which compares with nothing, is in none."""
+    """A number in a range. Unlike click.FloatRange, it rejects nan, for which every comparison is false."""
 
     def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number, or fail with what is accepted."""
+        """Return the number, or fail with a usage error."""
         number = super().convert(value, param, ctx)
         if math.isnan(number):
             self.fail(f"{value!r} is not in the range {self._describe_range()}", param, ctx)
@@ -66,12 +66,12 @@ class Range(click.FloatRange):
 
 
 class Text(click.ParamType[str]):
-    """Text that a message can hold; a command line can hold any bytes."""
+    """A UTF-8 string, as protobuf requires; command-line arguments can be any bytes."""
 
     name = "text"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the text, or fail with what is accepted."""
+        """Return the text, or fail with a usage error."""
         text = str(value)
         try:
             text.encode()
@@ -81,15 +81,15 @@ class Text(click.ParamType[str]):
 
 
 class Target(click.ParamType[str]):
-    """A name of a server."""
+    """The address of a server."""
 
     name = "target"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name, or fail with what is accepted."""
+        """Return the address, or fail with a usage error."""
         target = str(value)
         if not target or not target.isprintable() or " " in target:
-            self.fail(f"{target!r} is no HOST:PORT, such as localhost:50051, and no HOST", param, ctx)
+            self.fail(f"{target!r} is invalid: must be HOST:PORT, such as localhost:50051, or HOST", param, ctx)
         try:
             parse(target)
         except ValueError as error:
@@ -99,13 +99,13 @@ class Target(click.ParamType[str]):
 
 @dataclass(frozen=True)
 class Caller:
-    """What the options in front of the command say.
+    """The global options, and the channels and the output that they define.
 
     Attributes:
-        target: the server to call.
-        access: how it is to be reached.
-        timeout: how long a call of one request may take, in seconds; streams that are sent have no deadline.
-        as_json: whether to print messages as JSON, one a line.
+        target: the address of the server.
+        access: how to connect to the server.
+        timeout: the timeout of a call, in seconds; calls that read their requests from standard input have none.
+        as_json: whether to print each message as one line of JSON.
     """
 
     target: str
@@ -115,7 +115,7 @@ class Caller:
 
     @contextmanager
     def channel(self) -> Iterator[grpc.Channel]:
-        """Open a channel; a call that fails in the block ends the program with one line about it."""
+        """Open a channel; turn the error of a failed call in the block into a one-line ClickException."""
         try:
             opened = connect(self.target, access=self.access)
         except AccessError as error:
@@ -132,7 +132,7 @@ class Caller:
         return failures.describe(error, self.target, self.timeout, audience, is_tls=is_tls)
 
     def show(self, message: Message, text: str) -> None:
-        """Print a message as JSON if asked to, else the text that says the same to a person."""
+        """Print a message as JSON if --json is set, otherwise its text form."""
         if not self.as_json:
             click.echo(text)
             return
@@ -143,24 +143,24 @@ class Caller:
 
 
 def format_number(value: float) -> str:
-    """Write a number with as few digits as tell it from its neighbours, and no more."""
+    """Format a number with the fewest digits that identify it, without a trailing `.0`."""
     return repr(value).removesuffix(".0")
 
 
 def standard_input() -> TextIO:
-    """Return standard input; it may have been closed by whoever started the program."""
+    """Return standard input; fail with a usage error if the parent process has closed it."""
     if sys.stdin is None:
         raise click.UsageError("standard input is closed")
     return sys.stdin
 
 
 def understood(lines: Iterable[str], parse: Callable[[str], T], expected: str) -> Iterator[T]:
-    """Give what each line says; tell of a line that says nothing, and go on.
+    """Yield the parsed lines; report an invalid line on standard error, and continue.
 
     Args:
-        lines: what a person types, or a file.
-        parse: gives what a line says, or raises ValueError or click.BadParameter.
-        expected: what a line should have been.
+        lines: the lines to parse; empty ones are skipped.
+        parse: parses a line, or raises ValueError or click.BadParameter.
+        expected: the expected form of a line, for the error message.
     """
     for line in filter(str.strip, lines):
         try:

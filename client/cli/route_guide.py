@@ -1,4 +1,4 @@
-"""RouteGuide: route-guide feature, features, record, chat."""
+"""The commands of RouteGuide: route-guide feature, features, record, chat."""
 
 import click
 from routeguide import route_guide_pb2 as pb
@@ -6,14 +6,14 @@ from routeguide import route_guide_pb2_grpc
 
 from client.cli.commands import OPERANDS, Caller, Range, standard_input, understood
 
-_UNITS_A_DEGREE = 10_000_000  # the contract's
+_UNITS_PER_DEGREE = 10_000_000  # defined by the proto
 _LATITUDES = Range(-90, 90)
 _LONGITUDES = Range(-180, 180)
 _NOTE = "a latitude (-90 to 90), a longitude (-180 to 180) and a message"
 
 
 def _point(latitude: float, longitude: float) -> pb.Point:
-    return pb.Point(latitude=round(latitude * _UNITS_A_DEGREE), longitude=round(longitude * _UNITS_A_DEGREE))
+    return pb.Point(latitude=round(latitude * _UNITS_PER_DEGREE), longitude=round(longitude * _UNITS_PER_DEGREE))
 
 
 def _places(context: click.Context, parameter: click.Parameter, words: tuple[str, ...]) -> list[pb.Point]:
@@ -26,7 +26,7 @@ def _places(context: click.Context, parameter: click.Parameter, words: tuple[str
 
 
 def _degrees(point: pb.Point) -> str:
-    return f"{point.latitude / _UNITS_A_DEGREE:.7f} {point.longitude / _UNITS_A_DEGREE:.7f}"
+    return f"{point.latitude / _UNITS_PER_DEGREE:.7f} {point.longitude / _UNITS_PER_DEGREE:.7f}"
 
 
 def _show_feature(caller: Caller, found: pb.Feature) -> None:
@@ -35,7 +35,7 @@ def _show_feature(caller: Caller, found: pb.Feature) -> None:
 
 @click.group("route-guide")
 def route_guide() -> None:
-    """Ask after features and routes. Places are degrees: a latitude and a longitude."""
+    """Query features and routes. A place is a latitude and a longitude in degrees."""
 
 
 @route_guide.command(context_settings=OPERANDS)
@@ -56,7 +56,7 @@ def feature(caller: Caller, latitude: float, longitude: float) -> None:
 @click.argument("east", type=_LONGITUDES)
 @click.pass_obj
 def features(caller: Caller, south: float, west: float, north: float, east: float) -> None:
-    """Print the features of a rectangle."""
+    """Print the features in a rectangle."""
     rectangle = pb.Rectangle(lo=_point(south, west), hi=_point(north, east))
     with caller.channel() as channel:
         for found in route_guide_pb2_grpc.RouteGuideStub(channel).ListFeatures(rectangle, timeout=caller.timeout):
@@ -67,7 +67,7 @@ def features(caller: Caller, south: float, west: float, north: float, east: floa
 @click.argument("places", nargs=-1, metavar="LATITUDE LONGITUDE ...", callback=_places)
 @click.pass_obj
 def record(caller: Caller, places: list[pb.Point]) -> None:
-    """Print what is to be said of the route from place to place."""
+    """Print a summary of the route through the given places."""
     with caller.channel() as channel:
         summary = route_guide_pb2_grpc.RouteGuideStub(channel).RecordRoute(iter(places), timeout=caller.timeout)
     caller.show(
@@ -80,7 +80,7 @@ def record(caller: Caller, places: list[pb.Point]) -> None:
 @route_guide.command()
 @click.pass_obj
 def chat(caller: Caller) -> None:
-    """Leave a note with each line, such as "40.7 -74 hello", and print those left at the same place before."""
+    """Leave a note for each input line, such as "40.7 -74 hello"; print earlier notes at the same place."""
     with caller.channel() as channel:
         notes = understood(standard_input(), _note, _NOTE)
         for note in route_guide_pb2_grpc.RouteGuideStub(channel).RouteChat(notes):

@@ -1,4 +1,4 @@
-"""The tutorial's calculator: add and subtract, in 32 bit."""
+"""The commands of the tutorial's 32-bit calculator: add and subtract."""
 
 import calculator_pb2
 import calculator_pb2_grpc
@@ -9,7 +9,7 @@ from client.cli.commands import OPERANDS, Caller, Float32
 
 
 def _text(message: calculator_pb2.CalculationResult) -> str:
-    # protobuf's JSON prints a 32-bit number as one: 0.3, not 0.30000001192092896.
+    # protobuf's JSON format rounds a float to its shortest 32-bit form: 0.3, not 0.30000001192092896.
     result = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)["result"]
     return str(result).removesuffix(".0")
 

@@ -1,4 +1,4 @@
-// How a server is reached: by TLS or in plaintext, with an identity token on every call or without.
+// How to connect to a server: TLS or plaintext, with or without an identity token on every call.
 
 import { readFileSync } from "node:fs";
 import type { Interceptor } from "@connectrpc/connect";
@@ -8,35 +8,39 @@ import { NoTokenError } from "./status.ts";
 
 export const AUTHS = ["auto", "identity-token", "none"] as const;
 
-/** Where Cloud Run looks for tokens; the first is the usual one. */
+/** The headers in which Cloud Run accepts an identity token; the first is the default. */
 export const HEADERS = ["authorization", "x-serverless-authorization"] as const;
 
-/** What is asked for does not go together, or there are no credentials; the message says what would. */
+/** Options that contradict each other, or missing credentials; the message says what to change. */
 export class AccessError extends Error {}
 
-/** How a server is to be reached. */
+/** How to connect to a server. */
 export interface Access {
-  /** Whether to speak TLS where the address does not say so. */
+  /** Whether to use TLS even if the address does not imply it. */
   readonly tls?: boolean;
-  /** A file of certificates in PEM, of whom the server's must come; without it, Node's roots. With it, TLS is spoken. */
+  /**
+   * A PEM file of CA certificates that replaces Node's roots when the server's certificate is verified. It implies TLS.
+   */
   readonly caCert?: string;
-  /** "identity-token" for a token on every call, "none" for none; "auto" for one by TLS if an audience or an account is
-   * named, or if the server is Cloud Run's and there are credentials. */
+  /**
+   * "identity-token" sends a token with every call, "none" does not; "auto" sends one over TLS if `audience` or
+   * `impersonate` is set, or if the server is on Cloud Run and there are credentials.
+   */
   readonly auth?: (typeof AUTHS)[number];
-  /** Whom tokens are for, if not https://HOST. */
+  /** The audience of the tokens; if empty, https://HOST. */
   readonly audience?: string;
-  /** The service account whose tokens are sent, by its e-mail address. */
+  /** The e-mail address of the service account whose tokens are sent; if empty, the caller's own. */
   readonly impersonate?: string;
-  /** What tokens are sent as. */
+  /** The members of HEADERS that carry the token. */
   readonly headers?: readonly (typeof HEADERS)[number][];
 }
 
-/** Returns whether TLS is spoken with an address. */
+/** Returns whether connections to an address use TLS. */
 export function speaksTls(address: Address, access: Access): boolean {
   return Boolean(access.tls || access.caCert || address.isTls);
 }
 
-/** Returns whom tokens are for, if every call to an address must have one, or fail; "" otherwise. */
+/** Returns the audience of the tokens if calls to an address require one; otherwise "". */
 export function requiredAudience(address: Address, access: Access): string {
   const isNamed = Boolean(access.audience || access.impersonate);
   const { auth = "auto" } = access;
@@ -45,9 +49,9 @@ export function requiredAudience(address: Address, access: Access): string {
 }
 
 /**
- * Returns the certificates that a server's must come of; nothing for Node's own.
+ * Returns the CA certificates that verify the server's certificate; undefined for Node's own.
  *
- * @throws {AccessError} they cannot be read.
+ * @throws {AccessError} the certificates cannot be read.
  */
 export function certificates({ caCert }: Access): string | undefined {
   if (!caCert) {
@@ -63,18 +67,18 @@ export function certificates({ caCert }: Access): string | undefined {
       cause: error,
     });
   }
-  throw new AccessError(`there is no certificate in ${caCert}: accepted is PEM`);
+  throw new AccessError(`no certificate in ${caCert}: must be a PEM file`);
 }
 
 /**
- * Returns what gives every call its token; nothing if none is wanted.
+ * Returns the interceptor that adds a token to every call; undefined if calls do not need one.
  *
- * @throws {AccessError} a token would go out in plaintext, or there is none.
+ * @throws {AccessError} a token would be sent in plaintext, or a required token is not available.
  */
 export async function tokenInterceptor(address: Address, access: Access): Promise<Interceptor | undefined> {
   const isTls = speaksTls(address, access);
   const required = requiredAudience(address, access);
-  const isOptional = (access.auth ?? "auto") === "auto" && !required; // a service that is open to all wants no token
+  const isOptional = (access.auth ?? "auto") === "auto" && !required; // a public service does not need one
   if (access.auth === "none" || (isOptional && !(isTls && address.isCloudRun))) {
     return undefined;
   }
@@ -83,10 +87,10 @@ export async function tokenInterceptor(address: Address, access: Access): Promis
   }
   try {
     const tokens = await Tokens.find(required || address.audience, access.impersonate ?? "");
-    await tokens.get(); // now, since a call would have to wait for it, and has a deadline
+    await tokens.get(); // fetch before the first call, which would spend its deadline waiting for the token
     return tokenSender(tokens, access.headers ?? ["authorization"], isOptional);
   } catch (error) {
-    // On Google Cloud there are credentials: that they are not there now is no reason to go without.
+    // Google Cloud always provides credentials, so a failure there is temporary: do not fall back to no token.
     if (isOptional && !isOnGoogleCloud()) {
       return undefined;
     }

@@ -1,4 +1,4 @@
-// What a person calls a server.
+// Tests of how server addresses are parsed.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ for (const [text, target, isTls] of [
   ["localhost:50051", "localhost:50051", false],
   ["[::1]:50051", "[::1]:50051", false],
 ] as const) {
-  test(`${text} is ${target}, ${isTls ? "by TLS" : "in plaintext"}`, () => {
+  test(`${text} means ${target} with ${isTls ? "TLS" : "plaintext"}`, () => {
     const address = parseAddress(text);
     assert.deepEqual([address.target, address.isTls], [target, isTls]);
   });
@@ -36,10 +36,10 @@ for (const text of [
   "a?b.run.app",
   "a#.run.app",
 ]) {
-  test(`'${text}' is no server`, () => assert.throws(() => parseAddress(text), RangeError));
+  test(`'${text}' is not a valid address`, () => assert.throws(() => parseAddress(text), RangeError));
 }
 
-test("this machine and Cloud Run are known by their names", () => {
+test("this machine and Cloud Run are recognized by their host names", () => {
   assert.deepEqual(
     ["localhost:1", "127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "localhost.example.com:1"].map(
       (each) => parseAddress(each).isLoopback,

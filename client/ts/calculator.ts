@@ -1,4 +1,4 @@
-// calculator.v1: calc, eval, aggregate, converse.
+// The commands of calculator.v1: calc, eval, aggregate, converse.
 
 import { create } from "@bufbuild/protobuf";
 import {
@@ -27,7 +27,7 @@ export function calc(caller: Caller, firstOperand: number, sign: string, secondO
   });
 }
 
-/** Prints how an expression is worked out, and its value last. */
+/** Prints the steps of evaluating an expression, and then its value. */
 export function evaluate(caller: Caller, expression: string): Promise<void> {
   return caller.call(Calculator, async (client) => {
     for await (const answer of client.evaluate({ expression }, caller.callOptions)) {
@@ -45,10 +45,10 @@ function progress({ progress }: EvaluateResponse): string {
   return `${first} ${signOf(operation)} ${second} = ${value}    ${remaining}`;
 }
 
-/** Prints count, sum, mean, variance and range of numbers; of those on standard input if they are "-". */
+/** Prints count, sum, mean, variance and range of numbers; with "-", of the numbers on standard input. */
 export async function aggregate(caller: Caller, words: string[]): Promise<void> {
   const isInput = words.length === 1 && words[0] === "-";
-  // However many numbers there are to read: a deadline would be for that, not for an answer.
+  // Reading standard input can take any time, so a deadline would limit the input, not the server.
   const options = isInput ? {} : caller.callOptions;
   const reader = new NumberReader(isInput ? inputWords() : words);
   await caller.call(Calculator, async (client) => {
@@ -64,16 +64,16 @@ async function* inputWords(): AsyncIterable<string> {
   }
 }
 
-/** Numbers from words, in messages. A word that is no number ends them, and is told after the call. */
+/** A reader that parses words as numbers and batches them. An invalid word ends the input; `check` reports it. */
 class NumberReader {
   readonly #words: AsyncIterable<string> | Iterable<string>;
-  #complaint = "";
+  #problem = "";
 
   constructor(words: AsyncIterable<string> | Iterable<string>) {
     this.#words = words;
   }
 
-  /** Gives the numbers out in messages. */
+  /** Yields the numbers in messages. */
   async *messages(): AsyncIterable<AggregateRequest> {
     let numbers: number[] = [];
     let place = 0;
@@ -82,7 +82,7 @@ class NumberReader {
       try {
         numbers.push(parseNumber(word));
       } catch (error) {
-        this.#complaint = `number ${place}: ${(error as RangeError).message}`;
+        this.#problem = `number ${place}: ${(error as RangeError).message}`;
         break;
       }
       if (numbers.length === NUMBERS_A_MESSAGE) {
@@ -95,10 +95,10 @@ class NumberReader {
     }
   }
 
-  /** Fails if there was a word that is no number. */
+  /** Throws a UsageError if a word was not a number. */
   check(): void {
-    if (this.#complaint) {
-      throw new UsageError(this.#complaint);
+    if (this.#problem) {
+      throw new UsageError(this.#problem);
     }
   }
 }
@@ -114,10 +114,10 @@ function* lines(answer: AggregateResponse): Iterable<string> {
   }
 }
 
-/** Calculates line by line: "3 + 4" starts anew, "* 2" goes on from the last result. The end of input ends it. */
+/** Calculates line by line until the input ends, such as "3 + 4"; "* 2" continues from the last result. */
 export function converse(caller: Caller): Promise<void> {
   return caller.call(Calculator, async (client) => {
-    const requests = understood(inputLines(), parseLine, "3 + 4, or * 2 to go on from the last result");
+    const requests = understood(inputLines(), parseLine, "3 + 4, or * 2 to continue from the last result");
     for await (const answer of conversation.converse(client, requests)) {
       const { outcome } = answer;
       const text =

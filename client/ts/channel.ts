@@ -8,24 +8,25 @@ import { retrying } from "./retries.ts";
 
 export const DEFAULT_TARGET = "localhost:50051";
 
-/** A server that is silent for so long while there are calls is asked whether it is there. */
+/** While calls are in flight, a connection that is silent for this long is checked by an HTTP/2 ping. */
 const PING_INTERVAL_MS = 30_000;
 
-/** A connection, made when the first call needs it, and made anew when it is gone. `await using` closes it. */
+/** A connection that is opened by the first call, and opened again after it is lost. `await using` closes it. */
 export interface Channel extends AsyncDisposable {
   /** For `createClient(Calculator, transport)`. */
   readonly transport: Transport;
 }
 
 /**
- * Opens a channel; nothing is sent to the server before the first call, but a token is fetched if one is needed.
+ * Opens a channel. The server is not contacted before the first call, but a token is fetched now if calls need one.
  *
- * `await connect("my-service-….run.app")` is all that a service on Cloud Run needs.
+ * `await connect("my-service-….run.app")` is enough for a service on Cloud Run.
  *
- * @param target HOST, which is port 443 with TLS; or HOST:PORT, plaintext but for port 443.
- * @param access TLS at other ports, other certificates, and whose identity tokens are sent to whom.
- * @throws {RangeError} there can be no such server.
- * @throws {AccessError} a token would go out in plaintext, or there is none; or the certificates cannot be read.
+ * @param target HOST, which means port 443 with TLS; or HOST:PORT, which is plaintext except for port 443.
+ * @param access TLS on other ports, CA certificates, and the account and audience of identity tokens.
+ * @throws {RangeError} the target is an invalid address.
+ * @throws {AccessError} a token would be sent in plaintext, a required token is not available, or the CA certificates
+ * cannot be read.
  */
 export async function connect(target: string = DEFAULT_TARGET, access: Access = {}): Promise<Channel> {
   const address = parseAddress(target);

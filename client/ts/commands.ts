@@ -1,4 +1,4 @@
-// What all commands share: which server they call, how they fail, how they print.
+// Shared code of all commands: options, channels, errors, input and output.
 
 import { createInterface } from "node:readline/promises";
 import {
@@ -17,29 +17,29 @@ import { describe } from "./failures.ts";
 import { formatNumber32 } from "./numbers.ts";
 
 declare global {
-  /** What TypeScript does not know of ES2026 yet. */
+  /** A feature of ES2026 that TypeScript does not declare yet. */
   interface JSON {
     rawJSON(text: string): unknown;
   }
 }
 
-/** What was asked for cannot be; the program ends with status 2. */
+/** The arguments or the input are invalid; the program exits with status 2. */
 export class UsageError extends Error {}
 
-/** The call went wrong; the program ends with status 1. */
+/** The call failed; the program exits with status 1. */
 export class CallError extends Error {}
 
-/** What the options in front of the command say. */
+/** The global options. */
 export interface Options {
   readonly target: string;
   readonly access: Access;
-  /** How long a call of one request may take, in seconds; streams that are sent have no deadline. */
+  /** The timeout of a call, in seconds; calls that read their requests from standard input have none. */
   readonly timeout: number;
-  /** Whether to print messages as JSON, one a line. */
+  /** Whether to print each message as one line of JSON. */
   readonly json: boolean;
 }
 
-/** What the options say, and the channel that they ask for. */
+/** Calls services and prints their answers according to the options. */
 export class Caller {
   readonly options: Options;
 
@@ -47,15 +47,15 @@ export class Caller {
     this.options = options;
   }
 
-  /** What gives a call its deadline. */
+  /** The options that set the timeout of a call. */
   get callOptions(): CallOptions {
     return { timeoutMs: Math.ceil(this.options.timeout * 1000) };
   }
 
   /**
-   * Has something call a service, by a channel that lasts as long.
+   * Runs a function with a client of a service, on a channel that is closed afterwards.
    *
-   * @throws {CallError} a call has failed, or there is no way to call; the message is one line about it.
+   * @throws {CallError} a call failed, or the channel could not be opened; the message is one line.
    */
   async call<T extends DescService>(service: T, use: (client: Client<T>) => Promise<void>): Promise<void> {
     const { target, access } = this.options;
@@ -81,13 +81,13 @@ export class Caller {
     });
   }
 
-  /** Prints a message as JSON if asked to, else the text that says the same to a person. */
+  /** Prints a message as JSON if --json is set, otherwise its text form. */
   show<T extends DescMessage>(schema: T, message: MessageShape<T>, text: string): void {
     process.stdout.write(`${this.options.json ? asJson(schema, message) : text}\n`);
   }
 }
 
-/** Returns a message in JSON: numbers of 32 bit as short as they may be, and 0 with its sign. */
+/** Returns a message as JSON: 32-bit numbers in their shortest form, and 0 with its sign. */
 function asJson<T extends DescMessage>(schema: T, message: MessageShape<T>): string {
   const fields = toJson(schema, message, { alwaysEmitImplicit: true, useProtoFieldName: true }) as JsonObject;
   for (const { name, scalar } of schema.fields) {
@@ -99,13 +99,13 @@ function asJson<T extends DescMessage>(schema: T, message: MessageShape<T>): str
   return JSON.stringify(fields, (_, value) => (Object.is(value, -0) ? JSON.rawJSON("-0.0") : value));
 }
 
-/** Ends the program: one line about what was wrong, and the status. */
+/** Prints an error in one line, and exits with a status. */
 export function fail(message: string, status: number): never {
   process.stderr.write(`Error: ${message}\n`);
   process.exit(status);
 }
 
-/** Gives the lines of standard input that are not empty. */
+/** Yields the lines of standard input that are not empty. */
 export async function* inputLines(): AsyncIterable<string> {
   process.stdin.once("error", (error) => fail(`standard input cannot be read: ${error.message}`, 2));
   for await (const line of createInterface({ input: process.stdin })) {
@@ -116,10 +116,10 @@ export async function* inputLines(): AsyncIterable<string> {
 }
 
 /**
- * Gives what each line says; tells of a line that says nothing, and goes on.
+ * Yields the parsed lines; reports an invalid line on standard error, and continues.
  *
- * @param parse gives what a line says, or throws a RangeError.
- * @param expected what a line should have been.
+ * @param parse parses a line, or throws a RangeError.
+ * @param expected the expected form of a line, for the error message.
  */
 export async function* understood<T>(
   lines: AsyncIterable<string>,

@@ -1,8 +1,8 @@
-// A conversation with the calculator that outlives its streams.
+// Conversations with the calculator that continue after a stream ends.
 //
-// Cloud Run ends a stream when its time is over, and has clients begin another, which may reach another instance:
-// https://cloud.google.com/run/docs/configuring/request-timeout. So a request is kept until it has its answer, and a new
-// stream begins with the last result, which its server cannot know.
+// Cloud Run ends a stream at its request timeout and expects the client to reconnect, possibly to another instance:
+// https://cloud.google.com/run/docs/configuring/request-timeout. Therefore each request is kept until it is answered,
+// and a new stream starts by sending the last result, which the new instance does not know.
 
 import { create } from "@bufbuild/protobuf";
 import { type Client, Code, type ConnectError } from "@connectrpc/connect";
@@ -16,7 +16,7 @@ import {
 import { ATTEMPTS, backoff, isRetryable } from "./retries.ts";
 import { errorOf, isStreamReset } from "./status.ts";
 
-/** Requests by number, each read when it is asked for, and kept until it is answered. */
+/** Requests by their number, read on demand and kept until they are answered. */
 class Requests {
   readonly #source: AsyncIterator<ConverseRequest>;
   readonly #unanswered = new Map<number, Promise<IteratorResult<ConverseRequest>>>();
@@ -26,7 +26,7 @@ class Requests {
     this.#source = source[Symbol.asyncIterator]();
   }
 
-  /** Returns a request, once it is there; nothing if there are no more, or it has been answered. */
+  /** Waits for a request and returns it; undefined if there are no more requests, or if it has been answered. */
   async get(number: number): Promise<ConverseRequest | undefined> {
     if (number === this.#count) {
       this.#unanswered.set(number, this.#source.next());
@@ -36,7 +36,7 @@ class Requests {
     return request?.done ? undefined : request?.value;
   }
 
-  /** Gives all from a number on, after a reminder if there is one. */
+  /** Yields a reminder, if there is one, and then all requests from a number on. */
   async *since(number: number, reminder: ConverseRequest | undefined): AsyncIterable<ConverseRequest> {
     if (reminder) {
       yield reminder;
@@ -46,16 +46,16 @@ class Requests {
     }
   }
 
-  /** Forgets one: it has its answer. */
+  /** Forgets a request that has been answered. */
   forget(number: number): void {
     this.#unanswered.delete(number);
   }
 }
 
 /**
- * Gives the answer to each request in its turn, over as many streams as it takes.
+ * Yields the answer to each request in order, over as many streams as necessary.
  *
- * @throws {ConnectError} a stream has ended for a reason that does not pass, or five in a row without an answer.
+ * @throws {ConnectError} a stream failed with a permanent error, or five streams in a row failed without an answer.
  */
 export async function* converse(
   client: Client<typeof Calculator>,
@@ -63,7 +63,8 @@ export async function* converse(
 ): AsyncIterable<ConverseResponse> {
   const requests = new Requests(source);
   let [answered, failedAttempts] = [0, 0];
-  let reminder: ConverseRequest | undefined; // what has a server know the last result, even if the next request fails
+  // The first request of a new stream sets the server's last result, which stays valid if the next request fails.
+  let reminder: ConverseRequest | undefined;
   while (await requests.get(answered)) {
     let isReminder = reminder !== undefined;
     failedAttempts += 1;
@@ -83,7 +84,7 @@ export async function* converse(
       return;
     } catch (thrown) {
       const error = errorOf(thrown);
-      if (failedAttempts === ATTEMPTS || !canGoOn(error)) {
+      if (failedAttempts === ATTEMPTS || !isTransient(error)) {
         throw error;
       }
       await backoff(failedAttempts);
@@ -91,7 +92,7 @@ export async function* converse(
   }
 }
 
-/** Returns a request whose result is a number: it has a server know it for the last. */
+/** Returns a request whose result is the number, so that the server knows it as the last result. */
 export function itself(number: number): ConverseRequest {
   return create(ConverseRequestSchema, {
     operation: Operation.MULTIPLY,
@@ -100,7 +101,7 @@ export function itself(number: number): ConverseRequest {
   });
 }
 
-/** Returns whether another stream may do better. A front that cuts one off amid answers has no better status. */
-function canGoOn(error: ConnectError): boolean {
+/** Returns whether another stream may succeed. A front end that cuts a stream off between answers resets it. */
+function isTransient(error: ConnectError): boolean {
   return isStreamReset(error) || [Code.Aborted, Code.DeadlineExceeded].includes(error.code) || isRetryable(error);
 }

@@ -1,4 +1,4 @@
-// A conversation that outlives its streams, with a server that ends them.
+// Tests of conversations over streams that end early.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -21,11 +21,11 @@ import { converse } from "./conversation.ts";
 import { ATTEMPTS } from "./retries.ts";
 import { errorOf } from "./status.ts";
 
-/** A server that only adds, and ends each stream after so many answers. */
+/** A calculator that can only add, and that cuts each stream off after a given number of answers. */
 class Cutting implements AsyncDisposable {
   readonly #server: Http2Server;
   readonly #sessions = new Set<ServerHttp2Session>();
-  /** How many streams there were. */
+  /** The number of streams so far. */
   streams = 0;
 
   constructor(cuts: readonly number[], code: Code) {
@@ -72,7 +72,7 @@ class Cutting implements AsyncDisposable {
 const plus = (secondOperand: number): ConverseRequest =>
   create(ConverseRequestSchema, { operation: Operation.ADD, secondOperand });
 
-/** Adds 1, 2, 3 and so on; returns the results. */
+/** Returns the sums after adding 1, 2, 3 and so on. */
 async function sums(target: string, count: number): Promise<unknown[]> {
   await using channel = await connect(target);
   const requests = Array.from({ length: count }, (_, place) => plus(place + 1));
@@ -81,28 +81,28 @@ async function sums(target: string, count: number): Promise<unknown[]> {
 }
 
 for (const code of [Code.Unavailable, Code.DeadlineExceeded]) {
-  test(`each request has one answer, however its streams end with ${Code[code]}`, async () => {
+  test(`each request has one answer, wherever its streams end with ${Code[code]}`, async () => {
     await using server = new Cutting([1, 2, 0, 3], code);
     assert.deepEqual(await sums(await server.listen(), 6), [1, 3, 6, 10, 15, 21]);
     assert.ok(server.streams >= 4);
   });
 }
 
-test("an error that does not pass ends it", async () => {
+test("a permanent error ends the conversation", async () => {
   await using server = new Cutting([1], Code.PermissionDenied);
   const target = await server.listen();
   await assert.rejects(sums(target, 3), (error) => errorOf(error).code === Code.PermissionDenied);
   assert.equal(server.streams, 1);
 });
 
-test("it is given up after so many streams in vain", async () => {
+test("five streams in a row without an answer end the conversation", async () => {
   await using server = new Cutting([0, 0, 0, 0, 0, 0, 0], Code.Unavailable);
   const target = await server.listen();
   await assert.rejects(sums(target, 1), (error) => errorOf(error).code === Code.Unavailable);
   assert.equal(server.streams, ATTEMPTS);
 });
 
-/** Frames of HTTP/2 by hand (RFC 9113), since Node's own server ends a stream before it resets it. */
+/** HTTP/2 frames built by hand (RFC 9113), since Node's own server ends a stream before it resets it. */
 const Frame = { data: 0, headers: 1, reset: 3, settings: 4 } as const;
 const END_STREAM = 0x1;
 const END_HEADERS = 0x4;
@@ -118,35 +118,35 @@ function frame(type: number, flags: number, stream: number, payload: Buffer = Bu
   return Buffer.concat([head, payload]);
 }
 
-/** Returns a gRPC message of a result. */
+/** Returns a length-prefixed gRPC message with a result. */
 function message(value: number): Buffer {
   const response = create(ConverseResponseSchema, { outcome: { case: "result", value } });
   const bytes = Buffer.from(toBinary(ConverseResponseSchema, response));
   return Buffer.concat([Buffer.of(0, 0, 0, 0, bytes.length), bytes]);
 }
 
-// As RFC 7541 has them: ":status: 200" by its index, the others letter by letter.
+// HPACK (RFC 7541): ":status: 200" is indexed, the other fields are literals.
 const RESPONSE = Buffer.concat([Buffer.of(0x88, 0x0f, 0x10, 16), Buffer.from("application/grpc")]);
 const TRAILERS = Buffer.concat([Buffer.of(0x00, 11), Buffer.from("grpc-status"), Buffer.of(1), Buffer.from("0")]);
 
-/** Answers the first stream with 1 and a reset; the second, which begins with a reminder, with 1 and 3. */
+/** Answers the first stream with 1 and a reset, and the second, which starts with a reminder, with 1 and 3. */
 function answer(stream: number, number: number, code: number): Buffer {
-  const begun = [frame(Frame.headers, END_HEADERS, stream, RESPONSE), frame(Frame.data, 0, stream, message(1))];
+  const beginning = [frame(Frame.headers, END_HEADERS, stream, RESPONSE), frame(Frame.data, 0, stream, message(1))];
   const reset = Buffer.alloc(4);
   reset.writeUInt32BE(code);
   const rest =
     number === 1
       ? [frame(Frame.reset, 0, stream, reset)]
       : [frame(Frame.data, 0, stream, message(3)), frame(Frame.headers, END_HEADERS + END_STREAM, stream, TRAILERS)];
-  return Buffer.concat([...begun, ...rest]);
+  return Buffer.concat([...beginning, ...rest]);
 }
 
-/** Serves a connection; `begin` is called with each stream that begins, and returns what it is answered. */
+/** Serves a connection; `begin` is called with the id of each new stream, and returns the bytes of the answer. */
 function serve(socket: Socket, begin: (stream: number) => Buffer): void {
   let bytes = Buffer.alloc(0);
   let skip = PREFACE_LENGTH;
   socket.write(frame(Frame.settings, 0, 0));
-  socket.on("error", () => undefined); // the client may go away first
+  socket.on("error", () => undefined); // the client may disconnect first
   socket.on("data", (more) => {
     bytes = Buffer.concat([bytes, more]);
     while (bytes.length >= skip + HEAD_LENGTH) {

@@ -1,14 +1,14 @@
-// What a person is told when a call fails: one line, with the status and what to do about it.
+// One-line descriptions of failed calls: the status, the details, and what to do.
 
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { codeName, isStreamReset, NoTokenError } from "./status.ts";
 
-/** What was called, and how. */
+/** The server that was called, and the options of the call. */
 export interface Called {
   readonly target: string;
-  /** The deadline that the call had, in seconds. */
+  /** The timeout of the call, in seconds. */
   readonly timeout: number;
-  /** Whom the identity token was for that came with it; "" if it may have had none. */
+  /** The audience of the call's identity token; "" if the call may not have had one. */
   readonly audience: string;
   readonly isTls: boolean;
 }
@@ -16,7 +16,7 @@ export interface Called {
 /** Describes a failed call in one line. */
 export function describe(error: ConnectError, called: Called): string {
   if (error.cause instanceof NoTokenError) {
-    return error.cause.message; // no server was asked
+    return error.cause.message; // the call was not sent to a server
   }
   const details = error.rawMessage.split(/\s+/u).filter(Boolean).join(" ");
   return `${codeName(error.code)}: ${[details, advice(error, called)].filter(Boolean).join("; ")}`;
@@ -25,18 +25,18 @@ export function describe(error: ConnectError, called: Called): string {
 function advice(error: ConnectError, { target, timeout, audience, isTls }: Called): string {
   switch (error.code) {
     case Code.DeadlineExceeded:
-      // Otherwise it is the server's deadline, not the client's.
+      // Otherwise the deadline was the server's, not the client's.
       return isOurs(error) ? `${target} did not answer within ${timeout} s; allow more with --timeout` : "";
     case Code.Unimplemented:
-      return `${target} serves something else; name another server with --target`;
+      return `${target} does not serve this method; name another server with --target`;
     case Code.Unavailable:
     case Code.Internal:
       return isOurs(error) && !isStreamReset(error) ? notReached(target, isTls) : "";
     case Code.Unauthenticated:
     case Code.PermissionDenied:
       return audience
-        ? `the token was for ${audience}; see --audience, and on Cloud Run who has the role roles/run.invoker`
-        : `${target} wants to know who calls; --auth=identity-token sends a token, or says why there is none`;
+        ? `the token's audience was ${audience}; check --audience and, on Cloud Run, your role roles/run.invoker`
+        : `${target} requires authentication; pass --auth=identity-token`;
     default:
       return "";
   }
@@ -44,11 +44,11 @@ function advice(error: ConnectError, { target, timeout, audience, isTls }: Calle
 
 function notReached(target: string, isTls: boolean): string {
   return isTls
-    ? `is a server with TLS running at ${target}? --ca-cert says who vouches for it, if not Node's roots`
+    ? `is a server with TLS running at ${target}? If its certificate is not from one of Node's CAs, pass --ca-cert`
     : `is a server running at ${target}? Start one with ./bazelw run //server, or name another with --target`;
 }
 
-/** Returns whether a failure is of this side: then there is something that caused it, or no headers came with it. */
+/** Returns whether the client caused an error: such an error has a cause, or was raised before any headers arrived. */
 function isOurs(error: ConnectError): boolean {
   return error.cause !== undefined || [...error.metadata].length === 0;
 }

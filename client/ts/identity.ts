@@ -1,4 +1,4 @@
-// Identity tokens, by which Cloud Run knows who calls it, from whatever credentials there are.
+// Identity tokens, with which Cloud Run authenticates callers, from the available credentials.
 //
 // https://cloud.google.com/run/docs/authenticating/service-to-service
 
@@ -7,7 +7,7 @@ import { NoTokenError } from "./status.ts";
 
 const SCOPES = ["https://www.googleapis.com/auth/cloud-platform"];
 
-/** Where tokens come from, for one audience: google-auth-library keeps a token until five minutes before its end. */
+/** Tokens for one audience. google-auth-library caches a token until five minutes before it expires. */
 export class Tokens {
   readonly #client: IdTokenClient;
 
@@ -16,12 +16,12 @@ export class Tokens {
   }
 
   /**
-   * Finds credentials: on Google Cloud, those of the metadata server; else what google-auth-library finds, of which the
-   * first is the file that GOOGLE_APPLICATION_CREDENTIALS names.
+   * Finds credentials: the file in GOOGLE_APPLICATION_CREDENTIALS; on Google Cloud, the metadata server; otherwise what
+   * google-auth-library finds.
    *
-   * @param audience whom the tokens are for: the URL of a service, with https:// and without a port.
-   * @param impersonate the e-mail address of a service account which those credentials may impersonate; or "".
-   * @throws {NoTokenError} there are no credentials that tokens can be had for.
+   * @param audience the audience of the tokens: the URL of a service, with https:// and without a port.
+   * @param impersonate the e-mail address of a service account that the credentials may impersonate; or "".
+   * @throws {NoTokenError} no credentials that can get tokens are available.
    */
   static async find(audience: string, impersonate: string): Promise<Tokens> {
     try {
@@ -39,32 +39,32 @@ export class Tokens {
       return new Tokens(audience, client.idTokenProvider);
     } catch (error) {
       throw new NoTokenError(
-        `no credentials for an identity token: ${said(error)}; name a key in GOOGLE_APPLICATION_CREDENTIALS`,
+        `no credentials for an identity token: ${messageOf(error)}; set GOOGLE_APPLICATION_CREDENTIALS to a key file`,
         { cause: error },
       );
     }
   }
 
   /**
-   * Returns the token that is good for now, fetched if need be.
+   * Returns a valid token, and fetches it if necessary.
    *
-   * @throws {NoTokenError} there is none.
+   * @throws {NoTokenError} no token is available.
    */
   async get(): Promise<string> {
     try {
       const headers = await this.#client.getRequestHeaders();
       return headers.get("authorization")?.replace(/^Bearer /u, "") ?? "";
     } catch (error) {
-      throw new NoTokenError(`no identity token was given: ${said(error)}`, { cause: error });
+      throw new NoTokenError(`cannot fetch an identity token: ${messageOf(error)}`, { cause: error });
     }
   }
 }
 
-/** Returns whether this is Google Cloud, as far as the environment says. */
+/** Returns whether the environment variables are those of Google Cloud. */
 export function isOnGoogleCloud(): boolean {
   return Boolean(process.env["K_SERVICE"] || process.env["GCE_METADATA_HOST"]);
 }
 
-function said(error: unknown): string {
+function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split(/\s+/u).join(" ");
 }

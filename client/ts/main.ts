@@ -1,4 +1,4 @@
-// //client/ts: calls the calculator from the command line, as //client does, in TypeScript.
+// //client/ts: the command line of the client in TypeScript, with the commands of //client for both calculators.
 
 import { getSystemErrorMessage } from "node:util";
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
@@ -13,7 +13,7 @@ import * as tutorial from "./tutorial.ts";
 
 const LONGEST_TIMEOUT_SECONDS = 24 * 3600;
 
-/** Makes a parser of ours one of commander's, which tells a person what was wrong. */
+/** Adapts a parser to commander, which prints the message of an InvalidArgumentError. */
 function argument<T>(parse: (text: string) => T): (text: string) => T {
   return (text) => {
     try {
@@ -37,7 +37,7 @@ function timeout(text: string): number {
   return seconds;
 }
 
-/** Returns a parser that collects headers: the first that is given takes the place of the default. */
+/** Returns a parser that collects headers; the first one replaces the default. */
 function tokenHeaders(): (name: string) => readonly string[] {
   const given = new Set<string>();
   return (name) => {
@@ -50,40 +50,46 @@ function tokenHeaders(): (name: string) => readonly string[] {
 
 function text(word: string): string {
   if (word.includes("\ufffd")) {
-    throw new RangeError(`'${word}' is not UTF-8`); // what Node makes of bytes that are not
+    throw new RangeError(`'${word}' is not UTF-8`); // Node replaces invalid bytes with U+FFFD
   }
   return word;
 }
 
 function program(): Command {
   const root = new Command("client")
-    .description("Call a calculator by gRPC.")
+    .description("Call a calculator over gRPC.")
     .option(
       "--target <HOST[:PORT]>",
-      "the server to call: by TLS at port 443, which is also that of a HOST alone, else in plaintext",
+      "address of the server; PORT defaults to 443, which uses TLS; other ports use plaintext",
       argument(target),
       DEFAULT_TARGET,
     )
-    .option("--tls", "speak TLS at other ports, too", false)
-    .option("--ca-cert <FILE>", "speak TLS with a server for which a certificate in this file vouches, in PEM")
+    .option("--tls", "use TLS on other ports too", false)
+    .option(
+      "--ca-cert <FILE>",
+      "use TLS, and verify the server with the CA certificates in this PEM file instead of Node's",
+    )
     .addOption(
-      new Option("--auth <HOW>", "whether to send an identity token; auto does to Cloud Run, if there are credentials")
+      new Option(
+        "--auth <HOW>",
+        "whether to send an identity token; auto sends one to Cloud Run if credentials are available",
+      )
         .choices([...AUTHS])
         .default("auto"),
     )
-    .option("--audience <URL>", "whom tokens are for, if not https://HOST", "")
-    .option("--impersonate-service-account <EMAIL>", "whose tokens to send, if not your own", "")
+    .option("--audience <URL>", "audience of the tokens, if not https://HOST", "")
+    .option("--impersonate-service-account <EMAIL>", "service account whose tokens to send, if not your own", "")
     .addOption(
-      new Option("--token-header <NAME>", "what they are sent as; may be given more than once")
+      new Option("--token-header <NAME>", "header that carries the token; may be given more than once")
         .argParser(tokenHeaders())
         .default([HEADERS[0]]),
     )
-    .option("--timeout <SECONDS>", "how long to wait for an answer", argument(timeout), 5)
-    .option("--json", "print answers as JSON, one a line", false)
+    .option("--timeout <SECONDS>", "timeout of a call", argument(timeout), 5)
+    .option("--json", "print each answer as one line of JSON", false)
     .enablePositionalOptions()
     .addHelpText(
       "after",
-      "\nFor example:\n  ./bazelw run //client/ts -- add 2 3\n  ./bazelw run //client/ts -- eval '2*(3+4)^2'",
+      "\nExamples:\n  ./bazelw run //client/ts -- add 2 3\n  ./bazelw run //client/ts -- eval '2*(3+4)^2'",
     );
   for (const [name, action, description] of [
     ["add", tutorial.add, "print FIRST + SECOND"],
@@ -99,19 +105,23 @@ function program(): Command {
     .addArgument(new Argument("<OPERATION>").choices(Object.keys(OPERATIONS)))
     .argument("<SECOND>", "", argument(parseNumber))
     .action((first: number, sign: string, second: number) => calculator.calc(caller(root), first, sign, second));
-  command(root, "eval", "print how EXPRESSION, such as '2*(3+4)^2', is worked out, and its value last")
+  command(root, "eval", "print the steps of evaluating EXPRESSION, such as '2*(3+4)^2', and then its value")
     .argument("<EXPRESSION>", "", argument(text))
     .action((expression: string) => calculator.evaluate(caller(root), expression));
-  command(root, "aggregate", 'print count, sum, mean, variance and range of NUMBERS; of those on standard input if "-"')
+  command(
+    root,
+    "aggregate",
+    'print count, sum, mean, variance and range of NUMBERS; with "-", of the numbers on standard input',
+  )
     .argument("[NUMBERS...]")
     .action((words: string[]) => calculator.aggregate(caller(root), words));
-  command(root, "converse", 'calculate line by line: "3 + 4" starts anew, "* 2" goes on from the last result').action(
+  command(root, "converse", 'calculate line by line, such as "3 + 4"; "* 2" continues from the last result').action(
     () => calculator.converse(caller(root)),
   );
   return root;
 }
 
-/** Adds a command, whose operands may be negative: what looks like an unknown option is an operand. */
+/** Adds a command. A negative operand looks like an unknown option; commander passes it on as an argument. */
 function command(root: Command, name: string, description: string): Command {
   return root.command(name).description(description).allowUnknownOption().passThroughOptions();
 }
@@ -136,7 +146,7 @@ async function main(): Promise<void> {
   const root = program();
   for (const each of [root, ...root.commands]) {
     each.exitOverride().configureOutput({
-      // As the Python client has it.
+      // The format of the Python client.
       outputError: (message, write) =>
         write(message.replace(/^error: (\w)/u, (_, first) => `Error: ${first.toUpperCase()}`)),
     });

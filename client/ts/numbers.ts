@@ -1,6 +1,6 @@
-// Numbers as people write them: read strictly, and printed as the Python client prints them.
+// Numbers as text: parsed strictly, and printed like the Python client does.
 
-/** The largest finite number of 32 bit, as people are told of it. */
+/** The largest finite 32-bit number, as error messages show it. */
 const LARGEST_32 = "3.4028235e38";
 const LARGEST_64 = "1.7976931348623157e308";
 
@@ -8,9 +8,9 @@ const DECIMAL = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/iu;
 const SPECIAL = /^([+-]?)(inf|infinity|nan)$/iu;
 
 /**
- * Returns the 64-bit number that a text says: decimal, `inf` or `nan`.
+ * Parses a 64-bit number: decimal, `inf` or `nan`.
  *
- * @throws {RangeError} it says none; the message tells why.
+ * @throws {RangeError} the text is not a number, or is too large; the message says which.
  */
 export function parseNumber(text: string): number {
   const special = SPECIAL.exec(text.trim());
@@ -23,25 +23,25 @@ export function parseNumber(text: string): number {
   }
   const number = Number(text);
   if (!Number.isFinite(number)) {
-    throw new RangeError(`'${text}' is out of range: numbers end at ${LARGEST_64}`);
+    throw new RangeError(`'${text}' is out of range: the largest number is ${LARGEST_64}`);
   }
   return number;
 }
 
 /**
- * Returns a number that 32 bit can hold, if not exactly.
+ * Parses a number in the range of a 32-bit float, which may round it.
  *
- * @throws {RangeError} it is none, or is too large.
+ * @throws {RangeError} the text is not a number, or is too large.
  */
 export function parseNumber32(text: string): number {
   const number = parseNumber(text);
   if (Number.isFinite(number) && !Number.isFinite(Math.fround(number))) {
-    throw new RangeError(`'${text}' is out of range: 32-bit numbers end at ${LARGEST_32}`);
+    throw new RangeError(`'${text}' is out of range: the largest 32-bit number is ${LARGEST_32}`);
   }
   return number;
 }
 
-/** Writes a number with as few digits as tell it from its neighbours of 64 bit: 0.1, 1e+20, inf. */
+/** Formats a 64-bit number with the fewest digits that identify it: 0.1, 1e+20, inf. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) {
     return Number.isNaN(value) ? "nan" : `${value < 0 ? "-" : ""}inf`;
@@ -57,13 +57,13 @@ export function formatNumber(value: number): string {
   return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
 }
 
-/** Writes a 32-bit number with as few digits as tell it from its neighbours, six at least where it has so many. */
+/** Formats a 32-bit number with the fewest digits that identify it, but rounds to at least six digits. */
 export function formatNumber32(value: number): string {
   if (!Number.isFinite(value)) {
     return String(value);
   }
   if (value === 0) {
-    return formatNumber(value); // toPrecision would forget its sign
+    return formatNumber(value); // toPrecision drops the sign of -0
   }
   const enough = [6, 7, 8]
     .map((digits) => Number(value.toPrecision(digits)))

@@ -1,15 +1,15 @@
-// Numbers as people write them.
+// Tests of how numbers are parsed and formatted.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { formatNumber, formatNumber32, parseNumber, parseNumber32 } from "./numbers.ts";
 
-test("what is written is read as the very same number", () => {
+test("a formatted number parses to the same number", () => {
   fc.assert(fc.property(fc.double(), (number) => assert.ok(Object.is(parseNumber(formatNumber(number)), number))));
 });
 
-test("what is written of 32 bit is read as the very same number", () => {
+test("a formatted 32-bit number parses to the same number", () => {
   fc.assert(
     fc.property(fc.float({ noDefaultInfinity: true, noNaN: true }), (number) => {
       assert.ok(Object.is(Math.fround(parseNumber32(formatNumber32(number))), number));
@@ -32,15 +32,15 @@ for (const [number, text] of [
   [Number.NEGATIVE_INFINITY, "-inf"],
   [Number.NaN, "nan"],
 ] as const) {
-  test(`${text} is written as Python writes it`, () => assert.equal(formatNumber(number), text));
+  test(`${text} is formatted like in Python`, () => assert.equal(formatNumber(number), text));
 }
 
 for (const text of ["", " ", "two", "0x10", "1_000", "1,5", "--1", "1e", ".", "infinite", "NaN0"]) {
-  test(`'${text}' is no number`, () =>
+  test(`'${text}' is rejected`, () =>
     assert.throws(() => parseNumber(text), new RangeError(`'${text}' is not a number`)));
 }
 
-test("what is too large is not made infinite", () => {
-  assert.throws(() => parseNumber("1e400"), /'1e400' is out of range: numbers end at 1\.7976931348623157e308/u);
-  assert.throws(() => parseNumber32("1e39"), /'1e39' is out of range: 32-bit numbers end at 3\.4028235e38/u);
+test("a number that is too large is rejected, not rounded to infinity", () => {
+  assert.throws(() => parseNumber("1e400"), /'1e400' is out of range: the largest number is 1\.7976931348623157e308/u);
+  assert.throws(() => parseNumber32("1e39"), /'1e39' is out of range: the largest 32-bit number is 3\.4028235e38/u);
 });

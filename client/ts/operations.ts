@@ -1,10 +1,10 @@
-// The operations of calculator.v1, by the signs that people write, and the lines that they write them in.
+// The operations of calculator.v1 by their signs, and the parser of lines such as "3 + 4".
 
 import { create } from "@bufbuild/protobuf";
 import { type ConverseRequest, ConverseRequestSchema, Operation } from "@proto/calculator/v1/calculator_pb.js";
 import { parseNumber } from "./numbers.ts";
 
-/** Of Aggregate. Some 40 kB a message: far fewer messages than numbers, far below the largest message. */
+/** The batch size of Aggregate. About 40 kB per message: few messages, and far below the message size limit. */
 export const NUMBERS_A_MESSAGE = 5000;
 
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
@@ -16,7 +16,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "%": Operation.REMAINDER,
 };
 
-/** Returns the sign of an operation; "?" for one of a newer contract. */
+/** Returns the sign of an operation; "?" for an operation of a newer API. */
 export function signOf(operation: Operation): string {
   return Object.entries(OPERATIONS).find(([, each]) => each === operation)?.[0] ?? "?";
 }
@@ -24,14 +24,14 @@ export function signOf(operation: Operation): string {
 const LINE = /^\s*(?<first>\S+\s+)?(?<sign>[-+*/^%])\s+(?<second>\S+)\s*$/u;
 
 /**
- * Returns what a line of a conversation asks for: "3 + 4" starts anew, "* 2" goes on from the last result.
+ * Parses a line of a conversation, such as "3 + 4"; "* 2" continues from the last result.
  *
- * @throws {RangeError} it asks for nothing.
+ * @throws {RangeError} the line is not an operation.
  */
 export function parseLine(line: string): ConverseRequest {
   const found = LINE.exec(line)?.groups;
   if (!found) {
-    throw new RangeError(`'${line}' is no line such as 3 + 4`);
+    throw new RangeError(`'${line}' must be a line such as 3 + 4`);
   }
   return create(ConverseRequestSchema, {
     operation: OPERATIONS[found["sign"] ?? ""] ?? Operation.UNSPECIFIED,

@@ -1,4 +1,4 @@
-// Which calls are made again when they fail, and when: as the service config says that the Python client reads, too.
+// Retries of failed calls, according to the service config, which the Python client uses too.
 //
 // https://github.com/grpc/proposal/blob/master/A6-client-retries.md
 
@@ -6,17 +6,17 @@ import type { ConnectError, Interceptor, UnaryRequest } from "@connectrpc/connec
 import serviceConfig from "../service_config.json" with { type: "json" };
 import { codeName, errorOf } from "./status.ts";
 
-// One entry: all that is made again is made again in one way.
+// The config has one entry: all retryable methods share a policy.
 const [{ name: methods, retryPolicy: policy }] = serviceConfig.methodConfig as [(typeof serviceConfig.methodConfig)[0]];
 
 export const ATTEMPTS = policy.maxAttempts;
 
-/** Returns whether a call that failed so may do better in another attempt. */
+/** Returns whether a call that failed with this error may succeed in another attempt. */
 export function isRetryable(error: ConnectError): boolean {
   return policy.retryableStatusCodes.includes(codeName(error.code));
 }
 
-/** Waits as long as gRPC does after so many attempts in vain, with jitter; or until the signal. */
+/** Waits for gRPC's exponential backoff with jitter after a number of failed attempts, or until the signal aborts. */
 export async function backoff(attempts: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) {
     return;
@@ -29,7 +29,7 @@ export async function backoff(attempts: number, signal?: AbortSignal): Promise<v
   await promise.finally(() => clearTimeout(timer));
 }
 
-/** Makes calls again that may be made twice without harm: those of one request, until an answer begins, or the deadline. */
+/** Retries calls with a single request that are safe to repeat, until an answer begins or the deadline passes. */
 export const retrying: Interceptor = (next) => async (request) => {
   const { name, parent } = request.method;
   if (!methods.some(({ method, service }) => method === name && service === parent.typeName)) {

@@ -1,4 +1,4 @@
-// The tutorial's calculator: add and subtract, in 32 bit.
+// The commands of the tutorial's 32-bit calculator: add and subtract.
 
 import { CalculationResultSchema, Calculator, Operation } from "@proto/calculator_pb.js";
 import type { Caller } from "./commands.ts";

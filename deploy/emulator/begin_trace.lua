@@ -1,4 +1,4 @@
--- Begins a trace for a request that is part of none, named by the random id that Envoy gives it.
+-- Starts a trace for a request without one. The trace ID is the random request ID from Envoy.
 -- https://www.w3.org/TR/trace-context/#traceparent-header
 
 function envoy_on_request(handle)

@@ -1,4 +1,4 @@
-"""Cloud Run's front, made of a real Envoy: TLS, HTTP/2 to the instances, and nobody in without an identity token.
+"""The emulator's front end, a real Envoy: terminates TLS, verifies identity tokens, and forwards to the instances.
 
 https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/jwt_authn_filter
 """
@@ -22,16 +22,16 @@ _MOST_CONNECTIONS = 1000
 
 @dataclass(frozen=True)
 class Front:
-    """How the front treats requests.
+    """Settings of the front end.
 
     Attributes:
-        audiences: whom tokens may be for; the service's URL, and its own audiences.
-        keys: the keys that tokens are signed with, as a JSON Web Key Set.
-        timeout: how long a request may take, a stream included, in seconds, from 1 to 3600.
-        concurrency: how many requests an instance gets at the same time, from 1 to 1000; more wait for their turn.
-        is_http1: whether the instances are spoken to by HTTP/1, as without `--use-http2`.
-        is_public: whether requests without a token come through, as `--allow-unauthenticated` has it.
-        port: where it listens on this machine; 0 lets the system choose a free one.
+        audiences: the accepted audiences of tokens: the service's URL, and its custom audiences.
+        keys: the issuer's public keys, as a JSON Web Key Set (JWKS).
+        timeout: the timeout of a request, streams included, in seconds, from 1 to 3600.
+        concurrency: the maximum number of concurrent requests per instance, from 1 to 1000; further requests wait.
+        is_http1: whether requests are forwarded by HTTP/1, as without `--use-http2`.
+        is_public: whether requests without a token are forwarded, as with `--allow-unauthenticated`.
+        port: the port to listen on, on this machine; 0 means a free one.
     """
 
     audiences: tuple[str, ...]
@@ -52,7 +52,10 @@ def _filter(name: str, message: str, **fields: Any) -> dict[str, Any]:  # noqa: 
 
 
 def _tokens(front: Front) -> dict[str, Any]:
-    """Return what checks the token in the one header that counts: the other is for the service, whatever is in it."""
+    """Return the filter that verifies the token.
+
+    If a request has both headers, only x-serverless-authorization is verified: the other one is for the service.
+    """
     special, usual = "x-serverless-authorization", "authorization"
     providers = {
         header: {
@@ -74,7 +77,7 @@ def _tokens(front: Front) -> dict[str, Any]:
 
 
 def _exact_audience(front: Front) -> dict[str, Any]:
-    """Return what compares audiences to the letter: jwt_authn overlooks scheme and slash, Cloud Run does not."""
+    """Return the filter that compares audiences exactly, as Cloud Run does: jwt_authn ignores scheme and last slash."""
     claim = {"filter": "envoy.filters.http.jwt_authn", "path": [{"key": "claims"}, {"key": "aud"}]}
     texts = [{"string_match": {"exact": audience}} for audience in front.audiences]
     values = [*texts, *({"list_match": {"one_of": text}} for text in texts)]
@@ -84,7 +87,7 @@ def _exact_audience(front: Front) -> dict[str, Any]:
 
 
 def _refusals() -> dict[str, Any]:
-    """Return the statuses that Cloud Run refuses with: 403 without a token, 401 with one that is not good.
+    """Return the statuses of rejected requests, which are Cloud Run's: 403 without a token, 401 with an invalid token.
 
     https://cloud.google.com/run/docs/troubleshooting
     """
@@ -129,9 +132,9 @@ def _listener(front: Front, folder: Path) -> dict[str, Any]:
         "match": {"prefix": "/"},
         "route": {
             "cluster": "instances",
-            "timeout": "0s",  # would count from the end of what the client sends
+            "timeout": "0s",  # disabled: this timeout would start only at the end of the client's request stream
             "max_stream_duration": {"max_stream_duration": f"{front.timeout}s"},
-            # What an instance has not begun, because it stops or is gone, another one does.
+            # A request that an instance has not started, because it stops or has stopped, is sent to another instance.
             "retry_policy": {
                 "retry_on": "connect-failure,refused-stream",
                 "num_retries": 3,
@@ -144,7 +147,7 @@ def _listener(front: Front, folder: Path) -> dict[str, Any]:
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=_LISTENER,
         local_reply_config=_refusals(),
-        use_remote_address=True,  # everybody is from outside, and cannot choose x-request-id
+        use_remote_address=True,  # all callers are external, so they cannot choose x-request-id
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
         http_filters=[
             *([] if front.is_public else [_tokens(front), _exact_audience(front), _script("remove_signature.lua")]),
@@ -155,7 +158,7 @@ def _listener(front: Front, folder: Path) -> dict[str, Any]:
     return {
         "name": _LISTENER,
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": front.port}},
-        "enable_reuse_port": False,  # or another front would share it, silently
+        "enable_reuse_port": False,  # otherwise a second emulator could silently share the port
         "filter_chains": [
             {
                 "transport_socket": _tls(folder),
@@ -169,15 +172,16 @@ def configuration(front: Front, instances: list[int], folder: Path) -> dict[str,
     """Return Envoy's configuration.
 
     Args:
-        front: how requests are treated.
-        instances: the ports of the servers on this machine.
-        folder: where server.crt and server.key are.
+        front: the settings.
+        instances: the ports of the instances on this machine.
+        folder: the folder of server.crt and server.key.
     """
     endpoints = [
         {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
         for port in instances
     ]
-    # By HTTP/2 an instance has one connection, with so many streams; by HTTP/1 as many connections. What is more waits.
+    # With HTTP/2, an instance has one connection with as many streams as its concurrency; with HTTP/1, as many
+    # connections. Further requests wait.
     connections, protocol = (
         (front.concurrency, {"http_protocol_options": {}})
         if front.is_http1
@@ -188,7 +192,7 @@ def configuration(front: Front, instances: list[int], folder: Path) -> dict[str,
     cluster = {
         "name": "instances",
         "type": "STATIC",
-        # In turn: of two of which one is gone, that one would always have the least requests.
+        # Not LEAST_REQUEST, which would prefer a stopped instance, since that has the fewest active requests.
         "lb_policy": "ROUND_ROBIN",
         "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
         "circuit_breakers": {
@@ -215,14 +219,14 @@ def configuration(front: Front, instances: list[int], folder: Path) -> dict[str,
 def serving(
     program: Path, front: Front, instances: list[int], authority: CertificateAuthority, folder: Path
 ) -> Iterator[Envoy]:
-    """Run a front until the block ends.
+    """Run a front end until the block ends.
 
     Args:
-        program: Envoy.
-        front: how requests are treated.
-        instances: the ports of the servers on this machine.
-        authority: whose server certificate it shows.
-        folder: where its configuration and its keys are to be.
+        program: the path of Envoy.
+        front: the settings.
+        instances: the ports of the instances on this machine.
+        authority: the certificate authority that issues the server certificate.
+        folder: a folder for the configuration, the certificate and its key.
     """
     authority.write(folder)
     with envoy.running(program, json.dumps(configuration(front, instances, folder)), folder) as process:

@@ -1,4 +1,4 @@
-"""Client, TLS, Envoy, both images: all kinds of calls with an identity token, and no way through without a good one."""
+"""Tests of the front end with both images: all kinds of calls pass with a valid identity token, and none without."""
 
 import contextlib
 import http.client
@@ -36,15 +36,15 @@ AUDIENCE = "https://localhost"
 
 
 class CloudRun:
-    """An instance, of both images, behind Envoy.
+    """An instance that consists of both images, behind the front end.
 
     Attributes:
-        target: where it is called.
-        ca_cert: whom its certificate comes from.
-        issuer: whose tokens it takes.
+        target: the address of the front end, HOST:PORT.
+        ca_cert: the CA certificate of the front end, a file.
+        issuer: the accepted issuer of tokens.
         server: the server of the instance.
-        ingress: the ingress before it.
-        envoy: the front.
+        ingress: the ingress of the instance.
+        envoy: the front end.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class CloudRun:
 
 @pytest.fixture(scope="module")
 def containers(tmp_path_factory: pytest.TempPathFactory) -> list[Container]:
-    """The images of server and ingress, unpacked."""
+    """The unpacked images of the server and the ingress."""
     return [
         Container(Layout(Path(image)), tmp_path_factory.mktemp("root"), Path(os.environ["BWRAP"]))
         for image in ("deploy/image", "ingress/image")
@@ -69,7 +69,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> list[Container]:
 
 @contextmanager
 def _cloud_run(containers: list[Container], folder: Path, issuer: Issuer, *flags: str) -> Iterator[CloudRun]:
-    """Run the images, the server's with flags, behind a front that takes the tokens of an issuer."""
+    """Run the images behind a front end that accepts the tokens of an issuer; flags are for the server."""
     settings = front.Front(audiences=(AUDIENCE,), keys=issuer.keys())
     server_container, ingress_container = containers
     with (
@@ -95,7 +95,7 @@ def metadata(cloud_run: CloudRun) -> Iterator[MetadataServer]:
 
 
 def _client(cloud_run: CloudRun, metadata: MetadataServer, *command: str) -> str:
-    """Run the client, with tokens of a metadata server; return what it prints."""
+    """Run the client with tokens of a metadata server; return its standard output."""
     options = ["--target", cloud_run.target, "--ca-cert", str(cloud_run.ca_cert), "--auth", "identity-token"]
     environment = {"GCE_METADATA_HOST": metadata.host, "GOOGLE_APPLICATION_CREDENTIALS": ""}
     called = programs.run([programs.CLIENT, *options, *command], standard_input="+ 2\n", **environment)
@@ -115,17 +115,17 @@ def _client(cloud_run: CloudRun, metadata: MetadataServer, *command: str) -> str
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_every_kind_of_call_comes_through_with_a_token(
+def test_every_kind_of_call_passes_with_a_token(
     cloud_run: CloudRun, metadata: MetadataServer, command: list[str], answer: str | None
 ) -> None:
-    said = _client(cloud_run, metadata, *command)
-    assert said
-    assert answer is None or said == answer
+    output = _client(cloud_run, metadata, *command)
+    assert output
+    assert answer is None or output == answer
 
 
 @pytest.fixture(scope="module")
 def methods(cloud_run: CloudRun) -> list[MethodDescriptor]:
-    """All that is served, as the server itself tells."""
+    """All methods that are served, by reflection."""
     with grpc.insecure_channel(cloud_run.server.address) as channel:
         return service_list.methods(channel)
 
@@ -142,12 +142,12 @@ def test_no_method_lets_a_bad_token_through(
         for method in methods:
             metadata = invalid_tokens.metadata(BAD_TOKENS[bad](cloud_run.issuer, AUDIENCE), header)
             assert service_list.status(channel, method, metadata) is refused, method.full_name
-        # The table would be worth nothing if a good token were refused as well.
+        # A valid token must be accepted, or the rejections above would prove nothing.
         [check] = [method for method in methods if method.full_name == "grpc.health.v1.Health.Check"]
         metadata = invalid_tokens.metadata(cloud_run.issuer.token(AUDIENCE), header)
         assert service_list.status(channel, check, metadata) is grpc.StatusCode.OK
     cloud_run.server.wait_for_log("Health/Check")
-    # Envoy comes by IPv4; the call by which the methods were found did not.
+    # Calls through Envoy come by IPv4. The call that listed the methods does not.
     lines = [line for line in cloud_run.server.log[before:] if '"peer": "ipv4:' in line]
     assert not [line for line in lines if "Health/Check" not in line]
 
@@ -165,7 +165,7 @@ def _post(cloud_run: CloudRun, method: str, content_type: str, body: bytes) -> t
         return response.status, response.read()
 
 
-def test_a_browser_gets_its_answer_by_grpc_web(cloud_run: CloudRun) -> None:
+def test_a_browser_is_answered_by_grpc_web(cloud_run: CloudRun) -> None:
     # https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md: a frame for the message, one for the trailers.
     request = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3).SerializeToString()
     frame = struct.pack(">BI", 0, len(request)) + request
@@ -189,9 +189,9 @@ def test_a_browser_gets_its_answer_by_grpc_web(cloud_run: CloudRun) -> None:
         ("Calculate", {"operation": "OPERATION_DIVIDE", "first_operand": 1}, 400, {"code": 3}),
         ("Calculate", {"operation": "OPERATION_GUESS"}, 400, None),
     ],
-    ids=["one message", "a stream", "an error of ours", "not the contract's"],
+    ids=["unary", "client streaming", "an error of the servicer", "an unknown enum value"],
 )
-def test_curl_gets_its_answer_as_json(
+def test_curl_is_answered_in_json(
     cloud_run: CloudRun, method: str, request_body: object, status: int, answer: dict[str, Any] | None
 ) -> None:
     got, body = _post(cloud_run, method, "application/json", json.dumps(request_body).encode())
@@ -207,14 +207,14 @@ def test_an_error_in_json_keeps_its_reason(cloud_run: CloudRun) -> None:
 
 
 def _calculate(cloud_run: CloudRun, *metadata: tuple[str, str]) -> None:
-    """Calculate, with some metadata."""
+    """Make a call with some metadata."""
     with connect(cloud_run.target, access=Access(ca_cert=cloud_run.ca_cert, auth=NONE)) as channel:
         stub = calculator_pb2_grpc.CalculatorStub(channel)
         stub.Calculate(pb.CalculateRequest(operation=pb.OPERATION_ADD), timeout=timeouts.SECONDS, metadata=metadata)
 
 
 @pytest.mark.parametrize("value", ["", "Basic x", "Bearer opaque"])
-def test_of_two_headers_the_special_one_is_checked_alone(cloud_run: CloudRun, value: str) -> None:
+def test_only_x_serverless_authorization_is_verified_if_both_headers_are_sent(cloud_run: CloudRun, value: str) -> None:
     good = f"Bearer {cloud_run.issuer.token(AUDIENCE)}"
     _calculate(cloud_run, ("x-serverless-authorization", good), ("authorization", value))
     with pytest.raises(grpc.RpcError) as refused:
@@ -222,11 +222,11 @@ def test_of_two_headers_the_special_one_is_checked_alone(cloud_run: CloudRun, va
     assert refused.value.code() in {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
 
 
-def test_every_request_is_part_of_a_trace_its_callers_or_its_own(cloud_run: CloudRun) -> None:
-    theirs = "4bf92f3577b34da6a3ce929d0e0e4736"
+def test_every_request_has_a_trace_either_its_callers_or_a_new_one(cloud_run: CloudRun) -> None:
+    callers = "4bf92f3577b34da6a3ce929d0e0e4736"
     token = ("authorization", f"Bearer {cloud_run.issuer.token(AUDIENCE)}")
     googles = "105445aa7843bc8bf206b12000100000"
-    # A log line may come after its response. This one comes after those of the calls of other tests.
+    # A log line may be written after its response. Once this one is there, those of all earlier calls are, too.
     last = "0af7651916cd43dd8448eb211c80319c"
     _calculate(cloud_run, token, ("traceparent", f"00-{last}-00f067aa0ba902b7-01"))
     cloud_run.server.wait_for_log(last)
@@ -234,16 +234,16 @@ def test_every_request_is_part_of_a_trace_its_callers_or_its_own(cloud_run: Clou
     _calculate(cloud_run, token)
     _calculate(cloud_run, token, ("x-request-id", "not an id"))
     _calculate(cloud_run, token, ("traceparent", "not a trace"))
-    _calculate(cloud_run, token, ("traceparent", f"00-{theirs}-00f067aa0ba902b7-01"))
+    _calculate(cloud_run, token, ("traceparent", f"00-{callers}-00f067aa0ba902b7-01"))
     _calculate(cloud_run, token, ("x-cloud-trace-context", f"{googles}/1;o=1"))
     programs.eventually(lambda: len(cloud_run.server.log) >= before + 5)
     traces = {json.loads(line)["logging.googleapis.com/trace"] for line in cloud_run.server.log[before:]}
     assert len(traces) == 5
-    assert traces > {theirs, googles}
+    assert traces > {callers, googles}
     assert all(re.fullmatch("[0-9a-f]{32}", trace) for trace in traces)
 
 
-def test_a_server_that_checks_tokens_itself_gets_one_with_a_signature_in_the_other_header(
+def test_a_server_that_verifies_tokens_itself_gets_a_signed_token_in_the_second_header(
     containers: list[Container], tmp_path: Path
 ) -> None:
     issuer = Issuer()
@@ -254,7 +254,7 @@ def test_a_server_that_checks_tokens_itself_gets_one_with_a_signature_in_the_oth
             with pytest.raises(grpc.RpcError) as refused:
                 _calculate(cloud_run, ("authorization", token))
             assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
-            assert "has no signature any more" in (refused.value.details() or "")
+            assert "has removed the signature" in (refused.value.details() or "")
             with MetadataServer(issuer) as metadata:
                 both = [word for header in HEADERS for word in ("--token-header", header)]
                 assert _client(cloud_run, metadata, *both, "add", "2", "3") == "5\n"

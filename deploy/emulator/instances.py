@@ -1,4 +1,4 @@
-"""The instances of a service: programs that are told to stop, and killed if they do not, as Cloud Run does."""
+"""The instances of a service: their programs get SIGTERM, and SIGKILL after a grace period, as on Cloud Run."""
 
 import contextlib
 import os
@@ -18,17 +18,17 @@ _LISTENS = re.compile(r"Listening on .*:(\d+)")
 
 
 class InstanceError(Exception):
-    """An instance did not start; what it said is on standard error."""
+    """An instance did not start; its log is on standard error."""
 
 
 class _Process:
-    """A server that begins to start.
+    """A process of a program that listens on a free port.
 
     Args:
-        name: what its lines on standard error begin with.
-        command: what it is.
-        environment: all of its environment but PORT, which it gets from the system.
-        process_of: which process a signal is for, of the one that the command began.
+        name: the prefix of its lines on standard error.
+        command: the command line.
+        environment: its whole environment, except PORT, which is 0.
+        process_of: returns the process that handles signals, given the process of the command.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class _Process:
         self._follower.start()
 
     def _follow(self) -> None:
-        """Pass on what it writes, until it ends."""
-        assert self._process.stderr  # noqa: S101 - it was asked for
+        """Copy its log to standard error until it exits."""
+        assert self._process.stderr  # noqa: S101 - it is a pipe
         with self._process.stderr as lines:
             for line in lines:
                 print(f"{self._name}: {line}", end="", file=sys.stderr, flush=True)
@@ -57,43 +57,47 @@ class _Process:
         self._told.set()
 
     def port(self) -> int:
-        """Wait until it listens, and return where."""
+        """Wait until it listens, and return the port.
+
+        Raises:
+            InstanceError: it exited, or did not listen in time.
+        """
         self._told.wait(_START_SECONDS)
         if self._port is None:
             raise InstanceError(f"{self._name} did not start")
         return self._port
 
     def tell_to_stop(self) -> None:
-        """Send it SIGTERM, which it has the grace to answer."""
-        # It may have ended by itself, between any two of these.
+        """Send it SIGTERM, if it still runs."""
+        # The process may exit between any two of these calls.
         with contextlib.suppress(ProcessLookupError, FileNotFoundError, IndexError):
             if self._process.poll() is None:
                 os.kill(self._process_of(self._process.pid), signal.SIGTERM)
 
     def end(self) -> None:
-        """Wait for its end as long as the grace lasts, and kill it then."""
+        """Wait until it exits, and kill it at the end of the grace period."""
         try:
             self._process.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            print(f"{self._name}: killed, {_GRACE_SECONDS} s after it was told to stop", file=sys.stderr)
+            print(f"{self._name}: killed, because it still ran {_GRACE_SECONDS} s after SIGTERM", file=sys.stderr)
             self._process.kill()
             self._process.wait()
         self._follower.join()
 
 
 def itself(process: int) -> int:
-    """Return a process: a signal for it needs no other."""
+    """Return the process itself, for commands that handle signals in their first process."""
     return process
 
 
 @dataclass(frozen=True)
 class Program:
-    """One of the programs of an instance, which serve each other on this machine.
+    """A program of an instance; each program calls the one before it.
 
     Attributes:
-        name: what it is called.
-        command: what starts it, of the port of the program before it; of 0, if it is the first.
-        process_of: which process a signal is for, of the one that the command begins.
+        name: the name.
+        command: returns the command line, given the port of the previous program; 0 for the first program.
+        process_of: returns the process that handles signals, given the process of the command.
     """
 
     name: str
@@ -103,12 +107,15 @@ class Program:
 
 @contextmanager
 def serving(programs: Sequence[Program], environment: Mapping[str, str], count: int = 1) -> Iterator[list[int]]:
-    """Run instances until the block ends; give the ports of their last programs on this machine.
+    """Run instances until the block ends.
 
     Args:
-        programs: what each instance consists of. All of them are told to stop at the same time.
-        environment: all of their environment but PORT.
-        count: how many, from 1.
+        programs: the programs of each instance; all of them get SIGTERM at the same time.
+        environment: their whole environment, except PORT.
+        count: the number of instances, from 1.
+
+    Yields:
+        The port of the last program of each instance.
 
     Raises:
         InstanceError: a program did not start.
@@ -118,7 +125,7 @@ def serving(programs: Sequence[Program], environment: Mapping[str, str], count: 
         ports = [0] * count
         for program in programs:
             first = len(running)
-            for number, port in enumerate(ports, 1):  # in here, since a signal may come between two of them
+            for number, port in enumerate(ports, 1):  # inside try, since a signal may come between two starts
                 command = program.command(port)
                 running.append(_Process(f"{program.name} {number}", command, environment, program.process_of))
             ports = [process.port() for process in running[first:]]

@@ -1,4 +1,4 @@
-"""//deploy:local: Cloud Run on one's own machine: a front that checks tokens, instances, a metadata server."""
+"""//deploy:local: an emulator of Cloud Run, with a front end that verifies tokens, instances and a metadata server."""
 
 import argparse
 import os
@@ -20,7 +20,7 @@ from testing.fakes.metadata_server import MetadataServer
 
 _AUDIENCE = "https://localhost"
 _SERVICE = {"K_SERVICE": "calculator", "K_REVISION": "calculator-00001-dev", "K_CONFIGURATION": "calculator"}
-# As in service.yaml.
+# These flags are the same as in service.yaml.
 _SERVER_FLAGS = ("--shutdown-delay=3", "--shutdown-grace=6")
 _INGRESS_FLAGS = ("--address=127.0.0.1", "--server-port={port}")
 
@@ -39,51 +39,49 @@ Cloud Run on this machine: https://localhost:{port}. Ctrl+C stops it. In another
 """
 
 
-# Cloud Run's own limits, but for the port: https://cloud.google.com/run/quotas.
+# Except for the port, these are the limits of Cloud Run: https://cloud.google.com/run/quotas.
 _RANGES = {"port": (0, 65535), "instances": (1, 100), "concurrency": (1, 1000), "timeout": (1, 3600)}
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="local", description="Run the calculator as Cloud Run would, on this machine."
-    )
-    parser.add_argument("--port", type=int, default=8443, help="where to listen; 0 is a free one (default: 8443)")
-    parser.add_argument("--instances", type=int, default=1, help="how many servers (default: 1)")
-    parser.add_argument("--concurrency", type=int, default=80, help="requests at a time for each (default: 80)")
-    parser.add_argument("--timeout", type=int, default=300, help="seconds that a request may take (default: 300)")
-    parser.add_argument("--binary", action="store_true", help="run //server and //ingress, not the images")
-    parser.add_argument("--allow-unauthenticated", action="store_true", help="let requests without a token through")
-    parser.add_argument("--http1", action="store_true", help="speak HTTP/1 to the servers, as without --use-http2")
+    parser = argparse.ArgumentParser(prog="local", description="Run the calculator on this machine as Cloud Run would.")
+    parser.add_argument("--port", type=int, default=8443, help="port to listen on, 0 for a free one (default: 8443)")
+    parser.add_argument("--instances", type=int, default=1, help="number of instances (default: 1)")
+    parser.add_argument("--concurrency", type=int, default=80, help="concurrent requests per instance (default: 80)")
+    parser.add_argument("--timeout", type=int, default=300, help="request timeout in seconds (default: 300)")
+    parser.add_argument("--binary", action="store_true", help="run //server and //ingress instead of the images")
+    parser.add_argument("--allow-unauthenticated", action="store_true", help="accept requests without a token")
+    parser.add_argument("--http1", action="store_true", help="forward by HTTP/1, as Cloud Run without --use-http2")
     for name in ("bubblewrap", "envoy", "ingress", "ingress-image", "server", "server-image"):
         parser.add_argument(f"--{name}-path", type=Path, required=True, help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
     for name, (lowest, highest) in _RANGES.items():
         value = getattr(arguments, name)
         if not lowest <= value <= highest:
-            parser.error(f"--{name} is {value}: accepted are {lowest} to {highest}")
+            parser.error(f"--{name}={value}: must be {lowest} to {highest}")
     return arguments
 
 
 def _from_binary(name: str, binary: Path, *flags: str) -> Program:
-    """Return a program of an instance, run as it was built.
+    """Return a program of an instance, which runs outside of its image.
 
     Args:
         name: "server" or "ingress".
-        binary: its executable file.
-        flags: its flags; "{port}" stands for the port of the program before it.
+        binary: the executable file.
+        flags: its flags, in which "{port}" is replaced with the port of the previous program.
     """
     return Program(name, lambda port: [str(binary.absolute()), *(flag.format(port=port) for flag in flags)])
 
 
 def _from_image(name: str, image: Path, bubblewrap: Path, folder: Path, *flags: str) -> Program:
-    """Return a program of an instance, run from its image.
+    """Return a program of an instance, which runs from its image.
 
     Args:
         name: "server" or "ingress".
-        image: the folder of its image.
+        image: the folder of the image.
         bubblewrap: the executable file of bubblewrap.
-        folder: where the image is unpacked.
-        flags: its flags; "{port}" stands for the port of the program before it.
+        folder: the folder to unpack the image in.
+        flags: its flags, in which "{port}" is replaced with the port of the previous program.
     """
     root = folder / name
     root.mkdir()
@@ -93,7 +91,15 @@ def _from_image(name: str, image: Path, bubblewrap: Path, folder: Path, *flags: 
 
 
 def _serve(settings: front.Front, ports: list[int], issuer: Issuer, envoy: Path, folder: Path) -> None:
-    """Serve the instances on some ports until a signal, with the files of Envoy in a folder."""
+    """Serve the instances until a signal.
+
+    Args:
+        settings: the settings of the front end.
+        ports: the ports of the instances.
+        issuer: the issuer of tokens.
+        envoy: the path of Envoy.
+        folder: a folder for the files of Envoy.
+    """
     with (
         MetadataServer(issuer) as metadata,
         front.serving(envoy.absolute(), settings, ports, CertificateAuthority(), folder) as running,
@@ -104,7 +110,7 @@ def _serve(settings: front.Front, ports: list[int], issuer: Issuer, envoy: Path,
 
 
 def main(words: Sequence[str]) -> int:
-    """Run it; return 1 if something did not start."""
+    """Run the emulator until a signal; return 1 if a part of it did not start."""
     arguments = _arguments(words)
     issuer = Issuer()
     settings = front.Front(

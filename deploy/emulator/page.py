@@ -1,4 +1,4 @@
-"""//web: the calculator in a browser, on this machine: a server, and the ingress with the page in front of it."""
+"""//web: the calculator in a browser. Runs a server, and in front of it the ingress, which serves the page."""
 
 import argparse
 import os
@@ -14,9 +14,9 @@ from ingress import stopping
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="web", description="Show the calculator in a browser.")
-    parser.add_argument("--port", default="8080", help="where to listen; 0 is a free one (default: 8080)")
+    parser.add_argument("--port", default="8080", help="port to listen on, 0 for a free one (default: 8080)")
     parser.add_argument(
-        "--server-flag", action="append", default=[], help="a flag of //server, such as --log-format=json"
+        "--server-flag", action="append", default=[], help="a flag for //server, such as --log-format=json; repeatable"
     )
     for name in ("ingress", "server"):
         parser.add_argument(f"--{name}-path", type=Path, required=True, help=argparse.SUPPRESS)
@@ -28,7 +28,7 @@ def _serve(server: Sequence[str], ingress: Sequence[str]) -> None:
 
     Args:
         server: the command line of //server.
-        ingress: the command line of //ingress, but for the port of the server.
+        ingress: the command line of //ingress, without the port of the server.
     """
     programs = (
         Program("server", lambda _: server),
@@ -40,7 +40,7 @@ def _serve(server: Sequence[str], ingress: Sequence[str]) -> None:
 
 
 def main(words: Sequence[str]) -> int:
-    """Run it; return 1 if something did not start."""
+    """Serve until a signal; return 1 if a program did not start."""
     arguments = _arguments(words)
     server = [str(arguments.server_path.absolute()), *arguments.server_flag]
     ingress = [str(arguments.ingress_path.absolute()), "--address=127.0.0.1", f"--port={arguments.port}"]

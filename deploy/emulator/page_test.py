@@ -1,4 +1,4 @@
-"""//web as a person runs it: the page is where it says, it calculates, and Ctrl+C ends all of it."""
+"""Tests of //web as a person runs it: the page is at the printed address, and Ctrl+C ends all programs."""
 
 import json
 import re
@@ -19,7 +19,7 @@ PATHS = ["--ingress-path=ingress/ingress", "--server-path=server/server"]
 
 @contextmanager
 def _web(*flags: str) -> Iterator[str]:
-    """Run it; give the address that it prints."""
+    """Run //web until the block ends, and yield the address that it prints."""
     with programs.started([PROGRAM, *PATHS, "--port=0", *flags], stdout=subprocess.PIPE) as process:
         try:
             line = programs.read_until(process)
@@ -30,17 +30,17 @@ def _web(*flags: str) -> Iterator[str]:
             assert process.wait(timeouts.SECONDS) == 0
 
 
-def test_the_page_is_where_it_says_and_what_answers_it_is_there_too() -> None:
+def test_the_printed_address_serves_the_page_and_answers_its_calls() -> None:
     with _web() as url:
         with urlopen(url, timeout=timeouts.SECONDS) as page:
             assert b"<title>Calculator</title>" in page.read()
-        question = json.dumps({"operation": "OPERATION_ADD", "first_operand": 2, "second_operand": 3}).encode()
-        request = Request(f"{url}/calculator.v1.Calculator/Calculate", question, {"Content-Type": "application/json"})
+        body = json.dumps({"operation": "OPERATION_ADD", "first_operand": 2, "second_operand": 3}).encode()
+        request = Request(f"{url}/calculator.v1.Calculator/Calculate", body, {"Content-Type": "application/json"})
         with urlopen(request, timeout=timeouts.SECONDS) as answer:
             assert json.load(answer) == {"result": 5}
 
 
-def test_the_server_takes_the_flags_that_are_given() -> None:
+def test_server_flags_are_passed_to_the_server() -> None:
     refused = programs.run([PROGRAM, *PATHS, "--port=0", "--server-flag=--workers=x"])
     assert refused.returncode == 1
     assert "--workers" in refused.stderr
@@ -48,7 +48,7 @@ def test_the_server_takes_the_flags_that_are_given() -> None:
 
 
 @pytest.mark.parametrize("port", ["65536", "http"])
-def test_a_port_that_cannot_be_is_refused(port: str) -> None:
+def test_an_invalid_port_is_an_error(port: str) -> None:
     refused = programs.run([PROGRAM, *PATHS, f"--port={port}"])
     assert refused.returncode == 1
-    assert f"{port!r} is no port: accepted are 0 to 65535" in refused.stderr
+    assert f"{port!r} is not a port: must be 0 to 65535" in refused.stderr

@@ -1,1 +1,1 @@
-"""The service and what it needs, for Terraform."""
+"""The Terraform configuration of the Cloud Run service and of the resources that it needs."""

@@ -1,4 +1,4 @@
-# The service on Cloud Run, set as deploy/service.yaml sets it (a test compares them), and all that it needs.
+# The Cloud Run service, with the settings of deploy/service.yaml (a test compares them), and the resources it needs.
 
 provider "google" {
   project = var.project
@@ -9,7 +9,7 @@ resource "google_project_service" "apis" {
   for_each = toset(["artifactregistry.googleapis.com", "iam.googleapis.com", "run.googleapis.com"])
 
   service = each.key
-  # Whatever else is in the project may use them too.
+  # Other resources in the project may use these APIs too.
   disable_on_destroy = false
 }
 
@@ -19,7 +19,7 @@ resource "google_artifact_registry_repository" "calculator" {
   format        = "DOCKER"
   description   = "Images of the calculator"
 
-  # A bill of materials counts as a version: a push makes two.
+  # Each push creates two versions, because a bill of materials counts as one.
   cleanup_policies {
     id     = "keep-the-newest"
     action = "KEEP"
@@ -41,7 +41,7 @@ resource "google_artifact_registry_repository" "calculator" {
   depends_on = [google_project_service.apis]
 }
 
-# It has no roles: the service needs nothing of Google's.
+# This account has no roles, because the service does not use any Google API.
 resource "google_service_account" "calculator" {
   account_id   = var.service
   display_name = "The calculator on Cloud Run"
@@ -59,9 +59,9 @@ resource "google_cloud_run_v2_service" "calculator" {
 
   template {
     service_account = google_service_account.calculator.email
-    # The server takes 100 calls at a time; what is more would be refused, not queued.
+    # Stays below the 100 concurrent calls that the server accepts: it rejects further calls and does not queue them.
     max_instance_request_concurrency = 80
-    # A stream counts as one request.
+    # The timeout applies to streams too: a stream counts as one request.
     timeout = "300s"
 
     scaling {
@@ -69,14 +69,14 @@ resource "google_cloud_run_v2_service" "calculator" {
       max_instance_count = var.max_instances
     }
 
-    # Where requests come in: the page and gRPC-Web for browsers, JSON, and gRPC as it is. The server's own port is for this
-    # instance alone.
+    # The ingress receives all requests: it serves the page, translates gRPC-Web and JSON to gRPC, and forwards gRPC
+    # unchanged. The server's own port is not reachable from outside the instance.
     containers {
       name  = "ingress"
       image = var.ingress_image
       args  = ["--server-port=50051"]
 
-      # HTTP/2 from end to end, without which only unary calls and server streams get through.
+      # HTTP/2 end to end. Without it, only unary calls and server streaming work.
       ports {
         name           = "h2c"
         container_port = 8080
@@ -89,11 +89,11 @@ resource "google_cloud_run_v2_service" "calculator" {
         }
 
         startup_cpu_boost = true
-        # As it is by default, but for a service that sets its limits: paid for while a request is served.
+        # CPU is allocated, and billed, only while a request is served. This is the default only if no limits are set.
         cpu_idle = true
       }
 
-      # By way of the server: requests come in once both answer.
+      # The ingress forwards this probe to the server, so the instance gets requests only once both of them answer.
       startup_probe {
         period_seconds    = 1
         timeout_seconds   = 1
@@ -119,7 +119,7 @@ resource "google_cloud_run_v2_service" "calculator" {
     containers {
       name  = "server"
       image = var.image
-      # Both are told to stop at the same time: the server takes calls until the ingress has sent its callers elsewhere.
+      # Both containers get SIGTERM at the same time. The server accepts calls until the ingress has drained.
       args = ["--port=50051", "--shutdown-delay=3", "--shutdown-grace=6"]
 
       resources {
@@ -129,7 +129,7 @@ resource "google_cloud_run_v2_service" "calculator" {
         }
 
         startup_cpu_boost = true
-        # As it is by default, but for a service that sets its limits: paid for while a request is served.
+        # CPU is allocated, and billed, only while a request is served. This is the default only if no limits are set.
         cpu_idle = true
       }
 
@@ -163,12 +163,12 @@ resource "google_cloud_run_v2_service" "calculator" {
   lifecycle {
     precondition {
       condition     = var.ingress_image != null
-      error_message = "ingress_image is missing: accepted is what //ingress:push prints."
+      error_message = "ingress_image is not set: it must be the reference that //ingress:push prints."
     }
 
     precondition {
       condition     = var.min_instances <= var.max_instances
-      error_message = "max_instances is ${var.max_instances}: accepted is min_instances, ${var.min_instances}, or more."
+      error_message = "max_instances is ${var.max_instances}: must be at least min_instances, which is ${var.min_instances}."
     }
   }
 

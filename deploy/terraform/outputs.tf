@@ -1,16 +1,16 @@
-# What the next command needs.
+# Values that the next commands need.
 
 output "repository" {
-  description = "Where //deploy:push pushes the server's image; //ingress:push pushes beside it, with -ingress behind the name."
+  description = "The repository that //deploy:push pushes the server's image to. //ingress:push takes the same name with the suffix -ingress."
   value       = "${var.region}-docker.pkg.dev/${var.project}/${google_artifact_registry_repository.calculator.repository_id}/${var.service}"
 }
 
 output "service_account" {
-  description = "Whom the service runs as."
+  description = "The email address of the service account that the service runs as."
   value       = google_service_account.calculator.email
 }
 
 output "uri" {
-  description = "Where the service is, which //client takes as --target; null without an image."
+  description = "The URL of the service, which is the --target of //client. Null if image is not set."
   value       = one(google_cloud_run_v2_service.calculator[*].uri)
 }

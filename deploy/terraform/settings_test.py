@@ -1,4 +1,4 @@
-"""Terraform sets the service as service.yaml does, and neither sets what the other does not."""
+"""Tests that Terraform and service.yaml give the service the same settings."""
 
 import json
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from pathlib import Path
 import hcl2
 import yaml
 
-# Levels that only group.
+# Keys that only group settings, and are not part of a setting's name.
 LEVELS = {"annotations", "metadata", "spec", "template"}
-# The name of each setting here, and there.
+# The name of each setting in Terraform, and in service.yaml.
 SAME = {
     "ingress": "run.googleapis.com/ingress",
     "max_instance_request_concurrency": "containerConcurrency",
@@ -25,9 +25,9 @@ SAME = {
     "containers ingress ports name": "containers ingress ports name",
     "containers server liveness_probe grpc port": "containers server livenessProbe grpc port",
 } | {
-    f"containers {name} {here}": f"containers {name} {there}"
+    f"containers {name} {terraform}": f"containers {name} {manifest}"
     for name in ("ingress", "server")
-    for here, there in {
+    for terraform, manifest in {
         "args": "args",
         "liveness_probe failure_threshold": "livenessProbe failureThreshold",
         "liveness_probe period_seconds": "livenessProbe periodSeconds",
@@ -41,10 +41,10 @@ SAME = {
         "startup_probe timeout_seconds": "startupProbe timeoutSeconds",
     }.items()
 }
-# Said of the whole there, and of each container here.
+# service.yaml sets this once, and Terraform for each container.
 BOOST = "run.googleapis.com/startup-cpu-boost"
-# What cannot be compared, or is there by default.
-ONLY_HERE = {
+# Settings that cannot be compared, or that are the default of service.yaml.
+ONLY_IN_TERRAFORM = {
     "containers ingress image": "${var.ingress_image}",
     "containers ingress resources cpu_idle": "true",
     "containers server image": "${var.image}",
@@ -53,8 +53,8 @@ ONLY_HERE = {
     "location": "${var.region}",
     "service_account": "${google_service_account.calculator.email}",
 }
-ONLY_THERE = {"apiVersion", "containers ingress image", "containers server image", "kind", "serviceAccountName"}
-OF_THE_LANGUAGE = {"count", "depends_on", "lifecycle"}
+ONLY_IN_MANIFEST = {"apiVersion", "containers ingress image", "containers server image", "kind", "serviceAccountName"}
+META_ARGUMENTS = {"count", "depends_on", "lifecycle"}
 
 
 def _as_text(value: object) -> str:
@@ -82,8 +82,8 @@ def _settings(value: object, *path: str) -> Iterator[tuple[str, str]]:
         yield _name(path), _as_text(value)
 
 
-def _here() -> dict[str, str]:
-    """Return the settings of Terraform's service, with the defaults of variables."""
+def _of_terraform() -> dict[str, str]:
+    """Return the settings of the service in Terraform, with the defaults of variables."""
     text = "".join(Path("deploy/terraform", name).read_text(encoding="utf-8") for name in ("main.tf", "variables.tf"))
     options = hcl2.SerializationOptions(with_comments=False, strip_string_quotes=True, explicit_blocks=False)
     document = hcl2.loads(text, serialization_options=options)
@@ -91,18 +91,18 @@ def _here() -> dict[str, str]:
     defaults = {name: _as_text(var["default"]) for name, var in variables.items() if var.get("default") is not None}
     [service] = [block for block in document["resource"] if "google_cloud_run_v2_service" in block]
     body = service["google_cloud_run_v2_service"]["calculator"]
-    settings = _settings({name: value for name, value in body.items() if name not in OF_THE_LANGUAGE})
+    settings = _settings({name: value for name, value in body.items() if name not in META_ARGUMENTS})
     return {name: defaults.get(value, value) for name, value in settings}
 
 
-def _there() -> dict[str, str]:
-    """Return the settings of service.yaml, as a dry run prints it with nothing but defaults."""
+def _of_manifest() -> dict[str, str]:
+    """Return the settings of service.yaml, as a dry run with default flags prints it."""
     printed = Path("deploy/deploy.golden.txt").read_text(encoding="utf-8")
     return dict(_settings(yaml.safe_load(printed.partition("service.yaml:\n")[2])))
 
 
-def _as_here(name: str, value: str) -> str:
-    """Return a value of service.yaml as Terraform writes it."""
+def _as_in_terraform(name: str, value: str) -> str:
+    """Return a value of service.yaml in Terraform's notation."""
     match name:
         case "ingress":
             return f"INGRESS_TRAFFIC_{value.upper()}"
@@ -114,12 +114,12 @@ def _as_here(name: str, value: str) -> str:
 
 
 def test_every_setting_has_the_same_value() -> None:
-    there = _there()
-    expected = ONLY_HERE | {here: _as_here(here, there[name]) for here, name in SAME.items()}
+    manifest = _of_manifest()
+    expected = ONLY_IN_TERRAFORM | {name: _as_in_terraform(name, manifest[same]) for name, same in SAME.items()}
     for name in ("ingress", "server"):
-        expected[f"containers {name} resources startup_cpu_boost"] = there[BOOST]
-    assert _here() == expected
+        expected[f"containers {name} resources startup_cpu_boost"] = manifest[BOOST]
+    assert _of_terraform() == expected
 
 
 def test_service_yaml_sets_nothing_that_terraform_does_not() -> None:
-    assert _there().keys() == {*SAME.values(), BOOST, *ONLY_THERE}
+    assert _of_manifest().keys() == {*SAME.values(), BOOST, *ONLY_IN_MANIFEST}

@@ -1,4 +1,4 @@
-"""The Terraform files say what Google's provider takes, all that it requires, and refer to what there is."""
+"""Tests that the Terraform files match the schema of Google's provider, and that their references exist."""
 
 import json
 import os
@@ -15,14 +15,14 @@ from hcl2.walk import find_all
 
 TEXT = "\n".join(path.read_text(encoding="utf-8") for path in sorted(Path("deploy/terraform").glob("*.tf")))
 IS_BLOCK = "__is_block__"
-# What the language itself has (https://developer.hashicorp.com/terraform/language), as far as it is used.
+# The blocks and arguments of the language itself that are used: https://developer.hashicorp.com/terraform/language.
 KINDS = {"output", "provider", "resource", "terraform", "variable"}
-IN_AN_OUTPUT = {"description", "value"}
-IN_A_RESOURCE = {"count", "depends_on", "for_each", "lifecycle"}
-IN_A_VARIABLE = {"default", "description", "type", "validation"}
-# Such as var.image, google_a.b, google_a.b[0].c and google_a.b[*].c.
+OUTPUT_ARGUMENTS = {"description", "value"}
+META_ARGUMENTS = {"count", "depends_on", "for_each", "lifecycle"}
+VARIABLE_ARGUMENTS = {"default", "description", "type", "validation"}
+# References such as var.image, google_a.b, google_a.b[0].c and google_a.b[*].c.
 REFERENCE = re.compile(r"\$\{(\w+\.\w+)(?:\[[^]]*\])?(?:\.(\w+))?")
-# The provider's schema, as types of TypeScript: a folder for each resource, and one for the provider itself.
+# The provider's schema as TypeScript types: a folder for each resource, and one for the provider itself.
 FOLDERS = Path(os.environ["PROVIDER_TYPES"])
 INTERFACE = re.compile(r"^export interface (\w+)[^{]*\{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 FIELD = re.compile(r"/\*\*((?:(?!\*/).)*)\*/\s+readonly \w+(\??): ([^;{]*(?:\{[^}]*\})?);", re.DOTALL)
@@ -37,12 +37,12 @@ ATTRIBUTES = {
 
 
 class Field(NamedTuple):
-    """What may stand in a block.
+    """An attribute or a nested block that a block may have.
 
     Attributes:
-        type: of an attribute, a key of ATTRIBUTES; of a block, the name of its interface.
-        is_required: whether it has to be there.
-        values: the only ones, if they are listed.
+        type: a key of ATTRIBUTES for an attribute, the name of the interface for a block.
+        is_required: whether the field is required.
+        values: the accepted values; empty if they are not listed.
     """
 
     type: str
@@ -54,7 +54,7 @@ class Types:
     """The types of a resource, or of the provider.
 
     Attributes:
-        top: the interface of the whole.
+        top: the name of the outermost interface.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -63,12 +63,12 @@ class Types:
         self.top = next(iter(self._interfaces))
 
     def has(self, attribute: str) -> bool:
-        """Return whether others may refer to an attribute, be it set or computed."""
+        """Return whether an attribute can be referred to; it may be set or computed."""
         getter = re.sub(r"_(\w)", lambda letter: letter[1].upper(), attribute)
         return f"    get {getter}()" in self._text.partition(" extends cdktf.TerraformResource {")[2]
 
     def fields(self, interface: str) -> dict[str, Field]:
-        """Return what may stand in a block, by the names that Terraform has for it."""
+        """Return the fields that a block may have, by their names in Terraform."""
         fields = {}
         for comment, question_mark, written in FIELD.findall(self._interfaces[interface]):
             [*_, name] = re.findall(r"#(\w+)\}", comment)
@@ -81,14 +81,14 @@ class Types:
 
 @cache
 def _types(resource: str) -> Types | None:
-    """Return the types of a resource, such as google_service_account, if the provider has it."""
+    """Return the types of a resource, such as google_service_account; None if the provider does not have it."""
     prefix, _, name = resource.partition("_")
     folder = FOLDERS / name.replace("_", "-")
     return Types(folder) if prefix == "google" and name and folder.exists() else None
 
 
 def _of_block(types: Types, interface: str, block: dict[str, Any], where: str) -> Iterator[str]:
-    """Yield what is wrong with a block."""
+    """Yield the errors in a block."""
     fields = types.fields(interface)
     for name, field in fields.items():
         if field.is_required and name not in block:
@@ -101,21 +101,21 @@ def _of_block(types: Types, interface: str, block: dict[str, Any], where: str) -
 
 
 def _of_value(types: Types, field: Field, value: object, where: str) -> Iterator[str]:
-    """Yield what is wrong with what stands in a block."""
+    """Yield the errors in the value of a field."""
     blocks = [one for one in value if isinstance(one, dict) and IS_BLOCK in one] if isinstance(value, list) else []
     if field.type not in ATTRIBUTES:
         if not blocks:
-            yield f"{where} is to be a block"
+            yield f"{where} must be a block"
         if len(blocks) > 1 and not field.type.endswith("[]"):
-            yield f"{where} is there {len(blocks)} times"
+            yield f"{where} occurs {len(blocks)} times"
         for block in blocks:
             yield from _of_block(types, field.type.removesuffix("[]"), block, where)
     elif blocks:
-        yield f"{where} is to be no block"
+        yield f"{where} must not be a block"
     elif isinstance(value, str) and "${" in value:
-        return  # what becomes of it, only Terraform knows
+        return  # only Terraform can evaluate an expression
     elif type(value) is not ATTRIBUTES[field.type] or (field.values and value not in field.values):
-        yield f"{where} is {value!r}: accepted is {field.values or field.type}"
+        yield f"{where} is {value!r}: must be {field.values or field.type}"
 
 
 def _labelled(document: dict[str, Any], kind: str) -> list[tuple[str, Any]]:
@@ -123,7 +123,7 @@ def _labelled(document: dict[str, Any], kind: str) -> list[tuple[str, Any]]:
 
 
 def _of_resources(document: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the provider's settings and its resources."""
+    """Yield the errors in the provider's settings and in its resources."""
     provider = Types(FOLDERS / "provider")
     for name, block in _labelled(document, "provider"):
         yield from _of_block(provider, provider.top, block, f"provider {name}")
@@ -132,21 +132,21 @@ def _of_resources(document: dict[str, Any]) -> Iterator[str]:
             yield f"{resource} is unknown"
             continue
         for name, block in named.items():
-            body = {key: value for key, value in block.items() if key not in IN_A_RESOURCE}
+            body = {key: value for key, value in block.items() if key not in META_ARGUMENTS}
             yield from _of_block(types, types.top, body, f"{resource}.{name}")
 
 
-def _of_the_rest(document: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with what the language itself has."""
+def _of_language(document: dict[str, Any]) -> Iterator[str]:
+    """Yield the errors in the blocks of the language itself."""
     for kind in document.keys() - KINDS:
         yield f"{kind} is unknown"
-    for kind, known in {"output": IN_AN_OUTPUT, "variable": IN_A_VARIABLE}.items():
+    for kind, known in {"output": OUTPUT_ARGUMENTS, "variable": VARIABLE_ARGUMENTS}.items():
         for name, block in _labelled(document, kind):
             yield from (f"{kind} {name} has an unknown {key}" for key in block.keys() - known - {IS_BLOCK})
 
 
 def _of_references(document: dict[str, Any], tree: hcl2.StartRule) -> Iterator[str]:
-    """Yield what is referred to, but is not there."""
+    """Yield the references to variables, resources and attributes that do not exist."""
     variables = {f"var.{name}" for name, _ in _labelled(document, "variable")}
     resources = {
         f"{resource}.{name}": _types(resource) for resource, named in _labelled(document, "resource") for name in named
@@ -154,34 +154,34 @@ def _of_references(document: dict[str, Any], tree: hcl2.StartRule) -> Iterator[s
     for rule in (GetAttrExprTermRule, FullSplatExprTermRule):
         for node in find_all(tree, rule):
             if not (found := REFERENCE.match(node.serialize())):
-                continue  # an attribute of what a function returns: its arguments have their own turn
-            what, attribute = found.groups()
-            if what not in variables | resources.keys() | {"each.key"}:
-                yield f"{what} is not declared"
-            elif attribute and (types := resources.get(what)) and not types.has(attribute):
-                yield f"{what} has no {attribute}"
+                continue  # an attribute of a function's result; references in its arguments are found separately
+            target, attribute = found.groups()
+            if target not in variables | resources.keys() | {"each.key"}:
+                yield f"{target} is not declared"
+            elif attribute and (types := resources.get(target)) and not types.has(attribute):
+                yield f"{target} has no {attribute}"
 
 
-def _complaints(text: str) -> list[str]:
-    """Return what is wrong with Terraform files."""
+def _errors(text: str) -> list[str]:
+    """Return the errors in the text of Terraform files."""
     tree = hcl2.parses(text)
     document = hcl2.serialize(
         tree, serialization_options=hcl2.SerializationOptions(with_comments=False, strip_string_quotes=True)
     )
-    return [*_of_resources(document), *_of_the_rest(document), *_of_references(document, tree)]
+    return [*_of_resources(document), *_of_language(document), *_of_references(document, tree)]
 
 
-def test_it_is_what_the_provider_takes() -> None:
-    assert _complaints(TEXT) == []
+def test_the_files_match_the_schema_of_the_provider() -> None:
+    assert _errors(TEXT) == []
 
 
-def test_the_provider_is_the_one_that_is_checked_against() -> None:
+def test_the_schema_is_that_of_the_providers_version() -> None:
     [version] = re.findall(r'version = "~> ([0-9.]+)"', TEXT)
     assert f"/hashicorp/google/{version}.0/" in (FOLDERS / "provider/index.d.ts").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "complaint"),
+    ("right", "wrong", "error"),
     [
         ("ingress  ", "ingres  ", "google_cloud_run_v2_service.calculator has an unknown ingres"),
         ("startup_probe {", "startup_prob {", "containers has an unknown startup_prob"),
@@ -190,12 +190,12 @@ def test_the_provider_is_the_one_that_is_checked_against() -> None:
         ("  image = var.image", "", "google_cloud_run_v2_service.calculator.template.containers has no image"),
         ("  account_id   = var.service", "", "google_service_account.calculator has no account_id"),
         ("template {", "ports {", "google_cloud_run_v2_service.calculator has no template"),
-        ("grpc {", "grpc = {", "startup_probe.grpc is to be a block"),
-        ("limits = {", "limits {", "resources.limits is to be no block"),
-        ("ports {", "ports {\n}\nports {", "containers.ports is there 2 times"),
-        ("port = 8080", 'port = "http"', "grpc.port is 'http': accepted is number"),
-        ('"300s"', "300", "template.timeout is 300: accepted is string"),
-        ('"KEEP"', '"KEPT"', "cleanup_policies.action is 'KEPT': accepted is ['DELETE', 'KEEP']"),
+        ("grpc {", "grpc = {", "startup_probe.grpc must be a block"),
+        ("limits = {", "limits {", "resources.limits must not be a block"),
+        ("ports {", "ports {\n}\nports {", "containers.ports occurs 2 times"),
+        ("port = 8080", 'port = "http"', "grpc.port is 'http': must be number"),
+        ('"300s"', "300", "template.timeout is 300: must be string"),
+        ('"KEEP"', '"KEPT"', "cleanup_policies.action is 'KEPT': must be ['DELETE', 'KEEP']"),
         ('"google_service_account"', '"google_service_acount"', "google_service_acount is unknown"),
         ('"google_service_account"', '"service_account"', "service_account is unknown"),
         ("region  = var.region", "regoin = var.region", "provider google has an unknown regoin"),
@@ -211,6 +211,6 @@ def test_the_provider_is_the_one_that_is_checked_against() -> None:
         ("[*].uri", "[*].url", "google_cloud_run_v2_service.calculator has no url"),
     ],
 )
-def test_what_terraform_would_refuse_is_found(right: str, wrong: str, complaint: str) -> None:
+def test_an_error_that_terraform_would_report_is_found(right: str, wrong: str, error: str) -> None:
     assert right in TEXT
-    assert complaint in "\n".join(_complaints(TEXT.replace(right, wrong)))
+    assert error in "\n".join(_errors(TEXT.replace(right, wrong)))

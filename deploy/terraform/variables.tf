@@ -1,4 +1,4 @@
-# What may differ from one deployment to the next.
+# Settings that may differ between deployments.
 
 variable "project" {
   description = "The Google Cloud project."
@@ -6,7 +6,7 @@ variable "project" {
 
   validation {
     condition     = can(regex("^([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
-    error_message = "project is '${var.project}': accepted are 6 to 30 small letters, digits and '-', such as my-project."
+    error_message = "project is '${var.project}': must be 6 to 30 lowercase letters, digits and '-', such as my-project."
   }
 }
 
@@ -16,7 +16,7 @@ variable "region" {
 
   validation {
     condition     = can(regex("^[a-z]+-[a-z]+[0-9]{1,2}$", var.region))
-    error_message = "region is '${var.region}': accepted is one such as europe-west1."
+    error_message = "region is '${var.region}': must be a region, such as europe-west1."
   }
 }
 
@@ -27,7 +27,7 @@ variable "service" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.service))
-    error_message = "service is '${var.service}': accepted are 6 to 30 small letters, digits and '-', as for a service account."
+    error_message = "service is '${var.service}': must be 6 to 30 lowercase letters, digits and '-', as it also names a service account."
   }
 }
 
@@ -38,73 +38,73 @@ variable "repository" {
 
   validation {
     condition     = can(regex("^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", var.repository))
-    error_message = "repository is '${var.repository}': accepted are up to 63 small letters, digits and '-'."
+    error_message = "repository is '${var.repository}': must be 1 to 63 lowercase letters, digits and '-'."
   }
 }
 
 variable "image" {
-  description = "The server's image, by digest, as //deploy:push prints it. Without one there is no service, only what it needs."
+  description = "The server's image, by digest, as //deploy:push prints it. Without an image, only the resources that the service needs are created."
   type        = string
   default     = null
 
   validation {
     condition     = var.image == null || can(regex("@sha256:[0-9a-f]{64}$", var.image))
-    error_message = "image is '${coalesce(var.image, "empty")}': accepted is HOST/NAME@sha256:…, as //deploy:push prints it."
+    error_message = "image is '${coalesce(var.image, "empty")}': must be HOST/NAME@sha256:…, as //deploy:push prints it."
   }
 }
 
 variable "ingress_image" {
-  description = "The image of what stands in front of the server, by digest, as //ingress:push prints it."
+  description = "The ingress's image, by digest, as //ingress:push prints it. Required if image is set."
   type        = string
   default     = null
 
   validation {
     condition     = var.ingress_image == null || can(regex("@sha256:[0-9a-f]{64}$", var.ingress_image))
-    error_message = "ingress_image is '${coalesce(var.ingress_image, "empty")}': accepted is HOST/NAME@sha256:…, as //ingress:push prints it."
+    error_message = "ingress_image is '${coalesce(var.ingress_image, "empty")}': must be HOST/NAME@sha256:…, as //ingress:push prints it."
   }
 }
 
 variable "invokers" {
-  description = "Who may call the service, as members of IAM, such as user:somebody@example.com."
+  description = "The IAM members that may call the service, such as user:somebody@example.com."
   type        = set(string)
   default     = []
 
   validation {
     condition     = alltrue([for member in var.invokers : can(regex("^[A-Za-z]+:.", member))])
-    error_message = "invokers are [${join(", ", var.invokers)}]: accepted are members such as user:somebody@example.com; for a service that is open to all, set public."
+    error_message = "invokers are [${join(", ", var.invokers)}]: must be IAM members, such as user:somebody@example.com. To let everybody call the service, set public."
   }
 }
 
 variable "public" {
-  description = "Whether anybody may call the service, without a token."
+  description = "Whether everybody may call the service, without a token."
   type        = bool
   default     = false
 }
 
 variable "min_instances" {
-  description = "How many instances are always there."
+  description = "The number of instances that are always running."
   type        = number
   default     = 0
 
   validation {
     condition     = contains(range(1001), var.min_instances)
-    error_message = "min_instances is ${var.min_instances}: accepted are 0 to 1000."
+    error_message = "min_instances is ${var.min_instances}: must be 0 to 1000."
   }
 }
 
 variable "max_instances" {
-  description = "How many instances there may be, which is what the worst day may cost."
+  description = "The maximum number of instances, which limits the cost of the worst day."
   type        = number
   default     = 3
 
   validation {
     condition     = contains(range(1, 1001), var.max_instances)
-    error_message = "max_instances is ${var.max_instances}: accepted are 1 to 1000."
+    error_message = "max_instances is ${var.max_instances}: must be 1 to 1000."
   }
 }
 
 variable "deletion_protection" {
-  description = "Whether Terraform refuses to delete the service, as it otherwise would when image is left out."
+  description = "Whether Terraform refuses to delete the service. Otherwise it would delete the service when image is not set."
   type        = bool
   default     = true
 }

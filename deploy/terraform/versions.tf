@@ -1,4 +1,4 @@
-# The Terraform and the provider that this is written for.
+# The versions of Terraform and of the provider that this configuration is written for.
 
 terraform {
   required_version = ">= 1.5"

@@ -1,6 +1,6 @@
-"""The HTTP/2 state machine of h2 behind the interface that nggrpc has for ngh2's, to compare what comes out of them.
+"""An `http2.Session` on the h2 library, so that tests can compare its results with those of ngh2.
 
-h2 is written in Python alone and shares no code with nghttp2.
+h2 is pure Python and shares no code with nghttp2.
 """
 
 from collections import deque
@@ -18,7 +18,7 @@ from nggrpc.http2 import Event, Headers
 
 @dataclass
 class _Stream:
-    """What is known of a stream: what is queued for it, and which sides have ended."""
+    """The state of a stream: the queued response, and which sides have ended."""
 
     queue: deque[bytes] = field(default_factory=deque)
     trailers: Headers | None = None
@@ -27,7 +27,7 @@ class _Stream:
 
 
 class H2Session:
-    """The server side of a connection, as `http2.Session`."""
+    """The server side of a connection; it implements `http2.Session`."""
 
     def __init__(self, max_streams: int, max_header_bytes: int) -> None:
         configuration = h2.config.H2Configuration(client_side=False, header_encoding=None)
@@ -131,7 +131,7 @@ class H2Session:
         self._h2.ping(opaque_data)
 
     def send_shutdown_notice(self) -> None:
-        self._h2.close_connection()  # h2 has no notice
+        self._h2.close_connection()  # h2 has no shutdown notice
 
     def send_goaway(self, error_code: int = 0, *, last_stream_id: int | None = None, debug_data: bytes = b"") -> None:
         self._h2.close_connection(error_code, debug_data or None, last_stream_id)

@@ -1,4 +1,4 @@
-"""An HTTP/2 client without a socket: a test carries its bytes to a `Connection` and back."""
+"""An HTTP/2 client without a socket: tests pass its bytes to a `Connection` and back."""
 
 import math
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from nggrpc.connection import Connection
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sends in one call.
+    """The request of a call.
 
     Attributes:
-        path: the method, such as "/Test/Echo".
-        body: the DATA frames, joined.
-        extra: headers beside those that gRPC requires.
+        path: the path of the method, such as "/Test/Echo".
+        body: the payload of the DATA frame.
+        extra: headers in addition to those that gRPC requires.
         content_type: the content type.
         ends: whether the client ends its side of the stream.
     """
@@ -33,12 +33,12 @@ class Request:
 
 @dataclass
 class Response:
-    """What a client has received of a call.
+    """The response to a call, as far as it was received.
 
     Attributes:
         headers: all headers and trailers.
-        body: the DATA frames, joined.
-        reset: the code of an RST_STREAM frame.
+        body: the joined payloads of the DATA frames.
+        reset: the error code of an RST_STREAM frame; None if the stream was not reset.
     """
 
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -47,28 +47,28 @@ class Response:
 
     @property
     def status(self) -> int | None:
-        """The number of the gRPC status, if there is one."""
+        """The gRPC status code as a number; None if it was not received."""
         return next((int(value) for name, value in self.headers if name == b"grpc-status"), None)
 
 
 class MemoryClient:
-    """A client of one connection.
+    """A client with one connection.
 
     Attributes:
-        h2: the state of its HTTP/2 connection.
-        responses: what it has received, by stream.
-        is_asked_to_leave: whether it has received a GOAWAY frame.
+        h2: the client side of the HTTP/2 connection.
+        responses: the responses by stream ID.
+        has_goaway: whether a GOAWAY frame was received.
     """
 
     def __init__(self) -> None:
-        """Have the preface to send."""
+        """Queue the client preface."""
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding=None))
         self.h2.initiate_connection()
         self.responses: dict[int, Response] = {}
-        self.is_asked_to_leave = False
+        self.has_goaway = False
 
     def begin(self, request: Request) -> int:
-        """Send a request, and return the number of its stream."""
+        """Queue a request, and return its stream ID."""
         stream_id = self.h2.get_next_available_stream_id()
         self.responses[stream_id] = Response()
         headers = [(":method", "POST"), (":scheme", "http"), (":path", request.path), (":authority", "test")]
@@ -90,14 +90,14 @@ class MemoryClient:
             elif isinstance(event, h2.events.StreamReset):
                 self.responses[event.stream_id].reset = event.error_code
             elif isinstance(event, h2.events.ConnectionTerminated):
-                self.is_asked_to_leave = True
+                self.has_goaway = True
 
     def exchange(self, connection: Connection, cut: Callable[[bytes], list[bytes]] = lambda data: [data]) -> None:
-        """Carry what the client has to send to a connection, and what that has to send back, until both have nothing.
+        """Pass bytes between the client and a connection until both have nothing to send.
 
         Args:
-            connection: the server's side.
-            cut: splits the bytes, in the order in which the connection gets them.
+            connection: the server side.
+            cut: splits the bytes of the client into the parts that the connection receives.
         """
         while data := self.h2.data_to_send():
             for part in cut(data):
@@ -106,16 +106,16 @@ class MemoryClient:
 
 
 def prefixed(message: bytes, flag: int = 0) -> bytes:
-    """Return a message as it is on the wire."""
+    """Return a message with its prefix, as it is sent in DATA frames."""
     return messages.prefix(flag, len(message)) + message
 
 
 def drain(connection: Connection, until: float = math.inf) -> bytes:
-    """Run the handlers of a connection, and return all that it has to send.
+    """Run the handlers of a connection, and return all of its output.
 
     Args:
         connection: the connection.
-        until: when no more handlers begin or resume, by time.perf_counter.
+        until: when to stop running handlers, by time.perf_counter.
     """
     sent = b""
     while connection.has_more:

@@ -1,1 +1,1 @@
-"""Who calls: identity tokens and the keys that they are signed with."""
+"""Authentication of callers: identity tokens and the keys (JWKS) that verify them."""

@@ -1,4 +1,4 @@
-"""Who calls: identity tokens, checked by the server itself, where nobody does before it or once more.
+"""The authenticator, which verifies identity tokens if the platform does not, or in addition to the platform.
 
 https://developers.google.com/identity/openid-connect/openid-connect#validatinganidtoken
 """
@@ -15,24 +15,24 @@ from server.observability.trace_context import Metadata
 from server.rpc.errors import CallError
 
 _CLAIMS = ["aud", "email", "exp", "iat", "iss"]
-_LEEWAY_SECONDS = 10  # between two clocks
+_LEEWAY_SECONDS = 10  # the accepted difference between the clocks of issuer and server
 
-# To check a token takes as long as all else that the server does for a small call, and callers send it again and again.
-_KNOWN_SECONDS = 300
-_MAX_KNOWN = 1000
+# Verified tokens are cached, since callers reuse them and a verification takes as long as the rest of a small call.
+_CACHE_SECONDS = 300
+_MAX_CACHED = 1000
 
-# What Cloud Run puts in the place of a signature, once it has checked the token by itself.
+# Cloud Run replaces the signature of a token that it has verified with this text.
 # https://cloud.google.com/run/docs/authenticating/service-to-service
-_REMOVED = "SIGNATURE_REMOVED_BY_GOOGLE"
+_REMOVED_SIGNATURE = "SIGNATURE_REMOVED_BY_GOOGLE"
 
 _FAULTS: tuple[tuple[type[Exception], str], ...] = (
     (jwt.ExpiredSignatureError, "it has expired"),
     (jwt.ImmatureSignatureError, "it is not valid yet"),
     (jwt.InvalidAudienceError, "it is for another audience"),
-    (jwt.InvalidIssuerError, "somebody else has issued it"),
-    (jwt.MissingRequiredClaimError, f"it lacks one of {', '.join(_CLAIMS)}"),
-    (jwt.InvalidSignatureError, "its signature is wrong"),
-    (jwt.DecodeError, "it is no JSON Web Token"),
+    (jwt.InvalidIssuerError, "it was issued by another issuer"),
+    (jwt.MissingRequiredClaimError, f"it does not have all of the claims {', '.join(_CLAIMS)}"),
+    (jwt.InvalidSignatureError, "its signature is invalid"),
+    (jwt.DecodeError, "it is not a JSON Web Token"),
 )
 
 
@@ -40,52 +40,52 @@ class IdentityTokens:
     """Verifies the identity tokens of calls.
 
     Args:
-        rules: who issues them, for which audience, and which accounts may call.
+        rules: the accepted issuers, audiences and accounts.
     """
 
     def __init__(self, rules: IdentityRules) -> None:
-        """Begin to fetch the keys."""
+        """Start to fetch the keys."""
         self._rules = rules
         self._exempt = tuple(EXEMPTIONS[name] for name in rules.exempt)
         self._keys = Keys(rules.keys)
-        self._known: dict[str, tuple[str, float]] = {}
+        self._verified: dict[str, tuple[str, float]] = {}
 
     def exempts(self, path: str) -> bool:
         """Return whether a method may be called without an identity token."""
         return path.startswith(self._exempt)
 
     def identify(self, metadata: Metadata) -> str:
-        """Return the e-mail address of the account whose identity token the metadata has.
+        """Return the e-mail address of the account in the identity token of a call.
 
         Raises:
-            CallError: there is no valid token, or it cannot be verified at the moment.
+            CallError: the metadata does not have a valid token, or tokens cannot be verified at the moment.
         """
         token = _token(metadata)
-        known = self._known.get(token)
-        if known and time.time() < known[1]:
-            return known[0]
+        verified = self._verified.get(token)
+        if verified and time.time() < verified[1]:
+            return verified[0]
         claims = self._claims(token)
         caller = _email(claims)
-        if caller in self._rules.callers:  # others must not push the tokens of these out
-            if len(self._known) >= _MAX_KNOWN:
-                self._known.clear()
-            self._known[token] = caller, min(int(claims["exp"]), time.time() + _KNOWN_SECONDS)
+        if caller in self._rules.callers:  # tokens of other accounts must not evict these
+            if len(self._verified) >= _MAX_CACHED:
+                self._verified.clear()
+            self._verified[token] = caller, min(int(claims["exp"]), time.time() + _CACHE_SECONDS)
         return caller
 
     def authorize(self, caller: str) -> None:
         """Check that an account may call.
 
         Raises:
-            CallError: it may not.
+            CallError: the account is not one of the allowed callers.
         """
         if caller not in self._rules.callers:
-            raise CallError(Reason.NOT_ALLOWED, f"{caller} may not call this service")
+            raise CallError(Reason.NOT_ALLOWED, f"{caller} is not allowed to call this service")
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
             key = self._keys.find(jwt.get_unverified_header(token).get("kid", ""))
             if not key:
-                raise _not_good("its key is not one of the issuer's")
+                raise _invalid("it is signed with a key that its issuer does not have")
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
@@ -96,11 +96,11 @@ class IdentityTokens:
                 options={"require": _CLAIMS},
             )
         except UnavailableError as error:
-            message = "identity tokens cannot be checked at the moment; try again"
+            message = "identity tokens cannot be verified at the moment; try again"
             raise CallError(Reason.KEYS_UNAVAILABLE, message) from error
         except jwt.InvalidTokenError as error:
-            fault = next((text for kind, text in _FAULTS if isinstance(error, kind)), "it is not as it should be")
-            raise _not_good(fault) from error
+            fault = next((text for kind, text in _FAULTS if isinstance(error, kind)), "a header or claim is invalid")
+            raise _invalid(fault) from error
         return claims
 
 
@@ -109,10 +109,10 @@ def _token(metadata: Metadata) -> str:
     scheme, _, token = str(values[0]).partition(" ") if len(values) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token:
         raise CallError(Reason.NOT_IDENTIFIED, "one identity token is required, as `authorization: Bearer TOKEN`")
-    if token.endswith(f".{_REMOVED}"):
+    if token.endswith(f".{_REMOVED_SIGNATURE}"):
         raise CallError(
             Reason.NOT_IDENTIFIED,
-            "the identity token has no signature any more: Cloud Run takes it off the one that it checks itself;"
+            "Cloud Run has removed the signature of the identity token, since it verified the token itself;"
             " send it as `x-serverless-authorization` and as `authorization`",
         )
     return token
@@ -121,9 +121,9 @@ def _token(metadata: Metadata) -> str:
 def _email(claims: dict[str, Any]) -> str:
     email = claims["email"]
     if claims.get("email_verified") is not True or not isinstance(email, str) or not email.isprintable():
-        raise _not_good("it has no e-mail address that is verified")
+        raise _invalid("it does not have a verified e-mail address")
     return email
 
 
-def _not_good(fault: str) -> CallError:
-    return CallError(Reason.NOT_IDENTIFIED, f"the identity token is not good: {fault}")
+def _invalid(fault: str) -> CallError:
+    return CallError(Reason.NOT_IDENTIFIED, f"the identity token is invalid: {fault}")

@@ -1,4 +1,4 @@
-"""Identity tokens, verified in this process."""
+"""The cache of verified identity tokens."""
 
 from unittest import mock
 
@@ -14,7 +14,7 @@ AUDIENCE = "https://calculator.example.com"
 
 
 @pytest.mark.parametrize(("callers", "verified"), [((ACCOUNT,), 1), (("other@example.com",), 2)])
-def test_only_tokens_of_accounts_that_may_call_are_remembered(callers: tuple[str, ...], verified: int) -> None:
+def test_only_tokens_of_allowed_accounts_are_cached(callers: tuple[str, ...], verified: int) -> None:
     issuer = Issuer()
     with JwksServer(issuer) as keys, mock.patch.object(jwt, "decode", wraps=jwt.decode) as decode:
         tokens = IdentityTokens(IdentityRules((AUDIENCE,), callers, keys.url))

@@ -1,6 +1,6 @@
-"""The keys that an issuer signs identity tokens with: fetched beside the calls, kept, and changed when they change.
+"""The JSON Web Key Set (JWKS) of an issuer: fetches it in the background, caches it and follows key rotation.
 
-PyJWT's own client has callers fetch them in turn, under a lock: while the issuer is slow, everybody is.
+PyJWT's own client fetches keys in the threads of callers, under a lock: while the issuer is slow, all callers wait.
 """
 
 import logging
@@ -15,77 +15,77 @@ ALGORITHM = "RS256"
 
 _LOGGER = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS = 5
-_KEEP_SECONDS = 24 * 3600
-_MOST_BYTES = 1024 * 1024
+_TIMEOUT_SECONDS = 5
+_MAX_AGE_SECONDS = 24 * 3600
+_MAX_BYTES = 1024 * 1024
 
 
 class UnavailableError(Exception):
-    """It cannot be told now whether there is such a key."""
+    """The issuer's keys are not known at the moment."""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Goes nowhere else: another place may be anybody's, or without TLS."""
+    """Does not follow redirects: they may lead to another owner, or to a URL without TLS."""
 
     def redirect_request(self, *_: object) -> None:
-        """Follow no redirect."""
+        """Do not follow the redirect."""
 
 
 class Keys:
-    """The keys of an issuer, by their ids.
+    """The keys of an issuer, by their IDs.
 
-    They are fetched by a thread of their own: at once, when they are no longer fresh, and when somebody names one that
-    is not among them. While that fails, those that could be had within the last day are good.
+    A background thread fetches the keys: at the start, when they are no longer fresh, and when a caller asks for an
+    unknown key. While fetches fail, the last keys remain valid for a day.
 
     Args:
-        url: where they are, as a JSON Web Key Set (RFC 7517).
-        fresh: for how long they are, in seconds.
-        pause: how long it takes at least from one attempt to fetch them to the next, in seconds.
+        url: the URL of the JSON Web Key Set (RFC 7517).
+        fresh: the age at which keys are fetched again, in seconds.
+        pause: the minimum time between two attempts to fetch keys, in seconds.
     """
 
     def __init__(self, url: str, fresh: float = 300, pause: float = 10) -> None:
-        """Begin to fetch them, and wait for nothing."""
+        """Start to fetch the keys, without waiting for them."""
         self._url = url
         self._fresh = fresh
         self._pause = pause
         self._keys: dict[str, PyJWK] = {}
-        self._had = self._tried = -float("inf")
+        self._fetched_at = self._attempted_at = -float("inf")
         self._lock = threading.Lock()
-        self._fetched = threading.Event()
-        self._fetched.set()
-        self._begin()
+        self._is_idle = threading.Event()
+        self._is_idle.set()
+        self._start_fetch()
 
     def find(self, key_id: str) -> PyJWK | None:
-        """Return a key; None if the issuer has no such key.
+        """Return a key; None if the issuer does not have it.
 
-        Whoever is the first to ask for a key that is not known waits for the fetch. Others do so only where there are
-        no keys at all: made-up ids are no way to have everybody wait.
+        The first request for an unknown key starts a fetch and waits for it. Meanwhile, other requests wait only if
+        there are no keys at all: a client with fake key IDs must not make all callers wait.
 
         Raises:
-            UnavailableError: there are no keys; or it is just being fetched what there is.
+            UnavailableError: no keys have been fetched yet, or a fetch is in progress.
         """
         known = self._known()
         if key_id in known:
-            if time.monotonic() > self._had + self._fresh:
-                self._begin()
+            if time.monotonic() > self._fetched_at + self._fresh:
+                self._start_fetch()
             return known[key_id]
-        if self._begin() or not known:
-            self._fetched.wait(_PATIENCE_SECONDS)
+        if self._start_fetch() or not known:
+            self._is_idle.wait(_TIMEOUT_SECONDS)
             known = self._known()
-        if not known or (key_id not in known and not self._fetched.is_set()):
+        if not known or (key_id not in known and not self._is_idle.is_set()):
             raise UnavailableError
         return known.get(key_id)
 
     def _known(self) -> dict[str, PyJWK]:
-        return self._keys if time.monotonic() < self._had + _KEEP_SECONDS else {}
+        return self._keys if time.monotonic() < self._fetched_at + _MAX_AGE_SECONDS else {}
 
-    def _begin(self) -> bool:
-        """Begin to fetch them, unless somebody has done so a moment ago; return whether it was begun."""
+    def _start_fetch(self) -> bool:
+        """Start a fetch, unless one is in progress or the last was less than a pause ago. Return whether it started."""
         with self._lock:
-            if not self._fetched.is_set() or time.monotonic() < self._tried + self._pause:
+            if not self._is_idle.is_set() or time.monotonic() < self._attempted_at + self._pause:
                 return False
-            self._tried = time.monotonic()
-            self._fetched.clear()
+            self._attempted_at = time.monotonic()
+            self._is_idle.clear()
         threading.Thread(target=self._fetch, name="keys", daemon=True).start()
         return True
 
@@ -94,23 +94,23 @@ class Keys:
             keys = PyJWKSet.from_json(self._read().decode()).keys
             usable = {key.key_id: key for key in keys if key.key_id and key.algorithm_name == ALGORITHM}
             if not usable:
-                _fail(f"there is none for {ALGORITHM}")
-            self._keys, self._had = usable, time.monotonic()
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with them, those of before are better than none
-            _LOGGER.warning("The keys at %s cannot be had: %s", self._url, error)
+                _fail(f"the response does not contain a key for {ALGORITHM}")
+            self._keys, self._fetched_at = usable, time.monotonic()
+        except Exception as error:  # noqa: BLE001 - on any error, the previous keys remain
+            _LOGGER.warning("Cannot fetch the keys at %s: %s", self._url, error)
         finally:
-            self._fetched.set()
+            self._is_idle.set()
 
     def _read(self) -> bytes:
-        ends = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
         read = b""
-        with urllib.request.build_opener(_NoRedirects()).open(self._url, timeout=_PATIENCE_SECONDS) as response:
-            while part := response.read1(_MOST_BYTES):
-                read += part
-                if len(read) > _MOST_BYTES:
-                    _fail(f"they are larger than {_MOST_BYTES} bytes")
-                if time.monotonic() > ends:
-                    _fail(f"it takes longer than {_PATIENCE_SECONDS} s")
+        with urllib.request.build_opener(_NoRedirects()).open(self._url, timeout=_TIMEOUT_SECONDS) as response:
+            while chunk := response.read1(_MAX_BYTES):
+                read += chunk
+                if len(read) > _MAX_BYTES:
+                    _fail(f"the response is larger than {_MAX_BYTES} bytes")
+                if time.monotonic() > deadline:
+                    _fail(f"the response takes longer than {_TIMEOUT_SECONDS} s")
         return read
 
 

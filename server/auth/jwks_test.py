@@ -1,4 +1,4 @@
-"""Keys that change, that cannot be had, and that do not come."""
+"""Key sets that change, that cannot be fetched, and that arrive late."""
 
 import json
 import threading
@@ -19,14 +19,14 @@ def _id(issuer: Issuer) -> str:
 
 
 def _has(keys: Keys, issuer: Issuer) -> bool:
-    """Return whether a key is there by and by; while it is being fetched that cannot be told."""
+    """Return whether a key is known; False while a fetch is in progress."""
     try:
         return keys.find(_id(issuer)) is not None
     except UnavailableError:
         return False
 
 
-def test_a_new_key_is_fetched_when_it_is_first_named_and_an_old_one_is_forgotten() -> None:
+def test_a_new_key_is_fetched_at_its_first_use_and_an_old_one_is_forgotten() -> None:
     with JwksServer(OLD) as server:
         keys = Keys(server.url, pause=0)
         assert _has(keys, OLD)
@@ -36,7 +36,7 @@ def test_a_new_key_is_fetched_when_it_is_first_named_and_an_old_one_is_forgotten
         assert not _has(keys, OLD)
 
 
-def test_keys_that_are_no_longer_fresh_are_fetched_beside_those_who_ask() -> None:
+def test_keys_that_are_no_longer_fresh_are_fetched_in_the_background() -> None:
     with JwksServer(OLD) as server:
         keys = Keys(server.url, fresh=0, pause=0)
         assert _has(keys, OLD)
@@ -45,7 +45,7 @@ def test_keys_that_are_no_longer_fresh_are_fetched_beside_those_who_ask() -> Non
         assert _has(keys, NEW)
 
 
-def test_keys_that_there_are_not_are_not_asked_for_again_and_again() -> None:
+def test_an_unknown_key_is_not_fetched_repeatedly() -> None:
     with JwksServer(OLD) as server:
         keys = Keys(server.url)
         for _ in range(50):
@@ -53,22 +53,22 @@ def test_keys_that_there_are_not_are_not_asked_for_again_and_again() -> None:
         assert server.asked == 1
 
 
-NO_KEYS = {
+INVALID_RESPONSES = {
     "an error": (500, ""),
-    "somewhere else": (302, ""),
-    "no JSON": (200, "<html>"),
-    "no set": (200, "[]"),
-    "none": (200, '{"keys": []}'),
-    "none with an id": (200, OLD.keys().replace('"kid"', '"id"')),
-    "none for signatures of this kind": (200, OLD.keys().replace("RS256", "RS512")),
-    "nonsense": (200, OLD.keys().replace('"RS256"', '["RS256"]')),
-    "too deep": (200, "[" * 100_000),
-    "too much": (200, OLD.keys() + " " * 2_000_000),
+    "a redirect": (302, ""),
+    "not JSON": (200, "<html>"),
+    "not a key set": (200, "[]"),
+    "no keys": (200, '{"keys": []}'),
+    "no key with an ID": (200, OLD.keys().replace('"kid"', '"id"')),
+    "no key for the algorithm": (200, OLD.keys().replace("RS256", "RS512")),
+    "an invalid algorithm": (200, OLD.keys().replace('"RS256"', '["RS256"]')),
+    "nested too deeply": (200, "[" * 100_000),
+    "too large": (200, OLD.keys() + " " * 2_000_000),
 }
 
 
-@pytest.mark.parametrize("answer", NO_KEYS.values(), ids=NO_KEYS)
-def test_while_they_cannot_be_had_those_of_before_are_good(answer: tuple[int, str]) -> None:
+@pytest.mark.parametrize("answer", INVALID_RESPONSES.values(), ids=INVALID_RESPONSES)
+def test_the_previous_keys_remain_valid_while_fetches_fail(answer: tuple[int, str]) -> None:
     with JwksServer(OLD) as server:
         keys = Keys(server.url, fresh=0, pause=0)
         assert _has(keys, OLD)
@@ -80,23 +80,23 @@ def test_while_they_cannot_be_had_those_of_before_are_good(answer: tuple[int, st
         programs.eventually(lambda: _has(keys, NEW))
 
 
-def test_while_they_do_not_come_one_of_those_who_ask_waits_and_nobody_for_a_key_that_is_known() -> None:
+def test_during_a_slow_fetch_only_the_first_request_for_an_unknown_key_waits() -> None:
     with JwksServer(OLD) as server:
         keys = Keys(server.url, pause=0)
         assert _has(keys, OLD)
         server.gate.clear()
-        waiting = threading.Thread(target=keys.find, args=("made up",))
+        waiting = threading.Thread(target=keys.find, args=("unknown",))
         waiting.start()
         programs.eventually(lambda: server.asked > 1)
         with pytest.raises(UnavailableError):
-            keys.find("made up, too")
+            keys.find("another unknown")
         assert _has(keys, OLD)
         assert waiting.is_alive()
         server.gate.set()
         waiting.join()
 
 
-def test_where_there_never_were_any_that_is_said() -> None:
+def test_keys_that_were_never_fetched_are_unavailable() -> None:
     with JwksServer() as server:
         keys = Keys(server.url)
         for _ in range(3):

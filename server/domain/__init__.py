@@ -1,1 +1,1 @@
-"""What the calculator computes: numbers, expressions, statistics, distances. It knows no protocol."""
+"""The domain logic, independent of any protocol: arithmetic, expressions, statistics, distances."""

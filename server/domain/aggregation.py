@@ -1,4 +1,4 @@
-"""Count, sum, mean, variance and range of any number of numbers, in constant memory, exact until the last rounding."""
+"""Count, sum, mean, variance and range of any number of numbers, in constant memory, exact until they are rounded."""
 
 import math
 from collections.abc import Iterable
@@ -11,15 +11,15 @@ _SCALE_BITS = 1074
 
 
 class Aggregation:
-    """What is known of the numbers so far.
+    """The statistics of the numbers so far.
 
-    Sums are kept as whole multiples of the smallest number there is, so nothing is ever rounded or lost, in whatever
-    order the numbers come. They have some 2100 and 4200 bits at most, however many numbers there are.
+    Sums are stored as multiples of the smallest positive number, so they are exact in any order of the numbers. Their
+    size is at most about 2100 and 4200 bits, regardless of the count.
 
     Attributes:
-        count: how many numbers there were.
-        minimum: the smallest; infinity before the first.
-        maximum: the largest; minus infinity before the first.
+        count: the count of the numbers.
+        minimum: the smallest number; infinity before the first.
+        maximum: the largest number; minus infinity before the first.
     """
 
     def __init__(self) -> None:
@@ -31,10 +31,10 @@ class Aggregation:
         self._sum_of_squares = 0
 
     def add(self, numbers: Iterable[float]) -> None:
-        """Take some more numbers in.
+        """Add numbers.
 
         Raises:
-            NotFiniteError: one is infinite or not a number; its place in the stream, from 1, is named.
+            NotFiniteError: a number is infinite or NaN. The message has its position in the stream, from 1.
         """
         for number in numbers:
             if not math.isfinite(number):
@@ -51,19 +51,19 @@ class Aggregation:
         """Return the exact sum, rounded once.
 
         Raises:
-            ResultOverflowError: it is beyond the largest number.
+            ResultOverflowError: the sum is beyond the largest number.
         """
         return _rounded("the sum", Fraction(self._sum, 2**_SCALE_BITS))
 
     def mean(self) -> float:
-        """Return the exact mean, rounded once; there must be a number."""
+        """Return the exact mean, rounded once. There must be at least one number."""
         return _rounded("the mean", Fraction(self._sum, self.count * 2**_SCALE_BITS))
 
     def variance(self) -> float:
-        """Return the exact variance of the population, rounded once; there must be a number.
+        """Return the exact population variance, rounded once. There must be at least one number.
 
         Raises:
-            ResultOverflowError: it is beyond the largest number.
+            ResultOverflowError: the variance is beyond the largest number.
         """
         squares = self.count * self._sum_of_squares - self._sum * self._sum
         return _rounded("the variance", Fraction(squares, (self.count * 2**_SCALE_BITS) ** 2))

@@ -1,4 +1,4 @@
-"""Aggregation: exact, whatever the numbers and their order."""
+"""Aggregations, which are exact for all numbers in any order."""
 
 import math
 import statistics
@@ -31,7 +31,7 @@ def test_sum_mean_and_variance_are_exact_and_rounded_once(values: list[float]) -
 
 
 @given(numbers)
-def test_neither_order_nor_batches_matter(values: list[float]) -> None:
+def test_results_do_not_depend_on_order_or_batches(values: list[float]) -> None:
     one_by_one = Aggregation()
     for value in sorted(values):
         one_by_one.add([value])
@@ -41,24 +41,24 @@ def test_neither_order_nor_batches_matter(values: list[float]) -> None:
     assert (one_by_one.count, one_by_one.minimum, one_by_one.maximum) == (len(values), min(values), max(values))
 
 
-def test_what_is_small_is_not_lost_beside_what_is_large() -> None:
+def test_small_numbers_are_not_lost_next_to_large_ones() -> None:
     aggregation = _of([1e300, 1, 5e-324, -1e300])
     assert aggregation.sum() == 1
 
 
-def test_a_small_variance_on_a_large_mean_is_found() -> None:
+def test_a_small_variance_around_a_large_mean_is_exact() -> None:
     values = [1e9 + 4, 1e9 + 7, 1e9 + 13, 1e9 + 16]
     assert _of(values).variance() == 22.5 == statistics.pvariance(values)
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
-def test_what_is_not_finite_is_refused_with_its_place(value: float) -> None:
+def test_a_number_that_is_not_finite_is_rejected_with_its_position(value: float) -> None:
     aggregation = _of([1, 2])
     with pytest.raises(NotFiniteError, match="number 3 is"):
         aggregation.add([value])
 
 
-def test_a_sum_too_large_is_refused_but_not_its_mean() -> None:
+def test_a_sum_that_is_too_large_is_an_error_but_its_mean_is_not() -> None:
     aggregation = _of([1.7e308, 1.7e308])
     assert aggregation.mean() == 1.7e308
     assert aggregation.variance() == 0

@@ -1,4 +1,4 @@
-"""The arithmetic's properties."""
+"""Properties of the arithmetic operations."""
 
 import math
 
@@ -19,7 +19,7 @@ def _same(one: float, other: float) -> bool:
 
 
 @given(st.sampled_from([Operation.ADD, Operation.MULTIPLY]), moderate, moderate)
-def test_sum_and_product_do_not_care_for_order(operation: Operation, first: float, second: float) -> None:
+def test_sum_and_product_are_commutative(operation: Operation, first: float, second: float) -> None:
     assert calculate(operation, first, second) == calculate(operation, second, first)
 
 
@@ -29,12 +29,12 @@ def test_subtraction_is_addition_of_the_negative(first: float, second: float) ->
 
 
 @given(finite)
-def test_a_number_less_itself_is_zero(number: float) -> None:
+def test_a_number_minus_itself_is_zero(number: float) -> None:
     assert calculate(Operation.SUBTRACT, number, number) == 0
 
 
 @given(st.integers(-(2**52), 2**52), st.integers(-(2**52), 2**52))
-def test_integers_of_53_bits_are_exact(first: int, second: int) -> None:
+def test_sums_and_differences_of_integers_within_53_bits_are_exact(first: int, second: int) -> None:
     assert calculate(Operation.ADD, first, second) == first + second
     assert calculate(Operation.SUBTRACT, first, second) == first - second
 
@@ -62,7 +62,7 @@ def test_a_remainder_is_smaller_than_the_divisor_and_has_the_sign_of_the_dividen
         (Operation.DIVIDE, 1e308, 1e-10, ResultOverflowError),
     ],
 )
-def test_what_ieee_754_calls_an_exception_is_an_error(
+def test_exceptions_of_ieee_754_are_errors(
     operation: Operation, first: float, second: float, error: type[CalculatorError]
 ) -> None:
     with pytest.raises(error):

@@ -1,10 +1,10 @@
-"""The errors of the calculator: why a request cannot be answered, whatever protocol it came by."""
+"""The errors of the calculator, independent of any protocol."""
 
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """The kinds of errors: the names of `calculator.v1.Reason` without its prefix, where they are described."""
+    """The kinds of errors: the names in `calculator.v1.Reason`, which describes them, without the prefix."""
 
     UNKNOWN_OPERATION = "UNKNOWN_OPERATION"
     DIVISION_BY_ZERO = "DIVISION_BY_ZERO"
@@ -23,18 +23,18 @@ class Reason(StrEnum):
 
 
 class CalculatorError(Exception):
-    """A request cannot be answered, through no fault of the server.
+    """A request cannot be answered. This is not the fault of the server.
 
     Attributes:
         reason: the kind of error.
-        field: the field of the request that is to blame, if it is one.
-        metadata: more about the error, for programs.
+        field: the field of the request that is at fault, or "".
+        metadata: machine-readable details of the error.
     """
 
     reason: Reason
 
     def __init__(self, message: str, field: str = "", **metadata: str) -> None:
-        """Say what was wrong, the value, and what is accepted."""
+        """Set the message: what was wrong, the value, and the accepted values."""
         super().__init__(message)
         self.field = field
         self.metadata = metadata
@@ -46,25 +46,25 @@ class UnknownOperationError(CalculatorError):
     reason = Reason.UNKNOWN_OPERATION
 
     def __init__(self, number: int, accepted: dict[str, int]) -> None:
-        """Name the number of the operation, and the accepted operations with their numbers."""
+        """Set the message: the number of the operation, and the accepted operations with their numbers."""
         names = ", ".join(f"{name} ({value})" for name, value in accepted.items())
         super().__init__(f"operation {number} is unknown; accepted: {names}", field="operation")
 
 
 class DivisionByZeroError(CalculatorError):
-    """The second operand of a division or remainder is zero, or zero is taken to a negative power."""
+    """The second operand of a division or remainder is zero, or zero is raised to a negative power."""
 
     reason = Reason.DIVISION_BY_ZERO
 
 
 class UndefinedError(CalculatorError):
-    """The operation has no real number as its result."""
+    """The result of the operation is not a real number."""
 
     reason = Reason.UNDEFINED
 
 
 class ResultOverflowError(CalculatorError):
-    """The result of finite operands is larger than the largest number."""
+    """The result of finite operands is beyond the largest number."""
 
     reason = Reason.OVERFLOW
 
@@ -75,12 +75,12 @@ class MalformedExpressionError(CalculatorError):
     reason = Reason.MALFORMED_EXPRESSION
 
     def __init__(self, message: str, position: int) -> None:
-        """Say what is wrong at a position, in characters from 1."""
+        """Set the message: what is wrong at a position, in characters from 1."""
         super().__init__(f"{message} at position {position}", field="expression", position=str(position))
 
 
 class NotFiniteError(CalculatorError):
-    """A number of a stream is infinite or not a number."""
+    """A number in a stream is infinite or NaN."""
 
     reason = Reason.NOT_FINITE
 

@@ -1,4 +1,4 @@
-"""Expressions such as 2*(3+4)^2: read by precedence climbing, evaluated one operation at a time."""
+"""Expressions such as 2*(3+4)^2: parsed by precedence climbing, evaluated one operation at a time."""
 
 import math
 import re
@@ -9,15 +9,15 @@ from server.domain.arithmetic import Operation, calculate, format_number
 from server.domain.errors import MalformedExpressionError, ResultOverflowError, TooLongError
 
 MAX_LENGTH = 1000
-"""The longest expression that is read, in characters."""
+"""The maximum length of an expression, in characters."""
 
 MAX_DEPTH = 50
-"""How deep parentheses, powers and signs may nest."""
+"""The maximum nesting depth of parentheses, powers and signs."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One operation, as it was carried out, and what is left of the expression after it."""
+    """One operation that was carried out, and the expression that remains after it."""
 
     operation: Operation
     first: float
@@ -28,7 +28,7 @@ class Step:
 
 @dataclass
 class _Node:
-    """A number, the negative of one operand, or an operation on two. Evaluation turns each into a number."""
+    """A number, the negation of one operand, or an operation on two operands. Evaluation turns each into a number."""
 
     operands: tuple["_Node", ...] = ()
     operation: Operation = Operation.SUBTRACT
@@ -39,7 +39,7 @@ class _Node:
         self.value = value
 
 
-# How tightly an operator binds; a sign binds like a factor, so that -2^2 is -(2^2) and 2^-1 is 1/2.
+# The precedence of a sign is between those of * and ^, so that -2^2 is -(2^2) and 2^-1 is 1/2.
 _PRECEDENCE = {
     Operation.ADD: 1,
     Operation.SUBTRACT: 1,
@@ -57,7 +57,7 @@ _NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 class _Parser:
-    """Reads one expression from left to right."""
+    """Parses one expression from left to right."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -73,11 +73,12 @@ class _Parser:
         return node
 
     def _expression(self, lowest: int, depth: int) -> _Node:
-        """Read operators that bind at least as tightly as `lowest`, and their operands."""
+        """Parse operators with a precedence of at least `lowest`, and their operands."""
         first = self._operand(depth)
         while (operation := _SIGNS.get(self._next())) and _PRECEDENCE[operation] >= lowest:
             self._advance(1)
-            # What binds more tightly goes to the right operand; of powers, what binds as tightly does too.
+            # The right operand contains operators of higher precedence. For powers, which are right-associative, it
+            # also contains those of the same precedence.
             tighter = _PRECEDENCE[operation] + (operation is not Operation.POWER)
             second = self._expression(tighter, depth + (operation is Operation.POWER))
             first = _Node((first, second), operation)
@@ -127,13 +128,15 @@ class _Parser:
 
 
 def evaluate(text: str) -> Iterator[Step | float]:
-    """Evaluate an expression: yield each operation as a Step, from the inside out and left to right, then the value.
+    """Evaluate an expression.
 
-    Nothing is yielded of an expression that is malformed.
+    Yields:
+        Each operation as a Step, from the inside out and from left to right; then the value. Nothing is yielded if the
+        expression is malformed.
 
     Raises:
-        MalformedExpressionError: it is not an expression.
-        TooLongError: it is longer than MAX_LENGTH or nests deeper than MAX_DEPTH.
+        MalformedExpressionError: the text is not an expression.
+        TooLongError: the expression is longer than MAX_LENGTH or nests deeper than MAX_DEPTH.
         CalculatorError: an operation has no result; see `calculate`.
     """
     if len(text) > MAX_LENGTH:
@@ -151,7 +154,7 @@ def evaluate(text: str) -> Iterator[Step | float]:
 
 
 def _inside_out(root: _Node) -> list[_Node]:
-    """List what is to be evaluated: operands before what is done to them, left before right."""
+    """Return the nodes to evaluate in order: operands before their operation, left before right."""
     order: list[_Node] = []
     waiting = [root]
     while waiting:
@@ -169,7 +172,7 @@ def _precedence(node: _Node) -> int:
 
 
 def _parts(node: _Node) -> "list[str | tuple[_Node, int]]":
-    """Split a node into what is written as it is, and operands, each with how tightly it must bind to go bare."""
+    """Split a node into texts and operands, each operand with the minimum precedence that needs no parentheses."""
     if not node.operands:
         return [format_number(node.value)]
     if len(node.operands) == 1:
@@ -177,13 +180,13 @@ def _parts(node: _Node) -> "list[str | tuple[_Node, int]]":
     first, second = node.operands
     precedence = _PRECEDENCE[node.operation]
     is_power = node.operation is Operation.POWER
-    # A sign in the middle always has parentheses: 3-(-2).
+    # A negative right operand always has parentheses: 3-(-2).
     right = max(precedence + (not is_power), _SIGN_PRECEDENCE + 1)
     return [(first, precedence + is_power), node.operation.value, (second, right)]
 
 
 def _render(root: _Node) -> str:
-    """Write an expression with as few parentheses as it needs. Not by recursion: a long sum is a deep tree."""
+    """Format an expression with the fewest parentheses. Not recursive, since a long sum is a deep tree."""
     text = ""
     waiting: list[str | tuple[_Node, int]] = [(root, 0)]
     while waiting:

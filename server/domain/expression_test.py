@@ -1,4 +1,4 @@
-"""Expressions: what they mean, how they are worked out, and what is none."""
+"""The values and steps of expressions, and the errors of malformed ones."""
 
 import math
 
@@ -47,11 +47,11 @@ def _value(text: str) -> float:
         ("((((1))))", 1),
     ],
 )
-def test_operators_bind_as_in_mathematics(text: str, value: float) -> None:
+def test_operators_have_the_precedence_of_mathematics(text: str, value: float) -> None:
     assert _value(text) == value
 
 
-def test_each_step_shows_what_was_done_and_what_is_left() -> None:
+def test_each_step_has_its_operation_and_the_remaining_expression() -> None:
     *steps, value = evaluate("2*(3+4)^2")
     assert [(s.operation.value, s.first, s.second, s.result, s.remaining) for s in steps if isinstance(s, Step)] == [
         ("+", 3, 4, 7, "2*7^2"),
@@ -76,7 +76,7 @@ def test_each_step_shows_what_was_done_and_what_is_left() -> None:
         ("٣", "a number, a parenthesis or a minus is expected, not '٣' at position 1"),
     ],
 )
-def test_what_is_malformed_is_refused_with_the_position_before_any_step(text: str, message: str) -> None:
+def test_a_malformed_expression_is_rejected_with_its_position_before_any_step(text: str, message: str) -> None:
     with pytest.raises(MalformedExpressionError) as refused:
         next(evaluate(text))
     assert str(refused.value) == message
@@ -84,7 +84,7 @@ def test_what_is_malformed_is_refused_with_the_position_before_any_step(text: st
 
 
 @pytest.mark.parametrize(("nested", "levels"), [("({})", 1), ("-{}", 1), ("1^{}", 1), ("(-{})", 2)])
-def test_nesting_has_a_limit_and_reaches_it(nested: str, levels: int) -> None:
+def test_nesting_is_accepted_up_to_the_maximum(nested: str, levels: int) -> None:
     text = "1"
     for _ in range(expression.MAX_DEPTH // levels):
         text = nested.format(text)
@@ -93,21 +93,21 @@ def test_nesting_has_a_limit_and_reaches_it(nested: str, levels: int) -> None:
         next(evaluate(nested.format(text)))
 
 
-def test_length_has_a_limit_and_reaches_it() -> None:
+def test_length_is_accepted_up_to_the_maximum() -> None:
     longest = "1" + "+1" * ((expression.MAX_LENGTH - 1) // 2)
     assert _value(longest) == (expression.MAX_LENGTH + 1) // 2
     with pytest.raises(TooLongError):
         next(evaluate(longest.ljust(expression.MAX_LENGTH + 1)))
 
 
-def test_steps_before_an_error_are_still_taken() -> None:
+def test_steps_before_an_error_are_yielded() -> None:
     steps = evaluate("1+2/(3-3)")
     assert isinstance(next(steps), Step)
     with pytest.raises(DivisionByZeroError):
         next(steps)
 
 
-def test_a_number_too_large_is_refused() -> None:
+def test_a_number_that_is_too_large_is_an_error() -> None:
     with pytest.raises(ResultOverflowError):
         next(evaluate("1e999"))
 
@@ -126,14 +126,14 @@ def _trees() -> st.SearchStrategy[str]:
 
 
 @given(_trees())
-def test_values_are_pythons_own(text: str) -> None:
-    expected = float(eval(text))  # an independent reading of the same grammar, on text of our own making
+def test_values_equal_those_of_python(text: str) -> None:
+    expected = float(eval(text))  # an independent parser of the same grammar; the text is ours
     if math.isfinite(expected) and len(text) <= expression.MAX_LENGTH:
         assert _value(text) == pytest.approx(expected)
 
 
 @given(_trees())
-def test_what_is_left_after_a_step_has_the_same_value(text: str) -> None:
+def test_the_remaining_expression_of_each_step_has_the_same_value(text: str) -> None:
     *steps, value = evaluate(text)
     for step in steps:
         assert isinstance(step, Step)
@@ -141,7 +141,7 @@ def test_what_is_left_after_a_step_has_the_same_value(text: str) -> None:
 
 
 @given(st.text(alphabet="0123456789.eE+-*/%^() x", max_size=60) | st.text(max_size=20))
-def test_any_text_is_either_evaluated_or_refused(text: str) -> None:
+def test_any_text_is_either_evaluated_or_rejected(text: str) -> None:
     try:
         value = _value(text)
     except CalculatorError:
@@ -150,5 +150,5 @@ def test_any_text_is_either_evaluated_or_refused(text: str) -> None:
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_number_is_written_so_that_it_is_read_back(number: float) -> None:
+def test_a_formatted_number_parses_to_the_same_number(number: float) -> None:
     assert float(format_number(number)) == number

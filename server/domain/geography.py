@@ -1,4 +1,4 @@
-"""Points, the features at them, and the way between them, without gRPC."""
+"""Places, their features and distances, independent of gRPC."""
 
 import csv
 import math
@@ -20,7 +20,7 @@ class Place(NamedTuple):
 
 @cache
 def features() -> dict[Place, str]:
-    """Read the names of all places that have one."""
+    """Return the names of all features, by their places."""
     with Path(__file__).with_name("route_guide_features.csv").open(encoding="utf-8", newline="") as file:
         return {Place(_scaled(row["latitude"]), _scaled(row["longitude"])): row["name"] for row in csv.DictReader(file)}
 
@@ -30,7 +30,7 @@ def _scaled(degrees: str) -> int:
 
 
 def within(corner: Place, opposite: Place) -> Iterator[tuple[Place, str]]:
-    """Find the features of a rectangle, its edges included, by any two opposite corners."""
+    """Yield the features of a rectangle, including its edges, given by any two opposite corners."""
     south, north = sorted((corner.latitude, opposite.latitude))
     west, east = sorted((corner.longitude, opposite.longitude))
     for place, name in features().items():
@@ -39,7 +39,7 @@ def within(corner: Place, opposite: Place) -> Iterator[tuple[Place, str]]:
 
 
 def distance(first: Place, second: Place) -> float:
-    """Measure the way between two places in metres, on a sphere (https://en.wikipedia.org/wiki/Haversine_formula)."""
+    """Return the distance between places on a sphere, in metres (https://en.wikipedia.org/wiki/Haversine_formula)."""
     latitudes = [math.radians(place.latitude / _SCALE) for place in (first, second)]
     north = math.sin((latitudes[1] - latitudes[0]) / 2) ** 2
     east = math.sin(math.radians((second.longitude - first.longitude) / _SCALE) / 2) ** 2

@@ -1,1 +1,1 @@
-"""What the server tells of its calls: log lines, traces, metrics."""
+"""Observability: logs, traces and metrics."""

@@ -1,6 +1,6 @@
-"""The access log: a line on stderr for each call that is over, in either of the formats of logs.py.
+"""The access log: one line on stderr for each call that has ended, in the formats of logs.py.
 
-Without Python's logging, whose line takes eleven times as long.
+It does not use Python's logging, which takes eleven times as long per line.
 """
 
 import functools
@@ -25,7 +25,7 @@ def _second(seconds: int) -> str:
 
 
 def text_line(call: CallRecord) -> str:
-    """Return a line for people to read."""
+    """Return a human-readable line."""
     now = time.time()
     line = (
         f"{_second(int(now))},{int(now % 1 * 1000):03d} INFO {call.method} {call.code.name}"
@@ -40,7 +40,7 @@ def text_line(call: CallRecord) -> str:
 
 
 def json_line(project: str, call: CallRecord) -> str:
-    """Return a line with a JSON object, as Cloud Run's log agent reads it.
+    """Return a line with a JSON object in the format of Cloud Run's log agent.
 
     Args:
         project: the Google Cloud project that the trace of the call belongs to, or "".
@@ -58,13 +58,13 @@ def json_line(project: str, call: CallRecord) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _outcome(method: str, code: grpc.StatusCode) -> str:
-    """Return the beginning of a JSON object, up to the figure of the duration."""
+    """Return the beginning of a JSON object, up to the value of the duration."""
     fields = {"severity": "INFO", "message": f"{method} {code.name}", "method": method, "status": code.name}
     return f'{dumps(fields, ensure_ascii=False)[:-1]}, "duration_ms": '
 
 
 def _rare_fields(call: CallRecord) -> dict[str, Any]:
-    """Return what is not to be said of every call."""
+    """Return the fields that only some calls have."""
     fields: dict[str, Any] = {}
     if (left := call.deadline_left_ms) is not None:
         fields["deadline_left_ms"] = left
@@ -80,29 +80,29 @@ def _encoded(text: str) -> bytes:
 
 
 class AccessLog:
-    """Writes a line on stderr for each call that it is given.
+    """Writes one line per call to stderr.
 
     Args:
         log_format: one of logs.FORMATS.
         project: see `json_line`.
-        is_batched: whether lines wait until they are many, or until `flush`.
+        is_batched: whether lines are buffered until they exceed PIPE_BUF bytes, or until `flush`.
     """
 
     def __init__(self, log_format: logs.Format, project: str = "", *, is_batched: bool = False) -> None:
-        """Write nothing yet."""
+        """Start with an empty buffer."""
         self._line = functools.partial(json_line, project) if log_format == "json" else text_line
         self._stderr = Stderr(sys.stderr.fileno())
         self._is_batched = is_batched
         self._lock = threading.Lock()
         self._batch: list[str] = []
-        self._size = 0  # of the batch, in bytes
+        self._size = 0  # the size of the batch in bytes
 
     def __call__(self, call: CallRecord) -> None:
         """Write the line of a call."""
         line = self._line(call)
         size = len(line) if line.isascii() else len(_encoded(line))
-        with self._lock:  # a call that ends before its handler begins is logged by the handler's thread
-            # A write to a pipe of up to PIPE_BUF bytes is atomic: no line of another writer gets into it.
+        with self._lock:  # a call that ends before its handler starts is logged in the handler's thread
+            # A write of up to PIPE_BUF bytes to a pipe is atomic: it does not interleave with lines of other writers.
             if self._size + size > select.PIPE_BUF:
                 self._write()
             self._batch.append(line)
@@ -111,7 +111,7 @@ class AccessLog:
                 self._write()
 
     def flush(self) -> None:
-        """Write the lines that wait."""
+        """Write the buffered lines."""
         with self._lock:
             self._write()
 

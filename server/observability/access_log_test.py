@@ -1,4 +1,4 @@
-"""The lines of the access log, of calls of every kind."""
+"""The lines of the access log for all kinds of calls."""
 
 import json
 import logging
@@ -18,26 +18,26 @@ from server.observability.call_record import CallRecord
 from server.observability.trace_context import Trace
 
 _MANY = 2000
-_SOMETHING = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 _TRACES = st.builds(Trace, st.just("a" * 32), st.sampled_from(["", "b" * 16]), st.booleans())
 _RECORD = CallRecord("/A/\x1b[2J\ud800", grpc.StatusCode.ABORTED, 0.5, 2, 3, "ipv4:127.0.0.1:1", deadline_left_ms=2000)
 _RECORDS = st.builds(
     CallRecord,
-    method=_SOMETHING,
+    method=_TEXTS,
     code=st.sampled_from([*grpc.StatusCode]),
     duration=st.floats(0, 1e6),
     received_bytes=st.integers(0, 2**40),
     sent_bytes=st.integers(0, 2**40),
-    peer=_SOMETHING,
+    peer=_TEXTS,
     deadline_left_ms=st.none() | st.integers(0, 2**40),
-    caller=st.none() | _SOMETHING,
-    refusal=st.none() | _SOMETHING,
+    caller=st.none() | _TEXTS,
+    refusal=st.none() | _TEXTS,
     trace=st.none() | _TRACES,
 )
 
 
 @given(_RECORDS)
-def test_a_line_of_json_says_it_all(record: CallRecord) -> None:
+def test_a_json_line_contains_all_fields_of_the_record(record: CallRecord) -> None:
     line = access_log.json_line("p", record)
     assert line.endswith("}\n")
     entry = json.loads(line)
@@ -60,7 +60,7 @@ def test_a_line_of_json_says_it_all(record: CallRecord) -> None:
 
 
 @given(_RECORDS)
-def test_a_line_of_text_is_one_line_whatever_a_client_made_up(record: CallRecord) -> None:
+def test_a_text_line_is_one_printable_line_for_any_client_input(record: CallRecord) -> None:
     line = access_log.text_line(record)
     assert line.endswith("\n")
     assert line[:-1].isprintable()
@@ -70,15 +70,15 @@ def test_a_line_of_text_is_one_line_whatever_a_client_made_up(record: CallRecord
     assert (" deadline_left_ms=" in line) == (record.deadline_left_ms is not None)
 
 
-def test_its_time_is_that_of_the_other_lines() -> None:
-    said = [logs.formatter("text").format(logging.makeLogRecord({"levelname": "INFO"})), access_log.text_line(_RECORD)]
-    first, second = (datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f") for line in said)  # noqa: DTZ007 - local
+def test_timestamps_have_the_same_format_as_in_the_application_log() -> None:
+    lines = [logs.formatter("text").format(logging.makeLogRecord({"levelname": "INFO"})), access_log.text_line(_RECORD)]
+    first, second = (datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f") for line in lines)  # noqa: DTZ007 - local
     assert timedelta() <= second - first < timedelta(seconds=20)
-    assert {line[23:29] for line in said} == {" INFO "}
+    assert {line[23:29] for line in lines} == {" INFO "}
 
 
 @pytest.mark.parametrize("log_format", logs.FORMATS)
-def test_it_goes_to_stderr_whatever_characters_it_has(
+def test_a_line_with_any_characters_is_written_to_stderr(
     log_format: logs.Format, capfd: pytest.CaptureFixture[str]
 ) -> None:
     access_log.AccessLog(log_format)(_RECORD)
@@ -88,7 +88,7 @@ def test_it_goes_to_stderr_whatever_characters_it_has(
     assert "\x1b" not in line
 
 
-def test_a_log_that_nobody_reads_any_more_ends_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_without_a_reader_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as pipe:
@@ -96,7 +96,7 @@ def test_a_log_that_nobody_reads_any_more_ends_no_call(monkeypatch: pytest.Monke
         access_log.AccessLog("text")(_RECORD)
 
 
-def test_no_line_is_lost_when_several_threads_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_lines_from_several_threads_are_all_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:

@@ -1,4 +1,4 @@
-"""What is known of a call once it has ended: the access log writes it."""
+"""The record of a call that has ended, for the access log."""
 
 from typing import NamedTuple
 
@@ -11,16 +11,16 @@ class CallRecord(NamedTuple):
     """One call that has ended.
 
     Attributes:
-        method: its path, such as "/calculator.v1.Calculator/Calculate".
-        code: its status code.
-        duration: its duration in seconds.
-        received_bytes: the size of its request messages.
-        sent_bytes: the size of its response messages.
-        peer: the address of its client, such as "ipv4:127.0.0.1:51234".
-        deadline_left_ms: the milliseconds that were left until the client's deadline; None without a deadline.
-        caller: the e-mail address of its identity token, if that was verified.
-        refusal: why its identity token is not valid, if one was required.
-        trace: its place in a trace, if it has one.
+        method: the path of the method, such as "/calculator.v1.Calculator/Calculate".
+        code: the status code.
+        duration: the duration in seconds.
+        received_bytes: the size of the request messages.
+        sent_bytes: the size of the response messages.
+        peer: the address of the client, such as "ipv4:127.0.0.1:51234".
+        deadline_left_ms: the time left until the client's deadline, in milliseconds; None without a deadline.
+        caller: the e-mail address in the identity token, if the token was verified.
+        refusal: the reason why the identity token is invalid, if a token was required.
+        trace: the trace context, if the call has one.
     """
 
     method: str

@@ -1,4 +1,4 @@
-"""What the server writes: a line a person can read, or on Cloud Run a JSON object a line."""
+"""The application log: human-readable lines or, on Cloud Run, one JSON object per line."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ _TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 @contextmanager
 def trace_scope(trace: Trace | None) -> Iterator[None]:
-    """Have every line that the block writes say which trace it belongs to, if to any."""
+    """Add a trace, if any, to all lines that are logged in this block."""
     token = _TRACE.set(trace)
     try:
         yield
@@ -29,20 +29,20 @@ def trace_scope(trace: Trace | None) -> Iterator[None]:
 
 
 def printable(line: str) -> str:
-    """Return a line without what would begin another, or move the cursor: clients make up the names of methods."""
+    """Escape characters that would start a new line or move the cursor: clients choose the names of unknown methods."""
     if line.isprintable():
         return line
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
 
 
 def trace_fields(trace: Trace, project: str) -> dict[str, str | bool]:
-    """Return what of a JSON line tells Cloud Logging of a trace.
+    """Return the fields of a JSON line that link it to a trace in Cloud Logging.
 
     https://cloud.google.com/logging/docs/structured-logging#special-payload-fields
 
     Args:
-        trace: it.
-        project: the Google Cloud project it belongs to; without one, it is named by its id alone.
+        trace: the trace context.
+        project: the Google Cloud project of the trace; if empty, the trace is named only by its ID.
     """
     fields: dict[str, str | bool] = {
         "logging.googleapis.com/trace": f"projects/{project}/traces/{trace.trace_id}" if project else trace.trace_id,
@@ -61,7 +61,7 @@ class _TextFormatter(logging.Formatter):
 
 
 class _JsonFormatter(logging.Formatter):
-    """What Cloud Run's log agent reads."""
+    """Formats lines for Cloud Run's log agent."""
 
     def __init__(self, project: str) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 def _without_metadata(record: logging.LogRecord) -> bool:
-    """Leave out what a caller sent: grpc writes down each header that is not UTF-8, be it a token, or very long."""
+    """Remove client data: grpc logs each header that is not UTF-8, even if it is a token or very long."""
     if str(record.msg).startswith("Invalid encoding on"):
         record.msg, record.args, record.exc_info = "A caller sent metadata that is not UTF-8", (), None
         record.levelno, record.levelname = logging.WARNING, "WARNING"
@@ -85,16 +85,16 @@ def _without_metadata(record: logging.LogRecord) -> bool:
 
 
 def formatter(log_format: Format, project: str = "") -> logging.Formatter:
-    """Return what writes a line; see `configure`."""
+    """Return the formatter of a log format; see `configure`."""
     return _JsonFormatter(project) if log_format == "json" else _TextFormatter()
 
 
 def configure(log_format: Format, project: str = "") -> None:
-    """Write the log to stderr.
+    """Configure Python's logging to write to stderr.
 
     Args:
         log_format: one of FORMATS.
-        project: the Google Cloud project that traces belong to; without one, a trace is named by its id alone.
+        project: the Google Cloud project of traces; if empty, a trace is named only by its ID.
     """
     handler = StderrHandler(Stderr(sys.stderr.fileno()))
     handler.setFormatter(formatter(log_format, project))

@@ -1,4 +1,4 @@
-"""Writing to a full pipe or socket does not wait, loses only whole lines, and is reported later."""
+"""Writes to a full pipe or socket, which must not block, must drop only whole lines, and must report them later."""
 
 import fcntl
 import logging
@@ -10,7 +10,7 @@ import pytest
 
 from server.observability.stderr import Stderr, StderrHandler
 
-# A Stderr keeps its socket until the process ends.
+# A Stderr keeps its socket open until the process ends.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -21,7 +21,7 @@ LINE = b"a line of the log" * 10 + b"\n"
 
 @pytest.fixture(params=["pipe", "socket"])
 def ends(request: pytest.FixtureRequest) -> Iterator[tuple[int, int]]:
-    """What is read, and what is written, of a pipe or a pair of sockets."""
+    """The reading and the writing end of a pipe or a pair of sockets."""
     if request.param == "pipe":
         reading, writing = os.pipe()
     else:
@@ -43,7 +43,7 @@ def _read_all(reading: int) -> bytes:
 
 
 def _fill(stderr: Stderr) -> int:
-    """Write lines until some are dropped, and return how many were written."""
+    """Write lines until one is dropped, and return how many were written."""
     written = 0
     while not stderr._dropped:  # noqa: SLF001
         stderr.write(LINE, 1)
@@ -51,7 +51,7 @@ def _fill(stderr: Stderr) -> int:
     return written - 1
 
 
-def test_lines_that_cannot_be_written_are_dropped_counted_and_reported(
+def test_lines_that_would_block_are_dropped_counted_and_reported(
     ends: tuple[int, int], caplog: pytest.LogCaptureFixture
 ) -> None:
     reading, writing = ends
@@ -66,13 +66,13 @@ def test_lines_that_cannot_be_written_are_dropped_counted_and_reported(
     assert "4 log lines were dropped" in caplog.text
 
 
-def test_the_descriptor_itself_still_blocks_for_others(ends: tuple[int, int]) -> None:
+def test_the_original_descriptor_still_blocks(ends: tuple[int, int]) -> None:
     _, writing = ends
     _fill(Stderr(writing))
     assert not fcntl.fcntl(writing, fcntl.F_GETFL) & os.O_NONBLOCK
 
 
-def test_a_reader_that_has_gone_is_not_an_error() -> None:
+def test_a_pipe_without_a_reader_is_not_an_error() -> None:
     reading, writing = os.pipe()
     stderr = Stderr(writing)
     os.close(reading)
@@ -80,7 +80,7 @@ def test_a_reader_that_has_gone_is_not_an_error() -> None:
     os.close(writing)
 
 
-def test_records_of_logging_are_lines(ends: tuple[int, int]) -> None:
+def test_the_handler_writes_records_as_lines(ends: tuple[int, int]) -> None:
     reading, writing = ends
     handler = StderrHandler(Stderr(writing))
     handler.handle(logging.LogRecord("server", logging.INFO, __file__, 1, "%d calls \ud800", (2,), None))

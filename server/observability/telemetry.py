@@ -1,4 +1,4 @@
-"""Traces and metrics by OpenTelemetry, sent by OTLP. Imported only by a server that was asked for them."""
+"""Traces and metrics with OpenTelemetry, exported by OTLP. Imported only if they are enabled."""
 
 import logging
 import threading
@@ -20,8 +20,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from server.observability.trace_context import Metadata, Trace
 
-# What a server is to blame for: https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
-_FAULTS = frozenset(
+# The status codes that are errors of the server: https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
+_SERVER_ERRORS = frozenset(
     {
         grpc.StatusCode.UNKNOWN,
         grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -31,27 +31,27 @@ _FAULTS = frozenset(
         grpc.StatusCode.DATA_LOSS,
     }
 )
-# From half a millisecond to ten seconds, as the convention has it for durations.
+# From 0.5 ms to 10 s, as the semantic conventions require for durations.
 _BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
 _Attributes = dict[str, str]
 
 
 class Telemetry:
-    """Spans and durations of calls, on their way to a collector.
+    """Records spans and durations of calls, and exports them to a collector.
 
-    Where to, how often, what share of the traces, and more, is for the SDK's own environment variables to say
+    The environment variables of the SDK configure the endpoint, the interval, the sampling ratio and more
     (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
 
     Args:
         service: the name of this service, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES gives another.
-        traces: whether to send traces.
-        metrics: whether to send metrics.
+        traces: whether to export traces.
+        metrics: whether to export metrics.
     """
 
     def __init__(self, service: str, *, traces: bool, metrics: bool) -> None:
-        """Start the threads that send."""
-        # It warns of every tracestate that it does not understand, in its sender's words.
+        """Start the export threads."""
+        # This logger warns about every invalid tracestate, and quotes the client's text.
         logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
         resource = Resource.create()
         if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
@@ -73,26 +73,26 @@ class Telemetry:
         """Start the span of a call.
 
         Args:
-            path: its method, such as "/calculator.v1.Calculator/Calculate"; None if the server does not have it.
+            path: the path of the method, such as "/calculator.v1.Calculator/Calculate"; None if it is unknown.
             metadata: the metadata of the call.
-            parent: the place in a trace that the metadata names.
+            parent: the trace context in the metadata.
         """
-        # A name that a client chose is not an attribute: there would be no end of values.
+        # The names of unknown methods are not attributes, since clients can choose any number of them.
         attributes = {"rpc.system.name": "grpc", "rpc.method": path[1:] if path else "_OTHER"}
         context = _parent(metadata, parent)
         span = self._tracer.start_span(attributes["rpc.method"], context, trace.SpanKind.SERVER, attributes)
         return CallSpan(span, self._durations, attributes)
 
     def close(self, timeout: float) -> None:
-        """Send what there is still to send, in so many seconds at most; the rest is lost."""
-        # The SDK's own patience cannot be limited, and whoever stops an instance has little. Each for itself, since one
-        # may have a collector that does not answer.
-        ends = time.monotonic() + timeout
-        sending = [threading.Thread(target=each.shutdown, daemon=True) for each in (self._tracers, self._meters)]
-        for thread in sending:
+        """Export the remaining data within a timeout in seconds; what is left after it is lost."""
+        # The SDK's own shutdown timeout cannot be shortened, and a platform soon kills an instance that it stops. The
+        # shutdowns run in parallel, since the collector of one may not respond.
+        deadline = time.monotonic() + timeout
+        threads = [threading.Thread(target=each.shutdown, daemon=True) for each in (self._tracers, self._meters)]
+        for thread in threads:
             thread.start()
-        for thread in sending:
-            thread.join(max(0, ends - time.monotonic()))
+        for thread in threads:
+            thread.join(max(0, deadline - time.monotonic()))
 
 
 class CallSpan:
@@ -101,14 +101,14 @@ class CallSpan:
     Args:
         span: the span.
         durations: the histogram of durations.
-        attributes: the attributes of both.
+        attributes: the attributes of the span and of the metric.
 
     Attributes:
-        trace: its place in a trace; None if traces are not sent.
+        trace: the trace context of the span; None if traces are not exported.
     """
 
     def __init__(self, span: trace.Span, durations: Histogram, attributes: _Attributes) -> None:
-        """Find the place in the trace."""
+        """Read the trace context of the span."""
         self._span = span
         self._durations = durations
         self._attributes = attributes
@@ -120,7 +120,7 @@ class CallSpan:
         )
 
     def current(self) -> AbstractContextManager[trace.Span]:
-        """Return a block in which the span is the current one."""
+        """Return a context manager in which the span is the current one."""
         return trace.use_span(self._span, record_exception=False, set_status_on_exception=False)
 
     def finish(self, code: grpc.StatusCode, duration: float) -> None:
@@ -128,7 +128,7 @@ class CallSpan:
         outcome = _outcome(code)
         self._durations.record(duration, self._attributes | outcome)
         self._span.set_attributes(outcome)
-        if code in _FAULTS:
+        if code in _SERVER_ERRORS:
             self._span.set_status(trace.StatusCode.ERROR)
         self._span.end()
 
@@ -137,7 +137,7 @@ def _parent(metadata: Metadata, parent: Trace | None) -> Context:
     texts = {key: value for key, value in metadata if isinstance(value, str)}
     context = TraceContextTextMapPropagator().extract(texts)
     if parent and parent.span_id and not trace.get_current_span(context).get_span_context().is_valid:
-        # The span is in Google's own header, which the propagator of the standard does not read.
+        # The parent is in Google's own header, which the W3C propagator does not read.
         remote = trace.SpanContext(
             int(parent.trace_id, 16),
             int(parent.span_id, 16),
@@ -150,4 +150,4 @@ def _parent(metadata: Metadata, parent: Trace | None) -> Context:
 
 def _outcome(status: grpc.StatusCode) -> _Attributes:
     outcome = {"rpc.response.status_code": status.name}
-    return outcome | {"error.type": status.name} if status in _FAULTS else outcome
+    return outcome | {"error.type": status.name} if status in _SERVER_ERRORS else outcome

@@ -1,4 +1,4 @@
-"""Which trace a call belongs to, by what its metadata says."""
+"""The trace context in the metadata of a call."""
 
 import re
 from collections.abc import Iterable
@@ -18,11 +18,11 @@ Metadata: TypeAlias = Iterable[tuple[str, str | bytes]]
 
 @dataclass(frozen=True)
 class Trace:
-    """A place in a trace.
+    """A trace context: a trace and a span in it.
 
     Attributes:
         trace_id: 32 hexadecimal digits.
-        span_id: 16 hexadecimal digits; empty where only the trace is known.
+        span_id: 16 hexadecimal digits; empty if only the trace is known.
         sampled: whether the trace is recorded.
     """
 
@@ -32,11 +32,12 @@ class Trace:
 
 
 def of_metadata(metadata: Metadata) -> Trace | None:
-    """Return the caller's place in its trace, or None if it names none that can be understood.
+    """Return the caller's trace context, or None if the metadata does not have a valid one.
 
     Args:
-        metadata: what came with the call. Read are `traceparent` (https://www.w3.org/TR/trace-context/#traceparent-header),
-            else `x-cloud-trace-context` (https://cloud.google.com/trace/docs/trace-context); Cloud Run sends both.
+        metadata: the metadata of the call. The function reads `traceparent`
+            (https://www.w3.org/TR/trace-context/#traceparent-header), or else `x-cloud-trace-context`
+            (https://cloud.google.com/trace/docs/trace-context). Cloud Run sends both.
     """
     parent = cloud = ""
     for key, value in metadata:
@@ -49,7 +50,7 @@ def of_metadata(metadata: Metadata) -> Trace | None:
 
 def _of_traceparent(header: str) -> Trace | None:
     match = _TRACEPARENT.fullmatch(header)
-    if not match or (match["more"] and match["version"] == "00"):  # versions to come may say more
+    if not match or (match["more"] and match["version"] == "00"):  # later versions may have more fields
         return None
     return Trace(match["trace"], match["span"], sampled=bool(int(match["flags"], 16) & 1))
 

@@ -1,4 +1,4 @@
-"""Which trace a call belongs to, by examples of the two specifications and by nonsense."""
+"""Trace contexts in metadata: examples from the two specifications, and invalid values."""
 
 import pytest
 from hypothesis import given
@@ -30,7 +30,7 @@ SPAN = "00f067aa0ba902b7"
         ({"traceparent": "nonsense", "x-cloud-trace-context": f"{TRACE}/1"}, Trace(TRACE, "0000000000000001")),
     ],
 )
-def test_a_trace_is_understood(metadata: dict[str, str], trace: Trace) -> None:
+def test_valid_headers_yield_their_trace_context(metadata: dict[str, str], trace: Trace) -> None:
     assert trace_context.of_metadata(metadata.items()) == trace
 
 
@@ -48,10 +48,10 @@ def test_a_trace_is_understood(metadata: dict[str, str], trace: Trace) -> None:
         "0" * 32 + "/1",
     ],
 )
-def test_what_is_no_trace_is_none(header: str) -> None:
+def test_invalid_headers_yield_none(header: str) -> None:
     assert trace_context.of_metadata([("traceparent", header), ("x-cloud-trace-context", header)]) is None
 
 
 @given(st.text() | st.binary(), st.text() | st.binary())
-def test_nonsense_is_none_and_never_an_error(traceparent: str | bytes, cloud: str | bytes) -> None:
+def test_random_headers_yield_none_and_do_not_raise(traceparent: str | bytes, cloud: str | bytes) -> None:
     assert trace_context.of_metadata([("traceparent", traceparent), ("x-cloud-trace-context", cloud)]) is None

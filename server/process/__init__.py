@@ -1,1 +1,1 @@
-"""The process: its sockets, its CPUs, its workers, its imports."""
+"""Operating-system concerns of the process: sockets, CPUs, workers, imports, proxies."""

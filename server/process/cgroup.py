@@ -1,4 +1,4 @@
-"""How many processors a container is allowed, by its cgroup: https://docs.kernel.org/admin-guide/cgroup-v2.html."""
+"""The CPU limit of a container, from its cgroup: https://docs.kernel.org/admin-guide/cgroup-v2.html."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -6,32 +6,32 @@ from pathlib import Path
 
 
 def cpu_limit(root: Path = Path("/")) -> int:
-    """Return how many processors' worth this process may use, rounded down, 1 at least.
+    """Return the number of CPUs that this process may use, rounded down, at least 1.
 
     Args:
-        root: of the file system that tells.
+        root: the root of the file system with /proc and /sys.
     """
     cores = len(os.sched_getaffinity(0))
     return max(1, int(min([cores, *_quotas(root)])))
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Yield what each of the groups that this process is in allows all that are in it."""
+    """Yield the quota, in CPUs, of each cgroup that contains this process."""
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers:
-            yield from _of_each(root / "sys/fs/cgroup", path, _version_2)
+            yield from _quotas_along(root / "sys/fs/cgroup", path, _version_2)
         elif "cpu" in controllers.split(","):
-            yield from _of_each(root / "sys/fs/cgroup/cpu", path, _version_1)
+            yield from _quotas_along(root / "sys/fs/cgroup/cpu", path, _version_1)
 
 
-def _of_each(mount: Path, path: str, quota: Callable[[Path], float | None]) -> Iterator[float]:
-    # Within a container the path may be that of the host, and its own group at the mount.
+def _quotas_along(mount: Path, path: str, quota: Callable[[Path], float | None]) -> Iterator[float]:
+    # In a container, the path may be that on the host, while the container's own cgroup is at the mount point.
     group = Path(path.lstrip("/"))
     for folder in {mount / part for part in (group, *group.parents)}:
-        found = quota(folder)
-        if found:
-            yield found
+        found_quota = quota(folder)
+        if found_quota:
+            yield found_quota
 
 
 def _version_2(folder: Path) -> float | None:

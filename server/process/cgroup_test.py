@@ -1,4 +1,4 @@
-"""What cgroups of both versions allow, as the kernel's files say it."""
+"""CPU limits from the kernel's files for cgroups of both versions."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ def _write(root: Path, files: dict[str, str]) -> None:
         ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "250000 100000\n"}, 2),
         ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "8000 100000\n"}, 1),
         ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "9900000 100000\n"}, CORES),
-        # A group above has less than its own.
+        # The parent cgroup has a lower quota.
         (
             {
                 "proc/self/cgroup": "0::/pod/container\n",
@@ -40,7 +40,7 @@ def _write(root: Path, files: dict[str, str]) -> None:
             },
             3,
         ),
-        # In a container: the path is the host's, and the files are at the mount.
+        # In a container, the path is that on the host, and the files are at the mount point.
         ({"proc/self/cgroup": "0::/somewhere/else\n", "sys/fs/cgroup/cpu.max": "200000 100000\n"}, 2),
         (
             {
@@ -60,10 +60,10 @@ def _write(root: Path, files: dict[str, str]) -> None:
         ),
     ],
 )
-def test_it_is_what_the_tightest_group_allows_rounded_down(files: dict[str, str], count: int, tmp_path: Path) -> None:
+def test_the_limit_is_the_lowest_quota_rounded_down(files: dict[str, str], count: int, tmp_path: Path) -> None:
     _write(tmp_path, files)
     assert cgroup.cpu_limit(tmp_path) == count
 
 
-def test_on_this_machine_it_is_some() -> None:
+def test_this_machine_has_a_limit() -> None:
     assert 1 <= cgroup.cpu_limit() <= CORES

@@ -1,9 +1,9 @@
-"""Puts off what grpc, its companions and protobuf import, and this server does not use: a quarter of all imports.
+"""Defers imports of grpc, its companion packages and protobuf that this server does not use: a quarter of all imports.
 
-That is what is for asyncio, and protobuf in Python, where there is protobuf in C.
+These are the modules for asyncio, and the pure-Python implementation of protobuf, which the one in C replaces.
 
-importlib's LazyLoader is not for this. It leaves what is put off in sys.modules, where two threads that import a
-package and a module of it at the same time wait for each other, and where a module may be loaded twice.
+importlib's LazyLoader is not suitable. It leaves deferred modules in sys.modules, where two threads that import a
+package and one of its modules at the same time deadlock, and where a module may be loaded twice.
 """
 
 import importlib
@@ -25,29 +25,29 @@ _UNUSED = (
 )
 
 
-class _StandIn(ModuleType):
-    """What importers get instead of a module: it imports the module when something in it is asked for."""
+class _Placeholder(ModuleType):
+    """A placeholder for a module, which imports the module at the first access to an attribute."""
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a module has anything
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - an attribute may have any type
         _remove(self)
         return getattr(importlib.import_module(self.__name__), name)
 
 
-def _remove(stand_in: _StandIn) -> None:
-    if sys.modules.get(stand_in.__name__) is stand_in:
-        del sys.modules[stand_in.__name__]
+def _remove(placeholder: _Placeholder) -> None:
+    if sys.modules.get(placeholder.__name__) is placeholder:
+        del sys.modules[placeholder.__name__]
 
 
 @contextmanager
 def deferring_unused() -> Iterator[None]:
-    """Have the imports in this block leave those modules alone; each comes by itself once something in it is asked for.
+    """Defer imports of unused modules in this block: each is imported at the first access to one of its attributes.
 
-    After the block, to import one is to import it as ever.
+    After the block, an import statement imports these modules as usual.
     """
-    stand_ins = [_StandIn(name) for name in _UNUSED if name not in sys.modules]
-    sys.modules.update({stand_in.__name__: stand_in for stand_in in stand_ins})
+    placeholders = [_Placeholder(name) for name in _UNUSED if name not in sys.modules]
+    sys.modules.update({placeholder.__name__: placeholder for placeholder in placeholders})
     try:
         yield
     finally:
-        for stand_in in stand_ins:
-            _remove(stand_in)
+        for placeholder in placeholders:
+            _remove(placeholder)

@@ -1,4 +1,4 @@
-"""What is put off is there for who asks for it, once, and from any thread."""
+"""Deferred modules, which must be importable once, and from any thread."""
 
 import sys
 
@@ -6,14 +6,14 @@ import pytest
 
 from testing import programs
 
-# Imports what the server does, and then says whether asyncio was loaded, and does something with it.
+# Imports the modules of the server, and prints which of the deferred ones were loaded.
 BEGIN = """
 import sys
 from server import worker
 print([name for name in ("asyncio", "grpc.aio", "google.protobuf.internal.python_message") if name in sys.modules])
 """
 
-# A coroutine is cancelled; the exception's own module is imported first, which must not make it another class.
+# Cancels a coroutine. The exception's own module is imported first, which must not create another class.
 CANCEL = """
 from asyncio.exceptions import CancelledError
 import asyncio
@@ -28,7 +28,7 @@ async def cancelled():
 asyncio.run(cancelled())
 """
 
-# A server of asyncio's, with the health of grpc's companion, called by a channel of the other kind.
+# Calls the health service of an asyncio server through an asyncio channel.
 SERVE = """
 from grpc.aio._call import AioRpcError
 import asyncio, grpc, grpc.aio
@@ -45,14 +45,14 @@ async def serve():
 asyncio.run(serve())
 """
 
-# What protobuf has in Python, asked for where it was put off and anew.
+# Gets the pure-Python implementation of protobuf where its import was deferred, and by a new import.
 PROTOBUF = """
 from google.protobuf import descriptor_pool
 from google.protobuf.internal import python_message
 print(descriptor_pool.python_message.GeneratedProtocolMessageType is python_message.GeneratedProtocolMessageType)
 """
 
-# Two threads import a package and a module of it as close to each other as can be.
+# Imports a package and one of its modules in two threads at the same time.
 RACE = """
 import importlib, threading
 barrier = threading.Barrier(2)
@@ -69,7 +69,7 @@ print(asyncio.events is sys.modules["asyncio.events"])
 """
 
 
-@pytest.mark.parametrize(("use", "says"), [(CANCEL, "caught"), (SERVE, "1 True"), (PROTOBUF, "True"), (RACE, "True")])
-def test_it_is_loaded_when_it_is_used_and_works(use: str, says: str) -> None:
+@pytest.mark.parametrize(("use", "output"), [(CANCEL, "caught"), (SERVE, "1 True"), (PROTOBUF, "True"), (RACE, "True")])
+def test_a_deferred_module_is_loaded_at_its_first_use(use: str, output: str) -> None:
     finished = programs.run([sys.executable, "-c", BEGIN + use], PYTHONPATH=":".join(sys.path))
-    assert finished.stdout.splitlines() == ["[]", says], finished.stderr
+    assert finished.stdout.splitlines() == ["[]", output], finished.stderr

@@ -1,4 +1,4 @@
-"""The proxy of the environment, which is not for programs on this machine."""
+"""Exempts loopback addresses from the proxy in the environment."""
 
 from collections.abc import MutableMapping
 
@@ -6,9 +6,9 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 
 
 def exempt_loopback(environment: MutableMapping[str, str]) -> None:
-    """Have neither gRPC nor Python reach this machine by a proxy: a proxy would reach itself.
+    """Keep gRPC and Python from connecting to this machine through a proxy, which would connect to its own machine.
 
-    Both read `no_proxy` before `NO_PROXY`, so the former gets the hosts of both.
+    Both read `no_proxy` before `NO_PROXY`, so `no_proxy` is set to the loopback hosts and the hosts exempted so far.
 
     Args:
         environment: the environment variables, before gRPC is imported.

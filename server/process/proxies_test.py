@@ -1,4 +1,4 @@
-"""Which hosts are not reached by a proxy."""
+"""The hosts that are exempt from the proxy."""
 
 import urllib.request
 
@@ -9,7 +9,7 @@ from server.process import proxies
 
 @pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.0.1:1", "http://[::1]:1"])
 @pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
-def test_loopback_is_not_reached_by_a_proxy_nor_is_what_was_exempt_before(
+def test_loopback_and_previously_exempt_hosts_bypass_the_proxy(
     url: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for each in ("no_proxy", "NO_PROXY"):

@@ -1,4 +1,4 @@
-"""The port: which addresses can be had, and why one cannot; and how several processes share one."""
+"""Binding of the port: on IPv6 or IPv4, with clear errors, and shared by several processes."""
 
 import errno
 import logging
@@ -11,7 +11,7 @@ _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 class ListenError(OSError):
-    """The port cannot be had; the message says which and why."""
+    """The server cannot listen on the port. The message contains the port and the reason."""
 
 
 def _bound(family: socket.AddressFamily, host: str, port: int, option: int) -> socket.socket:
@@ -28,10 +28,10 @@ def _bound(family: socket.AddressFamily, host: str, port: int, option: int) -> s
 
 
 def _bind(port: int, option: int) -> tuple[str, socket.socket]:
-    """Return the host part of an address that can be bound, and what is bound to it.
+    """Return the host part of an address that can be bound, and a socket that is bound to it.
 
-    That is every interface, by IPv6 and IPv4 if there is IPv6. grpc's own error for a port that cannot be had is some
-    lines and gives no reason; binding it by hand first does.
+    The address covers all interfaces, for IPv6 and IPv4 if the machine supports IPv6. The port is bound here before
+    grpc binds it, since grpc's own error has several lines and does not contain the reason.
     """
     try:
         try:
@@ -39,25 +39,25 @@ def _bind(port: int, option: int) -> tuple[str, socket.socket]:
         except OSError as error:
             if error.errno not in _NO_IPV6:
                 raise
-            _LOGGER.info("No IPv6 on this machine: listening on IPv4 alone")
-            # A server in a container listens everywhere.
+            _LOGGER.info("No IPv6 on this machine: listening only on IPv4")
+            # A server in a container must listen on all interfaces.
             return "0.0.0.0", _bound(socket.AF_INET, "0.0.0.0", port, option)  # noqa: S104
     except OSError as error:
         hint = {
-            errno.EADDRINUSE: "; another program has it: choose another with --port",
-            errno.EACCES: "; ports below 1024 are for root: choose another with --port",
+            errno.EADDRINUSE: "; another program is using it: choose another port with --port",
+            errno.EACCES: "; ports below 1024 require root: choose another port with --port",
         }.get(error.errno or 0, "")
         raise ListenError(f"cannot listen on port {port}: {os.strerror(error.errno or 0)}{hint}") from error
 
 
 def bindable_host(port: int) -> str:
-    """Return the host part of an address that can be listened on.
+    """Return the host part of an address on which the server can listen.
 
     Args:
-        port: which port, 0 for any free one.
+        port: the port number; 0 means any free port.
 
     Raises:
-        ListenError: there is none.
+        ListenError: the port cannot be bound.
     """
     found, bound = _bind(port, socket.SO_REUSEADDR)
     bound.close()
@@ -65,26 +65,26 @@ def bindable_host(port: int) -> str:
 
 
 class SharedPort:
-    """A port that this process keeps, for others of the same user to listen on.
+    """A port that this process reserves, on which other processes of the same user can listen.
 
     Args:
-        port: which, 0 for any free one.
+        port: the port number; 0 means any free port.
 
     Attributes:
-        host: the host part of its address.
-        port: its number.
+        host: the host part of the address.
+        port: the actual port number.
 
     Raises:
-        ListenError: it cannot be had; another server has it, even if that one would share it.
+        ListenError: the port cannot be bound, or another server uses it, even with SO_REUSEPORT.
     """
 
     def __init__(self, port: int) -> None:
-        """Keep it."""
+        """Reserve the port."""
         bindable_host(port)
-        # What is bound, and does not listen, gets no connections.
+        # A socket that is bound but does not listen receives no connections.
         self.host, self._bound = _bind(port, socket.SO_REUSEPORT)
         self.port: int = self._bound.getsockname()[1]
 
     def release(self) -> None:
-        """Keep it no more: this process listens on it, or is to leave it to the others."""
+        """Release the port: this process listens on it, or leaves it to the other processes."""
         self._bound.close()

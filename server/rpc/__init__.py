@@ -1,1 +1,1 @@
-"""What every call has: its limits, its error statuses, its record. It knows no service."""
+"""What applies to every call of any service: limits, error statuses, records."""

@@ -1,4 +1,4 @@
-"""One call, from its metadata to its record in the access log."""
+"""The call scope: one call, from its metadata to its record in the access log."""
 
 import logging
 import math
@@ -24,99 +24,99 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-_EXPIRED = "the call took longer than this server lets any call take"
+_EXPIRED = "the call exceeded the maximum duration of this server"
 
-# grpcio gives a call without a deadline one that is centuries away.
+# grpcio gives calls without a deadline one that is centuries away.
 _FAR_FUTURE_SECONDS = 10 * 365 * 24 * 3600
 
 Log: TypeAlias = Callable[[CallRecord], None]
 
 
 class Authenticator(Protocol):
-    """Verifies who calls."""
+    """Verifies identity tokens."""
 
     def exempts(self, path: str) -> bool:
         """Return whether a method may be called without an identity token."""
 
     def identify(self, metadata: Metadata) -> str:
-        """Return the e-mail address of the account whose identity token the metadata has.
+        """Return the e-mail address of the account in the identity token of a call.
 
         Raises:
-            CallError: there is no valid token, or it cannot be verified at the moment.
+            CallError: the metadata does not have a valid token, or tokens cannot be verified at the moment.
         """
 
     def authorize(self, caller: str) -> None:
         """Check that an account may call.
 
         Raises:
-            CallError: it may not.
+            CallError: the account is not one of the allowed callers.
         """
 
 
 class Span(Protocol):
-    """A call as telemetry sees it.
+    """The telemetry span of a call.
 
     Attributes:
-        trace: its place in a trace, if it has one.
+        trace: the trace context of the span, if it has one.
     """
 
     trace: Trace | None
 
     def current(self) -> AbstractContextManager[object]:
-        """Return a block in which the span is the current one."""
+        """Return a context manager in which the span is the current one."""
 
     def finish(self, code: grpc.StatusCode, duration: float) -> None:
-        """End the span with a status code, after some seconds."""
+        """End the span with a status code, and record the duration in seconds."""
 
 
 StartSpan: TypeAlias = Callable[[str | None, Metadata, Trace | None], Span]
-"""Starts a span, given the path of the method (None if the server does not have it), the metadata and its trace."""
+"""Starts a span, given the path of the method (None if it is unknown), the metadata and its trace context."""
 
 
 @dataclass(frozen=True)
-class Method:
+class MethodPolicy:
     """What all calls of a method have in common.
 
     Attributes:
-        path: such as "/calculator.v1.Calculator/Calculate".
+        path: the path of the method, such as "/calculator.v1.Calculator/Calculate".
         is_known: whether the server has the method.
-        handler: its handler.
-        limit: counts its calls.
-        log: writes the record of a call.
-        start_span: starts a span, if traces or metrics are sent.
-        authenticator: verifies who calls, if the method requires an identity token.
+        handler: the handler of the method.
+        limit: counts the calls of the method.
+        log: writes the record of a call; None without an access log.
+        start_span: starts a span; None if neither traces nor metrics are exported.
+        authenticator: verifies identity tokens; None if the method does not require one.
     """
 
     path: str
     is_known: bool
     handler: "grpc.RpcMethodHandler[Any, Any]"
-    limit: "Limit[Call]"
+    limit: "Limit[CallScope]"
     log: Log | None
     start_span: StartSpan | None
     authenticator: Authenticator | None
 
 
-class Call:
-    """One call. Its handler runs in a `with` block of it.
+class CallScope:
+    """The scope of one call: its handler runs in a `with` block of this object.
 
-    | step | does |
+    | step | what it does |
     | --- | --- |
     | `__init__` | reads the metadata |
-    | `__enter__` | starts a span, counts the call, verifies who calls |
-    | `receive`, `serialized` | convert messages, and count their bytes |
-    | `__exit__` | makes a status of an error; the handler has returned |
-    | `_on_end` | writes the record: the response was delivered, or the client is gone |
+    | `__enter__` | starts a span, counts the call, authenticates the caller |
+    | `receive`, `serialized` | convert messages and count their bytes |
+    | `__exit__` | converts an error to a status, once the handler has returned |
+    | `_on_end` | writes the record, once the response is in the send buffer or the client is gone |
 
-    The last two steps come in any order, in different threads.
+    The last two steps run in any order and in different threads.
 
     Args:
-        method: its method.
-        context: grpc's context of the call.
+        method: the method of the call.
+        context: the gRPC context of the call.
 
     Attributes:
-        method: its method.
-        context: grpc's context of the call.
-        is_stopped: whether it was still in flight when the server stopped.
+        method: the method of the call.
+        context: the gRPC context of the call.
+        is_stopped: whether the call was still in flight when the server stopped.
     """
 
     _caller: str | None = None
@@ -124,26 +124,26 @@ class Call:
     is_stopped = False
     _received_bytes = 0
     _sent_bytes = 0
-    _is_cut = False  # it ended before its handler returned
+    _is_cut = False  # the call ended before its handler returned
     _is_expired = False
     _has_returned = False
     _has_ended = False
     _span: Span | None = None
     _blocks: ExitStack | None = None
 
-    def __init__(self, method: Method, context: grpc.ServicerContext) -> None:
-        """Read the metadata, and start the clock."""
+    def __init__(self, method: MethodPolicy, context: grpc.ServicerContext) -> None:
+        """Read the metadata and start the clock."""
         self._began = time.perf_counter()
         self.method = method
         self.context = context
-        self._peer = context.peer()  # it may be unknown once the call has ended
+        self._peer = context.peer()  # read now, since it may be unknown once the call has ended
         self._trace = trace_context.of_metadata(context.invocation_metadata())
 
     def __enter__(self) -> Self:
-        """Begin.
+        """Start the call.
 
         Raises:
-            Exception: the call is refused; its status is set.
+            Exception: the call is refused, and its status is set.
         """
         if self.method.start_span or self._trace:
             self._enter_span()
@@ -153,8 +153,8 @@ class Call:
             self.method.limit.admit(self)
             if self.method.authenticator:
                 self._authenticate(self.method.authenticator)
-        except Exception as error:  # noqa: BLE001 - whatever happens, the client gets a status
-            self._set_status(error)
+        except Exception as error:  # noqa: BLE001 - on any error, the client must get a status
+            self._handler_returned(error)
         return self
 
     def _enter_span(self) -> None:
@@ -171,15 +171,15 @@ class Call:
             self._caller = authenticator.identify(self.context.invocation_metadata())
         except CallError as error:
             if error.reason is Reason.NOT_IDENTIFIED:
-                self._refusal = str(error)  # one of a few fixed texts: it has nothing that the client sent
+                self._refusal = str(error)  # one of a few fixed texts, without client data
             raise
         authenticator.authorize(self._caller)
 
     def receive(self, requests: Iterator[bytes]) -> Any:  # noqa: ANN401
-        """Return what the servicer gets: an iterator of messages, or the only message.
+        """Return the argument of the servicer: an iterator of messages or, for a unary request, the message.
 
         Raises:
-            CallError: the only message is missing.
+            CallError: the message of a unary request is missing.
         """
         if self.method.handler.request_streaming:
             return map(self._parsed, requests)
@@ -197,7 +197,7 @@ class Call:
             raise CallError(Reason.MALFORMED_MESSAGE, message) from error
 
     def serialized(self, response: Any) -> bytes:  # noqa: ANN401
-        """Return a response of the servicer as bytes."""
+        """Serialize a response of the servicer."""
         serialize = self.method.handler.response_serializer
         message = serialize(response) if serialize else response
         self._sent_bytes += len(message)
@@ -211,15 +211,15 @@ class Call:
         self.context.cancel()
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        """Set the status, if the handler raised an error."""
-        self._set_status(error)
+        """Set the status if the handler raised an error."""
+        self._handler_returned(error)
 
-    def _set_status(self, error: BaseException | None) -> None:
+    def _handler_returned(self, error: BaseException | None) -> None:
         self._has_returned = True
-        if error and not self.context.is_active():  # the servicer ends because its call has ended
+        if error and not self.context.is_active():  # the servicer failed because the call had ended
             self._is_cut = True
         self.method.limit.mark_answered(self)
-        if self._has_ended:  # and may have left the limit before it was answered
+        if self._has_ended:  # if `_on_end` ran before the handler returned, it did not release the call
             self.method.limit.release(self)
         if error or self._blocks:
             with self._blocks or nullcontext():
@@ -227,15 +227,15 @@ class Call:
                     self._fail(error)
 
     def _fail(self, error: Exception) -> NoReturn:
-        """End the call with the status of an error; of a crash, the client gets only an id."""
+        """End the call with the status of an error. After a crash, the client gets only an ID."""
         if self._is_expired:
-            self.context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _EXPIRED)  # whatever error the servicer made of it
+            self.context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _EXPIRED)  # not the servicer's error
         if isinstance(error, CalculatorError):
             self.context.abort_with_status(error_status.of_error(error))
-        # A generated servicer does this for a method that is not implemented.
+        # Generated servicers do this in methods that are not implemented.
         if type(error) is NotImplementedError and self._code is grpc.StatusCode.UNIMPLEMENTED:
             self.context.abort_with_status(error_status.of_error(CallError(Reason.UNKNOWN_METHOD, str(error))))
-        # The servicer has called context.abort, or its client is gone.
+        # The servicer has called context.abort, or the client is gone.
         is_abort = type(error) is Exception and not error.args and self._code is not grpc.StatusCode.OK
         is_gone = isinstance(error, grpc.RpcError) and not self.context.is_active()
         if is_abort or is_gone:
@@ -245,7 +245,7 @@ class Call:
         self.context.abort_with_status(error_status.of_crash(crash_id))
 
     def _on_end(self) -> None:
-        """Write the record: the status is final."""
+        """Write the record, now that the status is final."""
         self._has_ended = True
         if self._has_returned:
             self.method.limit.release(self)
@@ -260,7 +260,7 @@ class Call:
                 self._span.finish(code, duration)
 
     def _record(self, code: grpc.StatusCode, duration: float) -> CallRecord:
-        return CallRecord(  # by position, which takes half the time
+        return CallRecord(  # positional arguments take half the time
             self.method.path,
             code,
             duration,
@@ -278,12 +278,12 @@ class Call:
         """The status code, or the one that the call would have if it ended now."""
         if self._is_expired:
             return grpc.StatusCode.DEADLINE_EXCEEDED
-        code: grpc.StatusCode | None = self.context.code()  # type: ignore[attr-defined] # its published type lacks it
+        code: grpc.StatusCode | None = self.context.code()  # type: ignore[attr-defined] # the type stubs do not have it
         if code:
             return code
-        # nggrpc has a code for every call that has ended. grpcio only has the one that the servicer has set, if any.
-        if self.is_stopped:  # its servicer may have taken that for the end of the requests
-            return grpc.StatusCode.UNAVAILABLE  # as its client is told
+        # nggrpc has a code for every call that has ended; grpcio only has one that the servicer has set.
+        if self.is_stopped:  # the servicer may have returned as at the end of the requests
+            return grpc.StatusCode.UNAVAILABLE  # which the client gets
         if self._is_cut:
             return grpc.StatusCode.DEADLINE_EXCEEDED if self._deadline_left_ms == 0 else grpc.StatusCode.CANCELLED
         return grpc.StatusCode.OK

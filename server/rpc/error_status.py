@@ -1,4 +1,4 @@
-"""The gRPC status of each error: the one place where errors become statuses."""
+"""The conversion of errors to gRPC statuses, with status codes and details."""
 
 import grpc
 from google.protobuf import any_pb2
@@ -18,7 +18,7 @@ CODES: dict[Reason, grpc.StatusCode] = {
     Reason.OVERFLOW: grpc.StatusCode.OUT_OF_RANGE,
     Reason.TOO_LONG: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.TOO_MUCH: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    # As gRPC itself does: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
+    # The codes that gRPC itself uses: https://github.com/grpc/grpc/blob/master/doc/statuscodes.md
     Reason.MALFORMED_MESSAGE: grpc.StatusCode.INTERNAL,
     Reason.MISSING_MESSAGE: grpc.StatusCode.UNIMPLEMENTED,
     Reason.UNKNOWN_METHOD: grpc.StatusCode.UNIMPLEMENTED,
@@ -30,7 +30,7 @@ CODES: dict[Reason, grpc.StatusCode] = {
 
 
 def of_error(error: CalculatorError) -> grpc.Status:
-    """Return the status of an error: its text, an ErrorInfo, and a BadRequest where a field is to blame."""
+    """Return the status of an error: its message, an ErrorInfo, and a BadRequest if a field is at fault."""
     details = [
         _packed(error_details_pb2.ErrorInfo(reason=error.reason, domain=_DOMAIN, metadata=error.metadata)),
     ]
@@ -42,9 +42,9 @@ def of_error(error: CalculatorError) -> grpc.Status:
 
 
 def of_crash(crash_id: str) -> grpc.Status:
-    """Return the status of a call whose servicer crashed: the client gets only an id, which the log has too."""
+    """Return the status of a call whose servicer crashed: the client gets only an ID that is also in the log."""
     [number, _] = grpc.StatusCode.INTERNAL.value
-    message = f"the server failed at this call; its log has more under {crash_id}"
+    message = f"internal error; for details, search the server log for {crash_id}"
     return rpc_status.to_status(status_pb2.Status(code=number, message=message))
 
 

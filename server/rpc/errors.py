@@ -1,4 +1,4 @@
-"""The error of a call that does not reach its servicer, or whose messages do not."""
+"""The error of a call that is refused before it reaches its servicer, or whose request is invalid."""
 
 from server.domain.errors import CalculatorError, Reason
 
@@ -8,10 +8,10 @@ class CallError(CalculatorError):
 
     Args:
         reason: the kind of error.
-        message: what was wrong, and what is accepted.
+        message: what was wrong and what is accepted.
     """
 
     def __init__(self, reason: Reason, message: str) -> None:
-        """Keep the reason."""
+        """Set the message and the reason."""
         super().__init__(message)
         self.reason = reason

@@ -1,4 +1,4 @@
-"""What surrounds a call, on both engines, around handlers of each kind that fail in ways no servicer of ours should."""
+"""The interceptor on both engines, around handlers of each kind that fail as our servicers should not."""
 
 import logging
 import re
@@ -33,16 +33,16 @@ def stock(pool: futures.ThreadPoolExecutor, calls: CallInterceptor) -> grpc.Serv
     return grpc.server(pool, interceptors=[calls])
 
 
-def by_nggrpc(pool: futures.ThreadPoolExecutor, calls: CallInterceptor) -> grpc.Server:
+def with_nggrpc(pool: futures.ThreadPoolExecutor, calls: CallInterceptor) -> grpc.Server:
     return nggrpc.server(pool, interceptors=[calls])
 
 
 class Peer:
-    """A server whose method does what the test says, with a channel to it.
+    """A server with the behavior that a test gives it, and a channel to it.
 
     Attributes:
-        log: of each call that is over its method and its status, and its trace.
-        expired: the status code of a call that has exceeded the maximum duration.
+        log: for each call that has ended, a line with its method and its status code, and its trace context.
+        expired: the status code that a client gets if a call exceeds the maximum duration.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Peer:
         max_deadline: float,
     ) -> None:
         self.log: list[tuple[str, Trace | None]] = []
-        # What a client sees of a call that has exceeded the maximum duration: grpcio cannot say more by its public API.
+        # With the public API of grpcio, a server can only cancel such a call.
         self.expired = grpc.StatusCode.CANCELLED if engine is stock else grpc.StatusCode.DEADLINE_EXCEEDED
         self._pool = futures.ThreadPoolExecutor()
         self._server = engine(self._pool, CallInterceptor(10, max_deadline, self._write))
@@ -71,7 +71,7 @@ class Peer:
 
     @property
     def lines(self) -> list[str]:
-        """The log without the traces."""
+        """The log without the trace contexts."""
         return [line for line, _ in self.log]
 
     def call(self, kind: str, timeout: float = timeouts.SECONDS, **options: Any) -> Any:  # noqa: ANN401
@@ -81,17 +81,17 @@ class Peer:
         return list(answer) if kind.endswith("stream") else answer
 
     def send(self, kind: str, requests: Iterator[bytes]) -> Any:  # noqa: ANN401
-        """Call a method of any kind with a stream of bytes: on the wire all kinds are the same."""
+        """Call a method of any kind with a stream of bytes, since all kinds are the same on the wire."""
         method: grpc.StreamStreamMultiCallable[bytes, bytes] = self.channel.stream_stream(f"/Test/{kind}")
         return method(requests, timeout=timeouts.SECONDS)
 
     def close(self) -> None:
         self.channel.close()
         self._server.stop(grace=None).wait()
-        self._pool.shutdown()  # waits for the handlers, and so for their lines in the log
+        self._pool.shutdown()  # waits for the handlers, and thereby for their lines in the log
 
 
-@pytest.fixture(params=[stock, by_nggrpc])
+@pytest.fixture(params=[stock, with_nggrpc])
 def serve(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[Callable[..., Any]], Peer]]:
@@ -112,7 +112,7 @@ Serve = Callable[..., Peer]
 
 
 @pytest.mark.parametrize("kind", HANDLERS)
-def test_a_crash_is_an_id_to_the_caller_and_a_traceback_in_the_log(
+def test_a_crash_is_an_id_for_the_client_and_a_traceback_in_the_log(
     kind: str, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     def crash(_request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
@@ -130,18 +130,18 @@ def test_a_crash_is_an_id_to_the_caller_and_a_traceback_in_the_log(
 
 
 @pytest.mark.parametrize("error", [Exception("a secret"), NotImplementedError("a secret"), ValueError()])
-def test_any_exception_that_is_not_grpcs_own_is_a_crash(error: Exception, serve: Serve) -> None:
+def test_any_exception_other_than_an_abort_is_a_crash(error: Exception, serve: Serve) -> None:
     def crash(_request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: ANN401
         raise error
 
     with pytest.raises(grpc.RpcError) as refused:
         serve(crash).call("unary_unary")
     assert refused.value.code() == grpc.StatusCode.INTERNAL
-    assert re.fullmatch(r"the server failed at this call; .* [0-9a-f]{16}", refused.value.details() or "")
+    assert re.fullmatch(r"internal error; .* [0-9a-f]{16}", refused.value.details() or "")
 
 
 @pytest.mark.parametrize("kind", HANDLERS)
-def test_a_crash_is_logged_with_its_callers_trace(kind: str, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_crash_is_logged_with_its_trace(kind: str, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     lines: list[str] = []
 
     def write(record: logging.LogRecord) -> bool:
@@ -177,20 +177,22 @@ def test_a_status_that_a_handler_sets_itself_is_kept(kind: str, serve: Serve, ca
     assert not caplog.records
 
 
-def test_a_method_that_a_servicer_leaves_out_is_unimplemented(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    def leave_out(_request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
-        # As a generated servicer has it.
+def test_a_method_that_a_servicer_does_not_override_is_unimplemented(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    def not_implemented(_request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+        # As in generated servicers.
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details("Method not implemented!")
         raise NotImplementedError("Method not implemented!")
 
     with caplog.at_level(logging.ERROR), pytest.raises(grpc.RpcError) as refused:
-        serve(leave_out).call("unary_unary")
+        serve(not_implemented).call("unary_unary")
     assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
     assert caplog.messages == []
 
 
-def test_a_call_that_its_client_gave_up_is_logged_as_such() -> None:
+def test_a_call_whose_deadline_expired_at_the_client_is_logged_as_expired_or_cancelled() -> None:
     ended = threading.Event()
 
     def outlast(_request: Any, context: grpc.ServicerContext) -> Message:  # noqa: ANN401
@@ -198,10 +200,10 @@ def test_a_call_that_its_client_gave_up_is_logged_as_such() -> None:
         assert ended.wait(timeouts.SECONDS)
         return Message()
 
-    peer = Peer(stock, outlast, max_deadline=60)  # it blocks
-    with pytest.raises(grpc.RpcError) as given_up:
+    peer = Peer(stock, outlast, max_deadline=60)  # stock only, since the handler blocks
+    with pytest.raises(grpc.RpcError) as expired:
         peer.call("unary_unary", timeout=0.2)
-    assert given_up.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert expired.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     peer.close()
     assert peer.lines in (["/Test/unary_unary DEADLINE_EXCEEDED"], ["/Test/unary_unary CANCELLED"])
 
@@ -218,7 +220,7 @@ ECHOES = {kind: _echo_all if kind.endswith("stream") else _echo for kind in HAND
 
 
 @pytest.mark.parametrize("kind", HANDLERS)
-def test_bytes_that_are_no_message_are_an_internal_error_and_no_crash(
+def test_a_malformed_message_is_an_internal_error_but_not_a_crash(
     kind: str, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO), pytest.raises(grpc.RpcError) as refused:
@@ -237,7 +239,7 @@ def test_a_unary_request_without_its_message_is_unimplemented(kind: str, serve: 
 
 
 @pytest.mark.parametrize("kind", HANDLERS)
-def test_a_call_that_sends_nothing_ends_at_the_maximal_deadline(kind: str, serve: Serve) -> None:
+def test_a_call_that_sends_nothing_ends_at_the_maximum_duration(kind: str, serve: Serve) -> None:
     over = threading.Event()
 
     def nothing() -> Iterator[bytes]:
@@ -252,11 +254,11 @@ def test_a_call_that_sends_nothing_ends_at_the_maximal_deadline(kind: str, serve
     peer.close()
     assert refused.value.code() == peer.expired
     if peer.expired is grpc.StatusCode.DEADLINE_EXCEEDED:
-        assert refused.value.details() == "the call took longer than this server lets any call take"
+        assert refused.value.details() == "the call exceeded the maximum duration of this server"
     assert peer.lines == [f"/Test/{kind} DEADLINE_EXCEEDED"] * 2
 
 
-def test_a_call_whose_answer_nobody_reads_ends_at_the_maximal_deadline(serve: Serve) -> None:
+def test_a_call_whose_responses_are_not_read_ends_at_the_maximum_duration(serve: Serve) -> None:
     ended = threading.Event()
 
     def flood(_request: Any, _context: grpc.ServicerContext) -> Iterator[Message]:  # noqa: ANN401
@@ -272,12 +274,12 @@ def test_a_call_whose_answer_nobody_reads_ends_at_the_maximal_deadline(serve: Se
     assert ended.wait(timeouts.SECONDS)
     with pytest.raises(grpc.RpcError) as refused:
         list(unread)
-    assert refused.value.code() == grpc.StatusCode.CANCELLED  # a status would come after the messages that wait
+    assert refused.value.code() == grpc.StatusCode.CANCELLED  # a status would come after the buffered messages
     peer.close()
     assert peer.lines == ["/Test/unary_stream DEADLINE_EXCEEDED"]
 
 
-def test_a_stream_that_its_client_cancels_is_no_crash(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stream_that_its_client_cancels_is_not_a_crash(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     over = threading.Event()
 
     def one() -> Iterator[bytes]:
@@ -291,7 +293,7 @@ def test_a_stream_that_its_client_cancels_is_no_crash(serve: Serve, caplog: pyte
         call.cancel()
         over.set()
         peer.close()
-    # With grpcio, a servicer may take it for the end of the requests.
+    # With grpcio, the servicer may see the cancellation as the end of the requests.
     accepted = {"CANCELLED", "OK"} if peer.expired is grpc.StatusCode.CANCELLED else {"CANCELLED"}
     [line] = peer.lines
     assert line.removeprefix("/Test/stream_stream ") in accepted
@@ -299,7 +301,7 @@ def test_a_stream_that_its_client_cancels_is_no_crash(serve: Serve, caplog: pyte
 
 
 def test_a_servicer_that_ends_because_its_call_was_cancelled_is_logged_as_cancelled() -> None:
-    # grpcio may tell that the call is over only after the servicer has ended.
+    # grpcio may report the end of the call only after the servicer has ended.
     context = mock.NonCallableMock(spec=grpc.ServicerContext)
     context.configure_mock(
         **{
@@ -322,12 +324,12 @@ def test_a_servicer_that_ends_because_its_call_was_cancelled_is_logged_as_cancel
     assert intercepted.stream_unary
     with pytest.raises(grpc.RpcError):
         intercepted.stream_unary(iter([]), context)
-    [tell_over] = context.add_callback.call_args.args
-    tell_over()
+    [report_end] = context.add_callback.call_args.args
+    report_end()
     assert ended == [grpc.StatusCode.CANCELLED]
 
 
-def test_a_method_that_there_is_not_is_unimplemented_and_logged(serve: Serve) -> None:
+def test_an_unknown_method_is_unimplemented_and_logged(serve: Serve) -> None:
     peer = serve(_echo)
     with pytest.raises(grpc.RpcError) as refused:
         next(peer.send("nothing", iter([b""])))

@@ -1,4 +1,4 @@
-"""How many calls there may be at once, and how long each may take."""
+"""Limits on the number of concurrent calls and on the duration of each call."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ class Expirable(Protocol):
     """A call that can be ended."""
 
     def expire(self) -> None:
-        """End it, since it has exceeded the maximum duration."""
+        """End the call, since it has exceeded the maximum duration."""
 
 
 T = TypeVar("T", bound=Expirable)
@@ -24,7 +24,7 @@ T = TypeVar("T", bound=Expirable)
 class Limit(Generic[T]):
     """Admits calls up to a maximum, refuses further ones, and ends calls that exceed the maximum duration.
 
-    A refusal is better than an unbounded queue: every call holds memory, often a thread, and need not have a deadline.
+    A refusal is better than an unbounded queue: every call holds memory, often a thread, and may not have a deadline.
 
     A call is in one of two states:
 
@@ -51,13 +51,13 @@ class Limit(Generic[T]):
         # The time at which each call has to end, by state.
         self._in_flight: dict[T, float] = {}
         self._answered: dict[T, float] = {}
-        self._lock = threading.Lock()  # entered directly: entering it through the condition takes several times as long
+        self._lock = threading.Lock()  # acquired directly, since the condition takes several times as long
         self._changed = threading.Condition(self._lock)
         self._is_awaited = False
         self._thread: threading.Thread | None = None
 
     def admit(self, call: T) -> None:
-        """Admit a call; it counts until it leaves.
+        """Admit a call. It counts until its release.
 
         Raises:
             CallError: the maximum is reached. The client may try again.
@@ -90,7 +90,7 @@ class Limit(Generic[T]):
                 self._changed.notify_all()
 
     def wait_until_empty(self, timeout: float) -> list[T]:
-        """Wait until there are no calls, for so many seconds at most; return those that there still are."""
+        """Wait until there are no calls, or for a timeout in seconds. Return the remaining calls."""
         with self._changed:
             self._is_awaited = True
             self._changed.wait_for(lambda: not self._calls(), timeout)
@@ -106,14 +106,14 @@ class Limit(Generic[T]):
                 for calls in (self._in_flight, self._answered):
                     for call in [call for call, end in calls.items() if end <= now]:
                         _expire(call)
-                        calls[call] = now + self._max_deadline  # it counts until it has left
-                # What begins from now on ends later than whatever there is, or could be: there is no need to be told.
-                first = min(self._calls().values(), default=now + self._max_deadline)
-            time.sleep(first - now)
+                        calls[call] = now + self._max_deadline  # it counts until its release
+                # Calls that start from now on end later than this, so they need not wake this thread.
+                next_end = min(self._calls().values(), default=now + self._max_deadline)
+            time.sleep(next_end - now)
 
 
 def _expire(call: Expirable) -> None:
     try:
         call.expire()
-    except Exception:  # one that cannot be ended must not keep the others from it
-        _LOGGER.exception("A call that took too long could not be ended")
+    except Exception:  # must not prevent other calls from expiring
+        _LOGGER.exception("A call that exceeded the maximum duration could not be ended")

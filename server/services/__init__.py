@@ -1,1 +1,1 @@
-"""The servicers: request messages in, results of the domain, response messages out."""
+"""The servicers, which convert request messages to calls of the domain, and results to response messages."""

@@ -1,4 +1,4 @@
-"""The servicer of calculator.v1: messages in, values to arithmetic and its neighbours, messages out."""
+"""The servicer of calculator.v1: converts messages to calls of arithmetic, expression and aggregation, and back."""
 
 from collections.abc import Iterator
 
@@ -20,8 +20,8 @@ _BY_NUMBER: dict[int, Operation] = {
     pb.OPERATION_POWER: Operation.POWER,
     pb.OPERATION_REMAINDER: Operation.REMAINDER,
 }
-# To add one up takes some microseconds, during which no other call is answered.
-_MOST_NUMBERS = 10_000
+# Each number takes some microseconds of the I/O thread, during which other calls wait.
+_MAX_NUMBERS = 10_000
 
 _NAMES = {operation: pb.Operation.Name(number) for number, operation in _BY_NUMBER.items()}
 
@@ -51,14 +51,14 @@ class CalculatorServicer(calculator_pb2_grpc.CalculatorServicer):
 
     @never_blocks
     def Calculate(self, request: pb.CalculateRequest, context: grpc.ServicerContext) -> pb.CalculateResponse:
-        """Answer with the result of one operation."""
+        """Return the result of one operation."""
         return pb.CalculateResponse(
             result=calculate(_operation(request.operation), request.first_operand, request.second_operand)
         )
 
     @never_blocks
     def Evaluate(self, request: pb.EvaluateRequest, context: grpc.ServicerContext) -> Iterator[pb.EvaluateResponse]:
-        """Answer with each step as it is taken, and the value last."""
+        """Yield each step as it is taken, then the value."""
         for progress in evaluate(request.expression):
             yield _step(progress) if isinstance(progress, Step) else pb.EvaluateResponse(result=progress)
 
@@ -66,11 +66,11 @@ class CalculatorServicer(calculator_pb2_grpc.CalculatorServicer):
     def Aggregate(
         self, request_iterator: Iterator[pb.AggregateRequest], context: grpc.ServicerContext
     ) -> pb.AggregateResponse:
-        """Answer with what is to be said of all the numbers, once they have all come."""
+        """Return the statistics of all numbers once the request stream has ended."""
         aggregation = Aggregation()
         for request in request_iterator:
-            if len(request.numbers) > _MOST_NUMBERS:
-                text = f"a message has {len(request.numbers)} numbers; accepted: {_MOST_NUMBERS} in each message"
+            if len(request.numbers) > _MAX_NUMBERS:
+                text = f"a message has {len(request.numbers)} numbers; accepted: {_MAX_NUMBERS} in each message"
                 raise TooLongError(text, field="numbers")
             aggregation.add(request.numbers)
         if not aggregation.count:
@@ -88,7 +88,7 @@ class CalculatorServicer(calculator_pb2_grpc.CalculatorServicer):
     def Converse(
         self, request_iterator: Iterator[pb.ConverseRequest], context: grpc.ServicerContext
     ) -> Iterator[pb.ConverseResponse]:
-        """Answer each operation before the next is read; one without a result does not end the conversation."""
+        """Yield a response to each operation before the next is read. A failed operation does not end the stream."""
         last = 0.0
         for request in request_iterator:
             first = request.first_operand if request.HasField("first_operand") else last

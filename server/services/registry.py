@@ -1,4 +1,4 @@
-"""The services of the server: a new one is a line of `SERVICES`."""
+"""The list of services: add a new one to `SERVICES`."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,10 +17,10 @@ from server.services.tutorial import TutorialServicer
 
 
 class Service(NamedTuple):
-    """What it takes to serve a proto.
+    """A service that the server provides.
 
     Attributes:
-        file: the descriptor of the proto.
+        file: the descriptor of the .proto file.
         add: the generated function that adds a servicer to a server.
         servicer: the class of the servicer.
     """

@@ -1,4 +1,4 @@
-"""The servicer of RouteGuide: messages in, places to geography, messages out."""
+"""The servicer of RouteGuide: converts messages to calls of geography, and back."""
 
 import threading
 import time
@@ -14,10 +14,10 @@ from server.domain import geography
 from server.domain.errors import ResultOverflowError, TooLongError
 from server.domain.geography import Place
 
-# What is kept of the notes: so many places, at each the newest so many, none longer than this, in bytes. A server that
-# forgot nothing would run out.
+# The limits of stored notes: the latest places, the latest notes per place, and the size of a note. Without them, the
+# server would run out of memory.
 _MAX_PLACES = 1000
-_MAX_NOTES_A_PLACE = 100
+_MAX_NOTES_PER_PLACE = 100
 _MAX_NOTE_BYTES = 1000
 
 _LONGEST_ROUTE_METRES = 2**31 - 1
@@ -32,26 +32,26 @@ def _feature(place: Place, name: str) -> pb.Feature:
 
 
 class _Notes:
-    """The notes of all chats, for as long as there is room."""
+    """The latest notes of all chats."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_place: dict[Place, deque[pb.RouteNote]] = {}
 
     def exchange(self, note: pb.RouteNote) -> list[pb.RouteNote]:
-        """Return what was left at a note's place before, and leave it there.
+        """Return the previous notes at the place of a note, and store the note.
 
         Raises:
-            TooLongError: it is longer than a note may be.
+            TooLongError: the note is larger than _MAX_NOTE_BYTES.
         """
         if note.ByteSize() > _MAX_NOTE_BYTES:
             raise TooLongError(f"the note has {note.ByteSize()} bytes; accepted: {_MAX_NOTE_BYTES}", field="message")
         place = _place(note.location)
         with self._lock:
-            # Taken out and put back, a place is the newest of all; the oldest goes where there are too many.
-            notes = self._by_place.pop(place, deque[pb.RouteNote](maxlen=_MAX_NOTES_A_PLACE))
+            # Removing and reinserting a place makes it the latest; the least recently used one is evicted.
+            notes = self._by_place.pop(place, deque[pb.RouteNote](maxlen=_MAX_NOTES_PER_PLACE))
             before = list(notes)
-            # A copy: as it was parsed, it may hold a request a thousand times its size.
+            # Store a copy, since the parsed message may keep alive a request buffer that is a thousand times larger.
             notes.append(pb.RouteNote.FromString(note.SerializeToString()))
             self._by_place[place] = notes
             if len(self._by_place) > _MAX_PLACES:
@@ -60,7 +60,7 @@ class _Notes:
 
 
 class RouteGuideServicer(route_guide_pb2_grpc.RouteGuideServicer):
-    """`RouteGuide` of the basics tutorial."""
+    """`routeguide.RouteGuide` of the basics tutorial."""
 
     def __init__(self) -> None:
         """Start with no notes."""
@@ -68,19 +68,19 @@ class RouteGuideServicer(route_guide_pb2_grpc.RouteGuideServicer):
 
     @never_blocks
     def GetFeature(self, request: pb.Point, context: grpc.ServicerContext) -> pb.Feature:
-        """Answer with the feature at a point, without a name if there is none."""
+        """Return the feature at a point; its name is empty if there is no feature."""
         place = _place(request)
         return _feature(place, geography.features().get(place, ""))
 
     @never_blocks
     def ListFeatures(self, request: pb.Rectangle, context: grpc.ServicerContext) -> Iterator[pb.Feature]:
-        """Answer with the features of a rectangle."""
+        """Yield the features in a rectangle."""
         for place, name in geography.within(_place(request.lo), _place(request.hi)):
             yield _feature(place, name)
 
     @never_blocks
     def RecordRoute(self, request_iterator: Iterator[pb.Point], context: grpc.ServicerContext) -> pb.RouteSummary:
-        """Answer with what is to be said of the route, once it has come to its end."""
+        """Return a summary of the route once the request stream has ended."""
         points = named = 0
         distance = 0.0
         began = time.monotonic()
@@ -102,6 +102,6 @@ class RouteGuideServicer(route_guide_pb2_grpc.RouteGuideServicer):
     def RouteChat(
         self, request_iterator: Iterator[pb.RouteNote], context: grpc.ServicerContext
     ) -> Iterator[pb.RouteNote]:
-        """Answer each note with those that were left at the same place before."""
+        """Yield, for each note, the notes that were left at the same place before."""
         for note in request_iterator:
             yield from self._notes.exchange(note)

@@ -1,4 +1,4 @@
-"""The servicer of the tutorial's Calculator: messages in, values to arithmetic, messages out."""
+"""The servicer of the tutorial's Calculator: converts messages to calls of arithmetic, and back."""
 
 import calculator_pb2
 import calculator_pb2_grpc
@@ -21,7 +21,7 @@ class TutorialServicer(calculator_pb2_grpc.CalculatorServicer):
     def Calculate(
         self, request: calculator_pb2.BinaryOperation, context: grpc.ServicerContext
     ) -> calculator_pb2.CalculationResult:
-        """Answer with the result, rounded to 32 bit as the message is written."""
+        """Return the result, which protobuf rounds to 32 bits."""
         operation = _OPERATIONS.get(request.operation)
         if operation is None:
             raise UnknownOperationError(request.operation, dict(calculator_pb2.Operation.items()))

@@ -1,4 +1,4 @@
-"""A certificate authority to throw away, for TLS on this machine."""
+"""A throwaway certificate authority, for TLS on this machine."""
 
 import datetime as dt
 import ipaddress
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFE = dt.timedelta(days=7)
-# Whoever's clock is a little behind takes it as well.
+# Clients whose clock is slightly behind must accept the certificate too.
 _BEFORE = dt.timedelta(minutes=5)
 _NAMES = ("localhost", "*.localhost")
 _ADDRESSES = ["127.0.0.1", "::1"]
@@ -50,22 +50,24 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 class CertificateAuthority:
-    """An authority whose key lives as long as this object does, and the certificate of one server on this machine.
+    """A certificate authority, and the certificate that it issued to one server on this machine.
+
+    The authority's private key is discarded once it has signed both.
 
     Args:
-        names: what that server is called.
+        names: the DNS names of the server, in addition to its loopback addresses.
 
     Attributes:
-        certificate: the authority's own, in PEM: whom a client has to trust.
-        server_certificate: the server's, in PEM.
-        server_key: its key, in PEM. A secret.
+        certificate: the authority's certificate, in PEM, which clients have to trust.
+        server_certificate: the server's certificate, in PEM.
+        server_key: the server's private key, in PEM. A secret.
     """
 
     def __init__(self, names: Sequence[str] = _NAMES) -> None:
-        """Make keys and certificates."""
+        """Generate the keys and certificates."""
         key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Cloud Run on this machine")])
-        # What RFC 5280, section 4.2.1, asks of both; Python's own TLS insists on it.
+        # RFC 5280, section 4.2.1, requires key identifiers in both certificates, and Python's ssl module checks them.
         own_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         own = (
             _builder(name, name, key)
@@ -88,7 +90,11 @@ class CertificateAuthority:
         self.server_key = _pem(server_key)
 
     def write(self, folder: Path) -> tuple[Path, Path, Path]:
-        """Write all three into a folder, the key for its owner alone; return ca.crt, server.crt and server.key."""
+        """Write the certificates and the server key into a folder, readable only by the owner.
+
+        Returns:
+            The paths of ca.crt, server.crt and server.key.
+        """
         files = folder / "ca.crt", folder / "server.crt", folder / "server.key"
         for file, content in zip(files, (self.certificate, self.server_certificate, self.server_key), strict=True):
             file.touch(0o600)

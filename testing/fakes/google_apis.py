@@ -1,4 +1,4 @@
-"""Fakes of Google's token endpoints, under their own host names: a proxy that serves them and refuses other hosts.
+"""Fakes of Google's token endpoints, under their real host names: a proxy that serves them and refuses other hosts.
 
 https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts
 """
@@ -32,9 +32,9 @@ _URN = "urn:ietf:params:oauth:"
 _SCOPES = {"https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/iam"}
 _LIFE_SECONDS = 3600
 
-PERSON, WORKLOAD, ROBOT = "ada@example.com", "a workload of somewhere else", "robot@project.iam.gserviceaccount.com"
+PERSON, WORKLOAD, ROBOT = "ada@example.com", "a workload outside Google Cloud", "robot@project.iam.gserviceaccount.com"
 OTHER_ACCOUNT = "other@project.iam.gserviceaccount.com"
-# What gcloud says it is, when it logs a person in for other programs.
+# gcloud's OAuth client id in the credentials that `gcloud auth application-default login` writes.
 _GCLOUD = "764086051850-6qr4p6gpi6hn506pt8ejuq83di341hur.apps.googleusercontent.com"
 
 _Json: TypeAlias = dict[str, Any]
@@ -42,12 +42,12 @@ _Json: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True)
 class IssuedToken:
-    """A token that was issued.
+    """A token that the fake issued.
 
     Attributes:
-        who: the person, service account or workload that asked for it.
-        account: the account that it authenticates.
-        audience: its audience, if it is an identity token.
+        who: the person, service account or workload that requested the token.
+        account: the account that the token authenticates.
+        audience: the audience of an identity token; empty for an access token.
     """
 
     who: str
@@ -56,22 +56,27 @@ class IssuedToken:
 
 
 class _RefusedError(Exception):
-    """A request is refused; the arguments are the HTTP status and IAM's name for the error."""
+    """A request is refused. Its arguments are the HTTP status and IAM's name for the error."""
 
 
 class GoogleApis(LoopbackServer):
-    """The endpoints, which know a person, a service account with a key, and a workload.
+    """A server for the endpoints, which know a person, a service account with a key, and a workload.
+
+    Args:
+        folder: where to write the certificates and the credentials of the workload.
 
     Attributes:
         issued: the tokens that were issued, in order.
         hosts: the host names that the proxy serves.
         strangers: other host names that were requested.
-        may_be: which caller may impersonate which account. As in IAM, an account may not impersonate itself by default.
+        ca_cert: the certificate that clients have to trust.
+        may_be: the allowed impersonations, as (caller, account). As in IAM, an account may not impersonate itself by
+            default.
         secrets: texts that must not appear in any output.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Take a port, and write certificates into a folder."""
+        """Bind a port and write the certificates."""
         super().__init__(_Proxy)
         self.ca_cert, certificate, key = CertificateAuthority(_HOSTS).write(folder)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -96,19 +101,19 @@ class GoogleApis(LoopbackServer):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The proxy settings that lead a program here. The name is in lower case, since gRPC reads only that."""
+        """The variables that send a program's HTTPS requests here. gRPC reads only the lowercase `https_proxy`."""
         return {"https_proxy": f"http://{self.host}", "REQUESTS_CA_BUNDLE": str(self.ca_cert)}
 
     def login_of_person(self) -> _Json:
-        """Return what `gcloud auth application-default login` writes."""
+        """Return the credentials that `gcloud auth application-default login` writes."""
         return {"type": "authorized_user", "account": "", "universe_domain": "googleapis.com"} | self._login
 
     def key_of_robot(self) -> _Json:
-        """Return a service account's key."""
+        """Return the key file of the service account."""
         return {"type": "service_account", "client_email": ROBOT, "private_key": self._pem, "token_uri": _TOKEN_URI}
 
     def workload(self) -> _Json:
-        """Return what `gcloud iam workload-identity-pools create-cred-config` writes."""
+        """Return the credentials that `gcloud iam workload-identity-pools create-cred-config` writes."""
         return {
             "type": "external_account",
             "audience": _PROVIDER,
@@ -118,11 +123,16 @@ class GoogleApis(LoopbackServer):
         }
 
     def workload_as_account(self) -> _Json:
-        """Return what it writes with `--service-account`."""
+        """Return the credentials that the same command writes with `--service-account`."""
         return self.workload() | {"service_account_impersonation_url": f"{_ACCOUNTS}{ACCOUNT}:generateAccessToken"}
 
     def answer(self, url: str, authorization: str, body: str) -> _Json:
-        """Answer what is posted, or raise _RefusedError, or whatever a malformed one leads to."""
+        """Answer a POST request.
+
+        Raises:
+            _RefusedError: the endpoint does not exist, or does not allow the request.
+            KeyError, ValueError, jwt.InvalidTokenError: the request is malformed.
+        """
         if url == _TOKEN_URI:
             return self._token(dict(parse_qsl(body, strict_parsing=True)))
         if url == _EXCHANGE:
@@ -158,7 +168,7 @@ class GoogleApis(LoopbackServer):
 
     def _of_account(self, who: str, account: str, what: str, body: _Json) -> _Json:
         if what == "generateIdToken":
-            _check(body["includeEmail"] is True)  # by which Cloud Run knows the account
+            _check(body["includeEmail"] is True)  # Cloud Run identifies the account by its email
             return {"token": self._identity(who, account, body["audience"])}
         _check(set(body["scope"]) <= _SCOPES)
         end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + _LIFE_SECONDS))
@@ -198,7 +208,7 @@ class _Proxy(_Handler):
         self.end_headers()
         self.close_connection = True
         with (
-            contextlib.suppress(OSError),  # who has been answered may be gone
+            contextlib.suppress(OSError),  # the client may disconnect after the answer
             self.server.context.wrap_socket(self.connection, server_side=True) as connection,
         ):
             _Endpoints(connection, self.client_address, self.server)

@@ -1,4 +1,4 @@
-"""Issues identity tokens as Google does, with a key of its own.
+"""A fake of Google's issuer of identity tokens, with its own signing key.
 
 https://cloud.google.com/docs/authentication/token-types#id
 """
@@ -18,20 +18,25 @@ _LIFE_SECONDS = 3600
 
 
 class Issuer:
-    """A key, and the tokens that it signs.
+    """An issuer with one signing key.
 
     Args:
-        life: how long a token lives, in seconds.
+        life: lifetime of a token, in seconds.
     """
 
     def __init__(self, life: float = _LIFE_SECONDS) -> None:
-        """Make the key."""
+        """Generate the key."""
         self._life = life
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._id = f"{self._key.public_key().public_numbers().n % 2**64:016x}"
 
     def token(self, audience: str, **claims: Any) -> str:  # noqa: ANN401 - JSON
-        """Return a token for an audience, with other claims than usual if need be."""
+        """Return a token for an audience.
+
+        Args:
+            audience: the `aud` claim.
+            claims: claims to add or replace.
+        """
         now = time.time()
         usual = {
             "iss": ISSUER,
@@ -46,6 +51,6 @@ class Issuer:
         return jwt.encode(usual | claims, self._key, algorithm=_ALGORITHM, headers={"kid": self._id})
 
     def keys(self) -> str:
-        """Return the public key as a JSON Web Key Set (RFC 7517)."""
+        """Return the public key as a JSON Web Key Set (JWKS, RFC 7517)."""
         key = json.loads(RSAAlgorithm.to_jwk(self._key.public_key()))
         return json.dumps({"keys": [key | {"kid": self._id, "alg": _ALGORITHM, "use": "sig"}]})

@@ -1,4 +1,4 @@
-"""Identity tokens that nobody may get in with."""
+"""Identity tokens that a server must refuse."""
 
 import base64
 import json
@@ -11,26 +11,26 @@ from testing.fakes.id_token_issuer import Issuer
 
 
 def _unsigned(issuer: Issuer, audience: str) -> str:
-    """Return a good token whose signature was taken off."""
+    """Return a valid token with its signature removed."""
     header, claims, _ = issuer.token(audience).split(".")
     return f"{header}.{claims}."
 
 
-def _signed_by_nobody(issuer: Issuer, audience: str) -> str:
-    """Return a token that says of itself that it needs no signature."""
+def _with_algorithm_none(issuer: Issuer, audience: str) -> str:
+    """Return a token whose header says that it is not signed: `"alg": "none"`."""
     claims = jwt.decode(issuer.token(audience), options={"verify_signature": False})
     return jwt.encode(claims, "", algorithm="none")
 
 
 def _signed_with_the_public_key(issuer: Issuer, audience: str) -> str:
-    """Return a token with a signature of the kind whose key is a secret, made with the public key as that."""
+    """Return a token signed by HMAC (HS256) with the public key as the shared secret."""
     header = {"alg": "HS256", "kid": json.loads(issuer.keys())["keys"][0]["kid"]}
     claims = jwt.decode(issuer.token(audience), options={"verify_signature": False})
     return jwt.encode(claims, base64.b64encode(issuer.keys().encode()), algorithm="HS256", headers=header)
 
 
 def _changed(issuer: Issuer, audience: str) -> str:
-    """Return a token of one audience, with the signature of another's."""
+    """Return a token with the signature of a token for another audience."""
     header, claims, _ = issuer.token(audience).split(".")
     return f"{header}.{claims}.{issuer.token('https://other').rpartition('.')[2]}"
 
@@ -38,23 +38,23 @@ def _changed(issuer: Issuer, audience: str) -> str:
 BAD_TOKENS: dict[str, Callable[[Issuer, str], str | None]] = {
     "none": lambda _issuer, _audience: None,
     "empty": lambda _issuer, _audience: "",
-    "no token at all": lambda _issuer, _audience: "let me in",
+    "not a token": lambda _issuer, _audience: "let me in",
     "expired": lambda issuer, audience: issuer.token(audience, exp=int(time.time()) - 100),
     "not yet valid": lambda issuer, audience: issuer.token(audience, nbf=int(time.time()) + 1000),
-    "of another audience": lambda issuer, _: issuer.token("https://other.a.run.app"),
-    "of the audience without its scheme": lambda issuer, audience: issuer.token(audience.removeprefix("https://")),
-    "of the audience with a slash": lambda issuer, audience: issuer.token(f"{audience}/"),
-    "of the audience with a port": lambda issuer, audience: issuer.token(f"{audience}:443"),
-    "of another issuer": lambda issuer, audience: issuer.token(audience, iss="https://accounts.example.com"),
-    "of another key": lambda _, audience: Issuer().token(audience),
+    "for another audience": lambda issuer, _: issuer.token("https://other.a.run.app"),
+    "for the audience without its scheme": lambda issuer, audience: issuer.token(audience.removeprefix("https://")),
+    "for the audience with a trailing slash": lambda issuer, audience: issuer.token(f"{audience}/"),
+    "for the audience with a port": lambda issuer, audience: issuer.token(f"{audience}:443"),
+    "from another issuer": lambda issuer, audience: issuer.token(audience, iss="https://accounts.example.com"),
+    "signed with another key": lambda _, audience: Issuer().token(audience),
     "unsigned": _unsigned,
-    "signed by nobody": _signed_by_nobody,
+    "algorithm none": _with_algorithm_none,
     "signed with the public key": _signed_with_the_public_key,
     "changed": _changed,
 }
-"""What makes each of them bad, and what makes each of them, for an issuer and an audience; None for no token."""
+"""Functions that make a bad token for an issuer and an audience, by what is wrong with it. None means no token."""
 
 
 def metadata(token: str | None, header: str = "authorization") -> tuple[tuple[str, str], ...]:
-    """Return what a call sends of a token."""
+    """Return the metadata of a call that sends a token; empty if there is no token."""
     return () if token is None else ((header, f"Bearer {token}"),)

@@ -1,4 +1,4 @@
-"""Serves the keys that identity tokens are signed with, as Google does."""
+"""A fake of Google's JWKS endpoint, which serves the public keys of identity tokens."""
 
 import json
 import threading
@@ -8,12 +8,15 @@ from testing.fakes.loopback_server import LoopbackServer, QuietHandler
 
 
 class JwksServer(LoopbackServer):
-    """Serves the keys of an issuer, as Google does.
+    """A server for the JWKS of some issuers.
+
+    Args:
+        issuers: the issuers whose public keys it serves.
 
     Attributes:
-        answer: the status and the body of the next answers.
-        asked: how often it was asked.
-        gate: closed, it keeps answers back.
+        answer: the HTTP status and the body of the next responses.
+        asked: the number of requests received.
+        gate: while this event is not set, responses are held back.
     """
 
     def __init__(self, *issuers: Issuer) -> None:
@@ -24,18 +27,18 @@ class JwksServer(LoopbackServer):
         self.serve_keys_of(*issuers)
 
     def serve_keys_of(self, *issuers: Issuer) -> None:
-        """Have other keys from now on."""
+        """Replace the keys that it serves."""
         keys = [key for issuer in issuers for key in json.loads(issuer.keys())["keys"]]
         self.answer = (200, json.dumps({"keys": keys}))
 
     def __exit__(self, *error: object) -> None:
-        """Let those go that still wait."""
+        """Release the responses that are held back, and stop."""
         self.gate.set()
         super().__exit__(*error)
 
     @property
     def url(self) -> str:
-        """Where the keys are."""
+        """The URL of the JWKS."""
         return f"http://{self.host}/certs"
 
 

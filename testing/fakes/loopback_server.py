@@ -1,4 +1,4 @@
-"""HTTP servers for this machine alone."""
+"""HTTP servers on the loopback interface."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -6,36 +6,36 @@ from typing import Self
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """A server on a free port of this machine, which serves as long as a `with` block lasts.
+    """A server on a free loopback port, which serves within a `with` block.
 
     Args:
-        handler: answers requests.
+        handler: class that handles requests.
     """
 
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
-        """Take a port."""
+        """Bind a port."""
         super().__init__(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05})
 
     def __enter__(self) -> Self:
-        """Begin to serve."""
+        """Start serving."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it, and give the port back."""
+        """Stop serving and release the port."""
         self.shutdown()
         self._thread.join()
         self.server_close()
 
     @property
     def host(self) -> str:
-        """HOST:PORT of it."""
+        """The server's address, HOST:PORT."""
         return f"127.0.0.1:{self.server_port}"
 
 
 class QuietHandler(BaseHTTPRequestHandler):
-    """Answers requests without a word about them."""
+    """A request handler that does not log."""
 
     def log_message(self, *_: object) -> None:
-        """Write no log: there would be nothing in it but noise."""
+        """Discard the log line: it would only be noise in the output of a test."""

@@ -1,4 +1,4 @@
-"""Google Cloud's metadata server, as far as identity tokens go.
+"""A fake of Google Cloud's metadata server, limited to identity tokens.
 
 https://cloud.google.com/compute/docs/instances/verifying-instance-identity
 """
@@ -15,17 +15,17 @@ _ACCOUNT = "/computeMetadata/v1/instance/service-accounts/default/"
 
 
 class MetadataServer(LoopbackServer):
-    """A server whose `host` is for the variable GCE_METADATA_HOST.
+    """A metadata server. Its `host` is the value for the variable GCE_METADATA_HOST.
 
     Args:
-        issuer: signs the tokens.
+        issuer: the issuer that signs the tokens.
 
     Attributes:
-        issued: the audiences that tokens were asked for, in turn.
+        issued: the audiences of the tokens that it issued, in order.
     """
 
     def __init__(self, issuer: Issuer) -> None:
-        """Take a port."""
+        """Bind a port."""
         super().__init__(_Handler)
         self.issuer = issuer
         self.issued: list[str] = []
@@ -36,7 +36,7 @@ class _Handler(QuietHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
-        if self.headers.get(_FLAVOR[0]) != _FLAVOR[1]:  # which a page in a browser cannot send
+        if self.headers.get(_FLAVOR[0]) != _FLAVOR[1]:  # a web page cannot send this header
             self._answer(HTTPStatus.FORBIDDEN, f"the header {': '.join(_FLAVOR)} is missing")
         elif url.path == f"{_ACCOUNT}identity":
             self._identity(parse_qs(url.query).get("audience", [""])[0])
@@ -45,7 +45,7 @@ class _Handler(QuietHandler):
         elif url.path == "/":
             self._answer(HTTPStatus.OK, "computeMetadata/")
         else:
-            self._answer(HTTPStatus.NOT_FOUND, "this metadata server knows the default service account alone")
+            self._answer(HTTPStatus.NOT_FOUND, "this metadata server only knows the default service account")
 
     def _identity(self, audience: str) -> None:
         if not audience:

@@ -1,4 +1,4 @@
-"""A proxy that leads to a server on this machine, by whatever name: so services of the internet can be called."""
+"""A proxy that forwards every host name to one local server, so that a test can call services by their public names."""
 
 import socket
 import threading
@@ -8,15 +8,15 @@ from testing.fakes.loopback_server import LoopbackServer, QuietHandler
 
 
 class Proxy(LoopbackServer):
-    """A proxy, for gRPC's variable `grpc_proxy`.
+    """An HTTP CONNECT proxy, for gRPC's variable `grpc_proxy`.
 
     Attributes:
-        port: where it leads.
-        asked: the names that it was asked for, HOST:PORT.
+        port: the local port to which it forwards all connections.
+        asked: the requested destinations, HOST:PORT.
     """
 
     def __init__(self, port: int) -> None:
-        """Take a port."""
+        """Bind a port."""
         super().__init__(_Handler)
         self.port = port
         self.asked: list[str] = []
@@ -37,7 +37,7 @@ class _Handler(QuietHandler):
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
-    """Pass on all that comes, and its end."""
+    """Copy data until the source is closed, then close the target for writing."""
     try:
         while data := source.recv(65536):
             target.sendall(data)

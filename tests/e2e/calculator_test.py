@@ -1,4 +1,4 @@
-"""calculator.v1 over a real socket: each kind of RPC, and its errors with their details."""
+"""Tests of calculator.v1 over a real socket: each kind of RPC, and errors with their details."""
 
 import math
 import queue
@@ -22,7 +22,7 @@ def stub(channel: grpc.Channel) -> calculator_pb2_grpc.CalculatorStub:
 
 def _details(error: grpc.RpcError) -> tuple[error_details_pb2.ErrorInfo, error_details_pb2.BadRequest]:
     info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    status = rpc_status.from_call(cast("grpc.Call", error))  # which an error of a call also is
+    status = rpc_status.from_call(cast("grpc.Call", error))  # the error is also the call
     assert status
     for detail in status.details:
         for message in (info, bad_request):
@@ -58,7 +58,7 @@ def test_calculate_applies_every_operation(
         (pb.OPERATION_UNSPECIFIED, (1, 1), ("INVALID_ARGUMENT", "UNKNOWN_OPERATION", ["operation"])),
     ],
 )
-def test_an_error_has_a_reason_and_names_the_field_to_blame(
+def test_an_error_has_a_reason_and_names_the_invalid_field(
     stub: calculator_pb2_grpc.CalculatorStub,
     operation: pb.Operation,
     operands: tuple[float, float],
@@ -104,21 +104,21 @@ def test_evaluate_streams_the_steps_before_an_error(stub: calculator_pb2_grpc.Ca
     assert _details(refused.value)[0].reason == "DIVISION_BY_ZERO"
 
 
-def test_aggregate_describes_all_the_numbers_of_all_messages(stub: calculator_pb2_grpc.CalculatorStub) -> None:
+def test_aggregate_covers_the_numbers_of_all_messages(stub: calculator_pb2_grpc.CalculatorStub) -> None:
     requests = iter([pb.AggregateRequest(numbers=[1, 2]), pb.AggregateRequest(), pb.AggregateRequest(numbers=[3, 6])])
     response = stub.Aggregate(requests, timeout=timeouts.SECONDS)
     assert (response.count, response.sum, response.mean, response.variance) == (4, 12, 3, 3.5)
     assert (response.minimum, response.maximum) == (1, 6)
 
 
-def test_aggregate_of_nothing_has_a_count_and_a_sum_and_nothing_else(stub: calculator_pb2_grpc.CalculatorStub) -> None:
+def test_aggregate_of_no_numbers_has_only_a_count_and_a_sum(stub: calculator_pb2_grpc.CalculatorStub) -> None:
     response = stub.Aggregate(iter([]), timeout=timeouts.SECONDS)
     assert (response.count, response.sum) == (0, 0)
     for field in ("mean", "variance", "minimum", "maximum"):
         assert not response.HasField(field)
 
 
-def test_aggregate_takes_ten_thousand_numbers_a_message_and_no_more(stub: calculator_pb2_grpc.CalculatorStub) -> None:
+def test_aggregate_accepts_at_most_ten_thousand_numbers_per_message(stub: calculator_pb2_grpc.CalculatorStub) -> None:
     most = pb.AggregateRequest(numbers=[1] * 10_000)
     assert stub.Aggregate(iter([most, most]), timeout=timeouts.SECONDS).count == 20_000
     with pytest.raises(grpc.RpcError) as refused:
@@ -128,7 +128,9 @@ def test_aggregate_takes_ten_thousand_numbers_a_message_and_no_more(stub: calcul
     assert [violation.field for violation in bad_request.field_violations] == ["numbers"]
 
 
-def test_aggregate_refuses_what_is_not_finite_with_its_place(stub: calculator_pb2_grpc.CalculatorStub) -> None:
+def test_aggregate_refuses_a_number_that_is_not_finite_with_its_position(
+    stub: calculator_pb2_grpc.CalculatorStub,
+) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         stub.Aggregate(iter([pb.AggregateRequest(numbers=[1, math.nan])]), timeout=timeouts.SECONDS)
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
@@ -136,7 +138,7 @@ def test_aggregate_refuses_what_is_not_finite_with_its_place(stub: calculator_pb
 
 
 class _Conversation:
-    """A conversation whose next operation is sent only when the last is answered."""
+    """A Converse call that sends each operation only after the previous one has been answered."""
 
     def __init__(self, stub: calculator_pb2_grpc.CalculatorStub) -> None:
         self._requests = queue.SimpleQueue[pb.ConverseRequest | None]()
@@ -156,7 +158,7 @@ class _Conversation:
         assert self._responses.code() == grpc.StatusCode.OK
 
 
-def test_converse_answers_each_operation_before_the_next_and_remembers(
+def test_converse_answers_each_operation_before_the_next_and_remembers_the_result(
     stub: calculator_pb2_grpc.CalculatorStub,
 ) -> None:
     conversation = _Conversation(stub)
@@ -167,7 +169,7 @@ def test_converse_answers_each_operation_before_the_next_and_remembers(
     conversation.end()
 
 
-def test_converse_goes_on_after_an_operation_without_a_result(stub: calculator_pb2_grpc.CalculatorStub) -> None:
+def test_converse_continues_after_a_failed_operation(stub: calculator_pb2_grpc.CalculatorStub) -> None:
     conversation = _Conversation(stub)
     assert conversation.say(pb.OPERATION_ADD, 5).result == 5
     assert conversation.say(pb.OPERATION_DIVIDE, 0).failure.reason == "DIVISION_BY_ZERO"

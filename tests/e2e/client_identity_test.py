@@ -1,4 +1,4 @@
-"""The client's ways in: TLS, and identity tokens on every call, against a server that writes down what it gets."""
+"""Tests of the client's TLS and identity tokens, against a server that records the metadata of each call."""
 
 import datetime as dt
 import json
@@ -31,15 +31,15 @@ from testing.fakes.proxy import Proxy
 AUDIENCE = "https://localhost"
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
 SERVICE = "calculator-abc.a.run.app"
-# No credentials of whoever runs the tests.
+# Hides the credentials of the person who runs the tests.
 NOBODY = {"GOOGLE_APPLICATION_CREDENTIALS": "", "GCE_METADATA_HOST": "", "K_SERVICE": ""}
 
 
 class Recorder(grpc.ServerInterceptor):
-    """A calculator with TLS and without, that writes down the metadata of each call.
+    """A calculator server with a TLS port and a plaintext port, which records the metadata of each call.
 
     Attributes:
-        seen: the method and the metadata of each call, in turn.
+        seen: the method and the metadata of each call, in order.
     """
 
     def __init__(self, authority: CertificateAuthority) -> None:
@@ -58,7 +58,7 @@ class Recorder(grpc.ServerInterceptor):
         return continuation(handler_call_details)
 
     def tokens(self, header: str = "authorization") -> list[str]:
-        """Return the tokens of all calls so far, in turn."""
+        """Return the tokens of all calls so far, in order."""
         return [str(metadata.get(header, "")).removeprefix("Bearer ") for _, metadata in self.seen]
 
 
@@ -82,12 +82,12 @@ def recorder(authority: CertificateAuthority) -> Iterator[Recorder]:
 
 @pytest.fixture
 def cloud(recorder: Recorder, ca_cert: Path) -> Iterator[Callable[..., list[str]]]:
-    """Have the recorder be a service on Cloud Run; returns what calls it by its name."""
+    """Make the recorder reachable by a Cloud Run service's name; yield a function that runs the client against it."""
     with Proxy(recorder.tls_port) as tunnel:
-        way = {"grpc_proxy": f"http://{tunnel.host}", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(ca_cert)}
+        proxied = {"grpc_proxy": f"http://{tunnel.host}", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(ca_cert)}
 
         def call(*options: str, **environment: str) -> list[str]:
-            return _client("--target", SERVICE, *options, "calc", "2", "+", "3", **(way | environment))
+            return _client("--target", SERVICE, *options, "calc", "2", "+", "3", **(proxied | environment))
 
         yield call
         assert set(tunnel.asked) <= {f"{SERVICE}:443"}
@@ -95,18 +95,18 @@ def cloud(recorder: Recorder, ca_cert: Path) -> Iterator[Callable[..., list[str]
 
 @pytest.fixture
 def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetadataServer]:
-    """Be on Google Cloud."""
+    """A metadata server that programs find as they do on Google Cloud."""
     for name, value in NOBODY.items():
         monkeypatch.setenv(name, value)
     with MetadataServer(Issuer()) as server:
         monkeypatch.setenv("GCE_METADATA_HOST", server.host)
-        # In this very process google-auth has read the variable already.
+        # In this process, google-auth has already read the variable.
         monkeypatch.setattr("google.auth.compute_engine._metadata._GCE_METADATA_HOST", server.host)
         yield server
 
 
 def _client(*arguments: str, **environment: str) -> list[str]:
-    """Run the client's command line; return what it says, on standard output and on the other."""
+    """Run the client's command line; return its stdout and stderr."""
     finished = programs.run([programs.CLIENT, *arguments], **(NOBODY | environment))
     return [finished.stdout, finished.stderr]
 
@@ -116,7 +116,7 @@ def _audience(token: str) -> str:
     return audience
 
 
-def test_every_kind_of_call_reflection_and_health_carry_a_token_for_the_service(
+def test_every_call_including_reflection_and_health_carries_a_token_for_the_service(
     recorder: Recorder, metadata: MetadataServer, ca_cert: Path
 ) -> None:
     options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(ca_cert), "--auth", "identity-token"]
@@ -131,7 +131,7 @@ def test_every_kind_of_call_reflection_and_health_carry_a_token_for_the_service(
     assert not [token for token in recorder.tokens() if token in said]
 
 
-def test_the_metadata_server_is_not_reached_by_a_proxy(
+def test_the_metadata_server_is_not_reached_through_a_proxy(
     recorder: Recorder, metadata: MetadataServer, ca_cert: Path
 ) -> None:
     options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(ca_cert), "--auth", "identity-token"]
@@ -139,7 +139,9 @@ def test_the_metadata_server_is_not_reached_by_a_proxy(
     assert _client(*options, "calc", "2", "+", "3", **environment) == ["5\n", ""]
 
 
-def test_a_thousand_calls_at_once_fetch_one_token(recorder: Recorder, metadata: MetadataServer, ca_cert: Path) -> None:
+def test_a_thousand_concurrent_calls_fetch_one_token(
+    recorder: Recorder, metadata: MetadataServer, ca_cert: Path
+) -> None:
     access = Access(ca_cert=ca_cert, auth=IDENTITY_TOKEN)
     with connect(f"localhost:{recorder.tls_port}", access=access) as channel:
         stub = calculator_pb2_grpc.CalculatorStub(channel)
@@ -150,10 +152,10 @@ def test_a_thousand_calls_at_once_fetch_one_token(recorder: Recorder, metadata: 
     assert len(set(recorder.tokens())) == 1
 
 
-def test_a_token_that_is_near_its_end_is_replaced_without_a_failed_call(
+def test_a_token_is_replaced_before_it_expires_without_a_failed_call(
     recorder: Recorder, metadata: MetadataServer, ca_cert: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A token lives for an hour; here one is old after half a second.
+    # A token is valid for an hour; here the client replaces it after half a second.
     monkeypatch.setattr(identity, "_EARLY", dt.timedelta(seconds=3599.5))
     with connect(f"localhost:{recorder.tls_port}", access=Access(ca_cert=ca_cert, auth=IDENTITY_TOKEN)) as channel:
         stub = calculator_pb2_grpc.CalculatorStub(channel)
@@ -165,9 +167,7 @@ def test_a_token_that_is_near_its_end_is_replaced_without_a_failed_call(
         programs.eventually(is_replaced_twice)
 
 
-def test_another_audience_and_the_other_header_by_option(
-    recorder: Recorder, metadata: MetadataServer, ca_cert: Path
-) -> None:
+def test_audience_and_header_can_be_set_by_options(recorder: Recorder, metadata: MetadataServer, ca_cert: Path) -> None:
     headers = ("x-serverless-authorization",)
     access = Access(ca_cert=ca_cert, auth=IDENTITY_TOKEN, audience="https://mine.example.com", headers=headers)
     with connect(f"localhost:{recorder.tls_port}", access=access) as channel:
@@ -177,7 +177,7 @@ def test_another_audience_and_the_other_header_by_option(
     assert recorder.tokens() == [""]
 
 
-def test_a_server_of_another_authority_gets_neither_call_nor_token(
+def test_a_server_with_an_untrusted_certificate_gets_neither_call_nor_token(
     recorder: Recorder, metadata: MetadataServer, tmp_path: Path
 ) -> None:
     other, _, _ = CertificateAuthority().write(tmp_path)
@@ -188,7 +188,7 @@ def test_a_server_of_another_authority_gets_neither_call_nor_token(
     assert recorder.seen == []
 
 
-def test_a_token_is_sent_in_plaintext_to_this_machine_alone_and_only_on_demand(
+def test_a_token_is_sent_in_plaintext_only_to_this_machine_and_only_on_request(
     recorder: Recorder, metadata: MetadataServer
 ) -> None:
     target = f"localhost:{recorder.port}"
@@ -202,7 +202,7 @@ def test_a_token_is_sent_in_plaintext_to_this_machine_alone_and_only_on_demand(
     assert len(metadata.issued) == 1
 
 
-def test_auto_sends_tokens_to_cloud_run_or_for_an_audience_and_none_elsewhere(
+def test_auto_sends_a_token_only_to_cloud_run_or_if_an_audience_is_given(
     recorder: Recorder, metadata: MetadataServer, ca_cert: Path
 ) -> None:
     for access in (Access(ca_cert=ca_cert), Access(ca_cert=ca_cert, audience="https://x.a.run.app")):
@@ -213,14 +213,14 @@ def test_auto_sends_tokens_to_cloud_run_or_for_an_audience_and_none_elsewhere(
     assert metadata.issued == ["https://x.a.run.app"]
 
 
-def test_the_name_of_a_service_on_cloud_run_is_all_it_takes(
+def test_a_cloud_run_service_needs_no_option_but_its_name(
     recorder: Recorder, metadata: MetadataServer, cloud: Callable[..., list[str]]
 ) -> None:
     assert cloud(GCE_METADATA_HOST=metadata.host) == ["5\n", ""]
     assert _audience(*recorder.tokens()) == f"https://{SERVICE}"
 
 
-def test_without_credentials_auto_calls_without_a_token_and_what_asks_for_one_says_why_not(
+def test_without_credentials_auto_sends_no_token_and_options_that_require_one_fail_with_a_reason(
     recorder: Recorder, ca_cert: Path, cloud: Callable[..., list[str]]
 ) -> None:
     nothing = {"GOOGLE_APPLICATION_CREDENTIALS": str(ca_cert.with_name("none.json"))}
@@ -234,7 +234,7 @@ def test_without_credentials_auto_calls_without_a_token_and_what_asks_for_one_sa
     assert len(recorder.seen) == 1
 
 
-def test_on_google_cloud_auto_does_not_go_without_a_token_that_is_late(
+def test_on_google_cloud_auto_fails_if_the_metadata_server_does_not_answer(
     recorder: Recorder, cloud: Callable[..., list[str]]
 ) -> None:
     output, error = cloud(GCE_METADATA_HOST="127.0.0.1:1", GCE_METADATA_TIMEOUT="1")
@@ -243,12 +243,12 @@ def test_on_google_cloud_auto_does_not_go_without_a_token_that_is_late(
     assert recorder.seen == []
 
 
-def test_certificates_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
+def test_unreadable_certificates_are_a_one_line_error(tmp_path: Path) -> None:
     _, error = _client("--ca-cert", str(tmp_path / "none.crt"), "add", "2", "3")
     assert error == f"Error: the certificates in {tmp_path}/none.crt cannot be read: No such file or directory\n"
     (tmp_path / "other").write_text("no certificate", encoding="utf-8")
     _, error = _client("--ca-cert", str(tmp_path / "other"), "add", "2", "3")
-    assert error == f"Error: there is no certificate in {tmp_path}/other: accepted is PEM\n"
+    assert error == f"Error: no certificate in {tmp_path}/other: must be a PEM file\n"
 
 
 @pytest.fixture
@@ -256,25 +256,25 @@ def google(tmp_path: Path) -> Iterator[GoogleApis]:
     (tmp_path / "google").mkdir()
     with GoogleApis(tmp_path / "google") as running:
         yield running
-        assert running.strangers == []  # nobody else is asked, and gRPC does not ask the proxy
+        assert running.strangers == []  # no other host is contacted, and gRPC does not use the proxy
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls the recorder with credentials of Google's."""
+    """Runs the client against the recorder, with Google credentials."""
 
     google: GoogleApis
     recorder: Recorder
     ca_cert: Path
 
     def environment(self, credentials: dict[str, Any]) -> dict[str, str]:
-        """Write a file of credentials, and return what names it."""
+        """Write a credentials file, and return the environment that makes the client use it."""
         file = self.ca_cert.with_name("credentials.json")
         file.write_text(json.dumps(credentials), encoding="utf-8")
         return NOBODY | self.google.environment | {"GOOGLE_APPLICATION_CREDENTIALS": str(file)}
 
     def ask(self, credentials: dict[str, Any], *options: str) -> list[str]:
-        """Have the client calculate with credentials; return what it says, in which there is no secret."""
+        """Run the client with credentials; return its stdout and stderr, which must not contain a secret."""
         words = ["--target", f"localhost:{self.recorder.tls_port}", "--ca-cert", str(self.ca_cert)]
         environment = self.environment(credentials)
         said = _client(*words, "--auth", "identity-token", *options, "calc", "2", "+", "3", **environment)
@@ -315,7 +315,7 @@ def caller(google: GoogleApis, recorder: Recorder, ca_cert: Path) -> Caller:
         ),
     ],
 )
-def test_google_is_asked_for_a_token_of_the_account_for_the_service(
+def test_credentials_yield_a_token_of_the_account_for_the_service(
     caller: Caller, credentials: Callable[[GoogleApis], dict[str, Any]], impersonated: str, given: list[IssuedToken]
 ) -> None:
     options = ["--impersonate-service-account", impersonated] if impersonated else []
@@ -331,15 +331,15 @@ def test_google_is_asked_for_a_token_of_the_account_for_the_service(
     [
         (
             GoogleApis.workload,
-            "is of a federated identity that impersonates no service account; only those have tokens.",
+            "is for a federated identity, which must impersonate a service account to get identity tokens.",
         ),
         (
             GoogleApis.login_of_person,
-            "is of a person, not of a service account; only those have tokens: impersonate one.",
+            "is for a user, who must impersonate a service account to get identity tokens for an audience.",
         ),
     ],
 )
-def test_who_is_no_account_and_impersonates_none_is_told_in_one_line_that_there_is_no_token(
+def test_credentials_without_a_service_account_are_a_one_line_error(
     caller: Caller, credentials: Callable[[GoogleApis], dict[str, Any]], complaint: str
 ) -> None:
     output, error = caller.ask(credentials(caller.google))
@@ -348,11 +348,11 @@ def test_who_is_no_account_and_impersonates_none_is_told_in_one_line_that_there_
     assert (caller.google.issued, caller.recorder.seen) == ([], [])
 
 
-def test_an_account_that_iam_gives_no_token_of_is_one_line_that_says_so_and_no_call(caller: Caller) -> None:
+def test_a_denied_impersonation_is_a_one_line_error_without_a_call(caller: Caller) -> None:
     caller.google.may_be.clear()
     output, error = caller.ask(caller.google.login_of_person(), "--impersonate-service-account", ACCOUNT)
     assert (output, error.count("\n")) == ("", 1)
-    assert error.startswith("Error: no identity token was given: Error getting ID token: ")
+    assert error.startswith("Error: cannot fetch an identity token: Error getting ID token: ")
     assert f"{ACCOUNT}:generateIdToken" in error
     assert "PERMISSION_DENIED" in error
     assert (caller.google.issued, caller.recorder.seen) == ([IssuedToken(PERSON, PERSON)], [])
@@ -360,7 +360,7 @@ def test_an_account_that_iam_gives_no_token_of_is_one_line_that_says_so_and_no_c
 
 @pytest.fixture
 def impersonating(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> Iterator[calculator_pb2_grpc.CalculatorStub]:
-    """Call as an account that the key of another may impersonate, from this very process."""
+    """A stub in this process that calls as an impersonated account, with the key of another account."""
     for name, value in caller.environment(caller.google.key_of_robot()).items():
         monkeypatch.setenv(name, value)
     access = Access(ca_cert=caller.ca_cert, auth=IDENTITY_TOKEN, impersonate=ACCOUNT)
@@ -368,7 +368,7 @@ def impersonating(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> Iterator[c
         yield calculator_pb2_grpc.CalculatorStub(channel)
 
 
-def test_a_token_of_an_account_that_is_impersonated_is_fetched_once_for_many_calls(
+def test_the_token_of_an_impersonated_account_is_fetched_once_for_many_calls(
     impersonating: calculator_pb2_grpc.CalculatorStub, recorder: Recorder, google: GoogleApis
 ) -> None:
     calls = [impersonating.Calculate.future(REQUEST, timeout=timeouts.SECONDS) for _ in range(100)]
@@ -377,13 +377,14 @@ def test_a_token_of_an_account_that_is_impersonated_is_fetched_once_for_many_cal
     assert len(recorder.tokens()) == 100
 
 
-def test_a_token_that_still_holds_is_sent_while_google_cannot_be_reached(
+def test_a_valid_token_is_sent_while_google_cannot_be_reached(
     impersonating: calculator_pb2_grpc.CalculatorStub,
     recorder: Recorder,
     google: GoogleApis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(identity, "_EARLY", dt.timedelta(hours=2))  # longer than a token lives: each call asks anew
+    # This is more than the lifetime of a token, so each call asks for a new one.
+    monkeypatch.setattr(identity, "_EARLY", dt.timedelta(hours=2))
     assert impersonating.Calculate(REQUEST, timeout=timeouts.SECONDS).result == 5
     google.hosts.clear()
     assert impersonating.Calculate(REQUEST, timeout=timeouts.SECONDS).result == 5
@@ -394,18 +395,18 @@ def test_a_token_that_still_holds_is_sent_while_google_cannot_be_reached(
 
 @pytest.fixture
 def gcloud(tmp_path: Path) -> Callable[[str], str]:
-    """Have a gcloud that is a script; returns PATH with it."""
+    """Return a function that installs a shell script as gcloud, and returns a PATH with it."""
 
-    def put(script: str) -> str:
+    def install(script: str) -> str:
         program = tmp_path / "gcloud"
         program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         program.chmod(0o755)
         return f"{tmp_path}:{os.environ['PATH']}"
 
-    return put
+    return install
 
 
-def test_gcloud_gives_a_person_a_token_that_has_no_audience_of_its_own(
+def test_gcloud_gives_a_person_a_token_without_a_chosen_audience(
     recorder: Recorder, ca_cert: Path, gcloud: Callable[[str], str]
 ) -> None:
     token = Issuer().token("32555940559.apps.googleusercontent.com")
@@ -416,7 +417,7 @@ def test_gcloud_gives_a_person_a_token_that_has_no_audience_of_its_own(
     assert recorder.tokens() == [token]
 
 
-def test_gcloud_that_nobody_is_logged_in_to_says_how(
+def test_gcloud_without_a_login_is_an_error_that_says_how_to_log_in(
     recorder: Recorder, cloud: Callable[..., list[str]], gcloud: Callable[[str], str]
 ) -> None:
     path = gcloud("echo 'ERROR: no active account' >&2; exit 1")
@@ -424,12 +425,12 @@ def test_gcloud_that_nobody_is_logged_in_to_says_how(
     assert "ERROR: no active account" in error
     assert "gcloud auth login" in error
     assert recorder.seen == []
-    # By auto, a service that is open to all is called all the same.
+    # With auto, a public service is still called, without a token.
     assert cloud(PATH=path) == ["5\n", ""]
     assert recorder.tokens() == [""]
 
 
-def test_a_gcloud_that_takes_longer_than_a_call_may_is_waited_for(
+def test_gcloud_may_take_longer_than_the_timeout_of_a_call(
     recorder: Recorder, cloud: Callable[..., list[str]], gcloud: Callable[[str], str]
 ) -> None:
     path = gcloud(f"sleep 2; echo {Issuer().token(SERVICE)}")

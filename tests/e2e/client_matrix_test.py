@@ -1,4 +1,4 @@
-"""What the command lines of all clients have in common: what they print, and what they say when they cannot."""
+"""Tests that every client must pass: the output and the error messages of its command line."""
 
 import json
 import os
@@ -19,7 +19,7 @@ CLIENTS = {"Python": programs.CLIENT, "TypeScript": Path("client/ts/ts").absolut
 
 @pytest.fixture(params=CLIENTS)
 def client(request: pytest.FixtureRequest) -> Path:
-    """A client, whose command line is that of the others."""
+    """A client. The command lines of all clients behave alike."""
     return CLIENTS[request.param]
 
 
@@ -57,8 +57,8 @@ def test_a_result_is_printed_as_the_32_bit_number_it_is(
     [
         ("add two 3", "'two' is not a number"),
         ("add 0x10 3", "'0x10' is not a number"),
-        ("add 1e39 3", "'1e39' is out of range: 32-bit numbers end at 3.4028235e38"),
-        ("calc 1e400 + 3", "'1e400' is out of range: numbers end at 1.7976931348623157e308"),
+        ("add 1e39 3", "'1e39' is out of range: the largest 32-bit number is 3.4028235e38"),
+        ("calc 1e400 + 3", "'1e400' is out of range: the largest number is 1.7976931348623157e308"),
         ("add 2", "'SECOND'"),
         ("add 2 3 4", " argument"),
         ("multiply 2 3", " command 'multiply'"),
@@ -66,14 +66,14 @@ def test_a_result_is_printed_as_the_32_bit_number_it_is(
         ("--timeout nan add 2 3", " is not in the range 0<x<=86400"),
         ("--timeout 0 add 2 3", " is not in the range 0<x<=86400"),
         ("--timeout inf add 2 3", " is not in the range 0<x<=86400"),
-        ("--target= add 2 3", "'' is no HOST:PORT"),
-        ("--target http://localhost add 2 3", "'http://localhost' is not accepted: HOST:PORT is"),
-        ("--target localhost:65536 add 2 3", "'localhost:65536' is not accepted: ports are 1 to 65535"),
+        ("--target= add 2 3", "'' is invalid: must be HOST:PORT"),
+        ("--target http://localhost add 2 3", "'http://localhost' is invalid: must be HOST:PORT for plaintext"),
+        ("--target localhost:65536 add 2 3", "'localhost:65536' is invalid: the port must be 1-65535"),
         ("--auth=perhaps add 2 3", "perhaps"),
         ("--token-header cookie add 2 3", "x-serverless-authorization"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_status_2(
+def test_invalid_arguments_are_refused_with_status_2(
     client: Path, server: programs.Server, arguments: str, complaint: str
 ) -> None:
     finished = _run(client, server, *arguments.split())
@@ -121,14 +121,14 @@ def test_every_command_prints_its_answer(
     ],
     ids=lambda value: " ".join(value) if isinstance(value[0], str) else "",
 )
-def test_as_json_every_message_is_a_line(
+def test_json_output_has_one_line_per_message(
     client: Path, server: programs.Server, arguments: list[str], messages: list[object]
 ) -> None:
     finished = _run(client, server, "--json", *arguments)
     assert [json.loads(line) for line in finished.stdout.splitlines()] == messages
 
 
-def test_as_json_zero_keeps_its_sign(client: Path, server: programs.Server) -> None:
+def test_json_output_keeps_the_sign_of_zero(client: Path, server: programs.Server) -> None:
     assert "-0.0" in _run(client, server, "--json", "calc", "-1", "*", "0").stdout
 
 
@@ -145,7 +145,7 @@ def test_as_json_zero_keeps_its_sign(client: Path, server: programs.Server) -> N
     ],
     ids=" ".join,
 )
-def test_an_answer_that_is_an_error_is_one_line_and_status_1(
+def test_an_rpc_error_is_one_line_and_status_1(
     client: Path, server: programs.Server, arguments: list[str], told: str
 ) -> None:
     finished = _run(client, server, *arguments)
@@ -154,25 +154,25 @@ def test_an_answer_that_is_an_error_is_one_line_and_status_1(
     assert finished.stderr.count("\n") == 1
 
 
-def test_aggregate_reads_any_number_of_numbers_from_standard_input(client: Path, server: programs.Server) -> None:
+def test_aggregate_reads_many_numbers_from_standard_input(client: Path, server: programs.Server) -> None:
     numbers = "\n".join(map(str, range(1, 100_001)))
     printed = _run(client, server, "aggregate", "-", standard_input=numbers).stdout.splitlines()
     assert printed[:3] == ["count     100000", "sum       5000050000", "mean      50000.5"]
 
 
-def test_aggregate_says_which_word_is_no_number(client: Path, server: programs.Server) -> None:
+def test_aggregate_names_the_word_that_is_not_a_number(client: Path, server: programs.Server) -> None:
     finished = _run(client, server, "aggregate", "-", standard_input="1 2\nthree 4")
     assert (finished.returncode, finished.stdout) == (2, "")
     assert "number 3: 'three' is not a number" in finished.stderr
 
 
-def test_converse_answers_line_by_line_and_remembers(client: Path, server: programs.Server) -> None:
+def test_converse_answers_line_by_line_and_remembers_the_result(client: Path, server: programs.Server) -> None:
     finished = _run(client, server, "converse", standard_input="3 + 4\n* 2\n\n/ 0\n1 + 1e999\n- 1\n-1 - -1")
     assert finished.stdout.splitlines() == ["7", "14", "DIVISION_BY_ZERO: 14 / 0 divides by zero", "13", "0"]
-    assert finished.stderr == "Not understood: '1 + 1e999'; write 3 + 4, or * 2 to go on from the last result\n"
+    assert finished.stderr == "Not understood: '1 + 1e999'; write 3 + 4, or * 2 to continue from the last result\n"
 
 
-def test_no_server_is_one_line_that_says_how_to_start_one(client: Path) -> None:
+def test_an_unreachable_server_is_one_line_that_says_how_to_start_one(client: Path) -> None:
     with socket.create_server(("localhost", 0)) as closed_soon:
         port = closed_soon.getsockname()[1]
     finished = programs.run([client, "--target", f"localhost:{port}", "add", "2", "3"])
@@ -187,7 +187,7 @@ def test_no_server_is_one_line_that_says_how_to_start_one(client: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["add 2 3", "eval 2+3", "aggregate 1 2"])
-def test_a_server_that_never_answers_is_given_up_at_the_deadline(client: Path, command: str) -> None:
+def test_a_call_to_a_silent_server_fails_at_the_deadline(client: Path, command: str) -> None:
     with socket.create_server(("localhost", 0)) as silent:
         target = f"localhost:{silent.getsockname()[1]}"
         finished = programs.run([client, "--target", target, "--timeout", "0.5", *command.split()])
@@ -221,7 +221,7 @@ def test_an_answer_that_cannot_be_written_is_one_line_and_status_1(client: Path,
     ("options", "told"),
     [
         (["--ca-cert", "/no/such/file"], "the certificates in /no/such/file cannot be read: "),
-        (["--ca-cert", "/dev/null"], "there is no certificate in /dev/null: accepted is PEM"),
+        (["--ca-cert", "/dev/null"], "no certificate in /dev/null: must be a PEM file"),
         (
             ["--target", "example.com:80", "--auth", "identity-token"],
             "example.com:80: an identity token is a secret, and is not sent in plaintext; use TLS",
@@ -229,7 +229,9 @@ def test_an_answer_that_cannot_be_written_is_one_line_and_status_1(client: Path,
     ],
     ids=["no file", "no certificate", "plaintext"],
 )
-def test_what_does_not_go_together_is_said_before_anything_is_sent(client: Path, options: list[str], told: str) -> None:
+def test_unusable_connection_options_are_refused_before_anything_is_sent(
+    client: Path, options: list[str], told: str
+) -> None:
     finished = programs.run([client, *options, "add", "2", "3"])
     assert (finished.returncode, finished.stdout) == (1, "")
     assert finished.stderr.startswith(f"Error: {told}")
@@ -237,14 +239,14 @@ def test_what_does_not_go_together_is_said_before_anything_is_sent(client: Path,
 
 
 def _forward(source: socket.socket, target: socket.socket) -> None:
-    """Send to one socket what another receives, until either is closed."""
+    """Copy data from one socket to another until either is closed."""
     with suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)
 
 
 @pytest.mark.parametrize("is_reset", [False, True], ids=["closed", "reset"])
-def test_a_call_is_repeated_when_its_first_connection_is_lost(
+def test_a_call_is_retried_when_its_first_connection_is_lost(
     client: Path,
     server: programs.Server,
     is_reset: bool,  # noqa: FBT001
@@ -265,7 +267,7 @@ def test_a_call_is_repeated_when_its_first_connection_is_lost(
                     pool.submit(_forward, onward, repeated)
                     answer, _ = asking.communicate(timeout=timeouts.SECONDS)
                 finally:
-                    for each in (repeated, onward):  # to close a socket does not wake the thread that reads from it
-                        with suppress(OSError):  # its peer has closed the connection already
+                    for each in (repeated, onward):  # closing a socket does not wake the thread that reads from it
+                        with suppress(OSError):  # its peer has already closed the connection
                             each.shutdown(socket.SHUT_RDWR)
     assert answer == "5\n"

@@ -1,4 +1,4 @@
-"""The client's command line: what it alone has of the clients; clients_test.py is about what all have."""
+"""Tests of the Python client's command line. Tests that all clients share are in client_matrix_test.py."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def _client(server: programs.Server, *arguments: str, standard_input: str = "") 
         ("route-guide feature nan 0", "'nan' is not in the range -90<=x<=90"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_status_2(server: programs.Server, arguments: str, complaint: str) -> None:
+def test_invalid_arguments_are_refused_with_status_2(server: programs.Server, arguments: str, complaint: str) -> None:
     finished = _client(server, *arguments.split())
     assert finished.returncode == 2
     assert complaint in finished.stderr
@@ -65,7 +65,7 @@ def test_every_command_prints_its_answer(server: programs.Server, arguments: lis
 
 
 def _aggregate(server: programs.Server, count: int) -> tuple[list[str], int]:
-    """Have the client aggregate the numbers from 1; return what it prints, and its largest size in kB."""
+    """Have the client aggregate the numbers 1 to `count`; return its output lines and its peak memory in kB."""
     with programs.started(
         [programs.CLIENT, "--target", server.address, "aggregate", "-"],
         stdin=subprocess.PIPE,
@@ -94,7 +94,7 @@ def test_aggregate_reads_a_million_numbers_from_standard_input_in_constant_memor
         "minimum   1",
         "maximum   1000000",
     ]
-    # The numbers alone, as objects, would be 32 MB.
+    # As Python objects, the numbers alone would take 32 MB.
     assert client_after - client_before < 16_000
     assert server.memory("VmHWM") - server_before < 16_000
 
@@ -115,7 +115,7 @@ def test_aggregate_shows_its_progress_on_a_terminal(server: programs.Server) -> 
     assert "5000" in shown
 
 
-def test_a_chat_prints_the_notes_left_before_and_says_what_it_did_not_understand(server: programs.Server) -> None:
+def test_chat_prints_earlier_notes_and_reports_lines_that_it_did_not_understand(server: programs.Server) -> None:
     finished = _client(server, "route-guide", "chat", standard_input="1 2 hello\n91 2 x\nhello\n1 2 hello again \n")
     assert finished.stdout == "1.0000000 2.0000000  hello\n"
     expected = "write a latitude (-90 to 90), a longitude (-180 to 180) and a message"
@@ -129,13 +129,13 @@ def test_list_shows_every_service_and_method(server: programs.Server) -> None:
     assert set(services) < {line for line in lines if not line.startswith(" ")}
 
 
-def test_list_as_json_is_a_line_for_each_service(server: programs.Server) -> None:
+def test_list_as_json_prints_one_line_per_service(server: programs.Server) -> None:
     services = [json.loads(line) for line in _client(server, "--json", "list").stdout.splitlines()]
     [calculator] = [service for service in services if service["name"] == "calculator.v1.Calculator"]
     assert [method["name"] for method in calculator["method"]] == ["Calculate", "Evaluate", "Aggregate", "Converse"]
 
 
-def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(server: programs.Server) -> None:
+def test_a_server_on_this_machine_is_not_called_through_a_proxy(server: programs.Server) -> None:
     nowhere = "http://127.0.0.1:9"
     finished = programs.run(
         [programs.CLIENT, "--target", server.address, "add", "2", "3"], http_proxy=nowhere, grpc_proxy=nowhere
@@ -143,7 +143,7 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(server: progra
     assert (finished.stdout, finished.stderr) == ("5\n", "")
 
 
-def test_an_answer_that_is_an_error_is_one_line_and_status_1(server: programs.Server) -> None:
+def test_an_rpc_error_is_one_line_and_status_1(server: programs.Server) -> None:
     finished = _client(server, "health", "nobody")
     assert (finished.returncode, finished.stdout) == (1, "")
     assert finished.stderr.startswith("Error: NOT_FOUND")
@@ -151,7 +151,7 @@ def test_an_answer_that_is_an_error_is_one_line_and_status_1(server: programs.Se
 
 
 @pytest.mark.parametrize("command", ["list", "route-guide record 1 2"])
-def test_a_server_that_never_answers_is_given_up_at_the_deadline(command: str) -> None:
+def test_a_call_to_a_silent_server_fails_at_the_deadline(command: str) -> None:
     with socket.create_server(("localhost", 0)) as silent:
         target = f"localhost:{silent.getsockname()[1]}"
         finished = programs.run([programs.CLIENT, "--target", target, "--timeout", "0.5", *command.split()])
@@ -159,7 +159,7 @@ def test_a_server_that_never_answers_is_given_up_at_the_deadline(command: str) -
     assert finished.stderr.endswith(f"{target} did not answer within 0.5 s; allow more with --timeout\n")
 
 
-def test_closed_standard_input_is_said(server: programs.Server) -> None:
+def test_closed_standard_input_is_an_error(server: programs.Server) -> None:
     closed = ["sh", "-c", '"$0" --target "$1" converse <&-', str(programs.CLIENT), server.address]
     finished = programs.run(closed)
     assert finished.returncode == 2

@@ -1,4 +1,4 @@
-"""Fixtures: a server that many tests may share."""
+"""Fixtures: a server shared by the tests of a module, and a channel to it."""
 
 from collections.abc import Iterator
 

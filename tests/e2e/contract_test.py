@@ -1,4 +1,4 @@
-"""The tutorial's contract: the same bytes on the wire, and 32-bit arithmetic behind it."""
+"""Tests of the tutorial's API: the same bytes on the wire, and 32-bit arithmetic."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from testing import programs, timeouts
 Calculate = Callable[[calculator_pb2.BinaryOperation], calculator_pb2.CalculationResult]
 
 float32s = st.floats(width=32)
-# A channel serves all the examples of one test as well as it serves one.
+# All examples of a test may share one channel.
 on_one_channel = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
@@ -38,18 +38,18 @@ def test_the_tutorials_own_command_adds_2_and_3(server: programs.Server) -> None
     assert json.loads(finished.stdout) == {"result": 5}
 
 
-def test_a_request_is_these_bytes_and_so_is_its_answer(channel: grpc.Channel) -> None:
+def test_request_and_response_have_the_tutorials_bytes(channel: grpc.Channel) -> None:
     # 2 - 3: tags 0d and 15 before little-endian floats, 18 before the operation. The answer: -1.
     request = bytes.fromhex("0d 00 00 00 40  15 00 00 40 40  18 01")
     assert programs.call(channel, "/Calculator/Calculate", request) == bytes.fromhex("0d 00 00 80 bf")
 
 
-def test_an_empty_request_adds_nothing_to_nothing(channel: grpc.Channel) -> None:
+def test_an_empty_request_adds_zero_to_zero(channel: grpc.Channel) -> None:
     assert programs.call(channel, "/Calculator/Calculate", b"") == b""
 
 
 def _nearest_float32(exact: Fraction) -> float:
-    """Round by IEEE 754, straight from the exact value: to the nearest, ties to even; infinity from 2^128 - 2^103."""
+    """Round an exact value to 32 bits by IEEE 754: to nearest, ties to even; to infinity from 2^128 - 2^103."""
     if abs(exact) >= 2**128 - 2**103:
         return math.copysign(math.inf, exact)
     largest = 0x7F7F_FFFF
@@ -93,14 +93,14 @@ def _varint(number: int) -> bytes:
 
 
 @pytest.mark.parametrize("number", [2, 7, -1, 2**31 - 1])
-def test_an_operation_that_is_not_in_the_contract_is_refused_by_number(channel: grpc.Channel, number: int) -> None:
+def test_an_unknown_operation_is_refused_with_its_number(channel: grpc.Channel, number: int) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         programs.call(channel, "/Calculator/Calculate", b"\x18" + _varint(number))
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert refused.value.details() == f"operation {number} is unknown; accepted: ADD (0), SUBTRACT (1)"
 
 
-def test_what_is_no_message_is_refused_and_the_next_call_is_answered(
+def test_a_malformed_message_is_refused_and_the_next_call_is_answered(
     channel: grpc.Channel, calculate: Calculate
 ) -> None:
     for malformed in (b"\x0d\x00", b"\xff" * 20, b"\x0a\x05ab"):
@@ -111,7 +111,7 @@ def test_what_is_no_message_is_refused_and_the_next_call_is_answered(
 
 
 @pytest.mark.parametrize("method", ["/Calculator/Multiply", "/calculator.Calculator/Calculate", "/Nobody/Home"])
-def test_a_method_that_is_not_in_the_contract_is_unimplemented(channel: grpc.Channel, method: str) -> None:
+def test_an_unknown_method_is_unimplemented(channel: grpc.Channel, method: str) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         programs.call(channel, method, b"")
     assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED

@@ -1,4 +1,4 @@
-"""A server that checks identity tokens itself: who gets in, and where its keys come from."""
+"""Tests of a server that checks identity tokens itself: which callers it admits, and how it fetches the JWKS."""
 
 import time
 from collections.abc import Iterator
@@ -33,19 +33,19 @@ def _flags(keys: JwksServer, *more: str) -> list[str]:
 
 
 class Calculator:
-    """The server, and a channel to it."""
+    """A running server, and a channel to it."""
 
     def __init__(self, server: programs.Server, channel: grpc.Channel) -> None:
         self.server = server
         self.channel = channel
 
     def call(self, token: str | None) -> bytes:
-        """Calculate."""
+        """Call Calculate with a token; return the response."""
         method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary("/Calculator/Calculate")
         return method(b"", timeout=timeouts.SECONDS, metadata=invalid_tokens.metadata(token))
 
     def status(self, token: str | None) -> grpc.StatusCode:
-        """Calculate, or not."""
+        """Call Calculate with a token; return the status."""
         try:
             self.call(token)
         except grpc.RpcError as error:
@@ -53,7 +53,7 @@ class Calculator:
         return grpc.StatusCode.OK
 
     def refusal(self, token: str | None) -> grpc.RpcError:
-        """Calculate in vain."""
+        """Call Calculate with a token that must be refused; return the error."""
         with pytest.raises(grpc.RpcError) as refused:
             self.call(token)
         return refused.value
@@ -70,20 +70,20 @@ def _serving(keys: JwksServer, *flags: str) -> Iterator[Calculator]:
 
 @pytest.fixture(scope="module")
 def closed(keys: JwksServer) -> Iterator[Calculator]:
-    """Nobody gets in without a token."""
+    """A server that requires a token for every method."""
     with _serving(keys) as calculator:
         yield calculator
 
 
 @pytest.fixture(scope="module")
 def exempting(keys: JwksServer) -> Iterator[Calculator]:
-    """Health and reflection are for everybody."""
+    """A server that exempts health and reflection."""
     with _serving(keys, "--exempt=health", "--exempt=reflection") as calculator:
         yield calculator
 
 
 @pytest.mark.parametrize("bad", BAD_TOKENS)
-def test_no_method_lets_a_bad_token_through_but_those_that_are_exempt(
+def test_every_method_that_is_not_exempt_refuses_a_bad_token(
     closed: Calculator, exempting: Calculator, bad: str
 ) -> None:
     methods = service_list.methods(exempting.channel)
@@ -97,14 +97,14 @@ def test_no_method_lets_a_bad_token_through_but_those_that_are_exempt(
         assert (service_list.status(exempting.channel, method, metadata) is not refused) == is_exempt, method.full_name
 
 
-def test_a_good_token_reaches_every_method(closed: Calculator, exempting: Calculator) -> None:
+def test_every_method_accepts_a_valid_token(closed: Calculator, exempting: Calculator) -> None:
     metadata = invalid_tokens.metadata(ISSUER.token(AUDIENCE))
     for method in service_list.methods(exempting.channel):
         status = service_list.status(closed.channel, method, metadata)
         assert status not in {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}, method.full_name
 
 
-def test_a_method_that_there_is_not_is_not_told_to_strangers(closed: Calculator) -> None:
+def test_an_unknown_method_is_unauthenticated_without_a_token(closed: Calculator) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         programs.call(closed.channel, "/grpc.health.v1.Health/../Calculator/Calculate", b"")
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
@@ -126,12 +126,12 @@ def test_a_method_that_there_is_not_is_not_told_to_strangers(closed: Calculator)
     ],
     ids=str,
 )
-def test_a_token_that_is_signed_well_and_says_something_else_is_refused_with_a_reason(
+def test_a_signed_token_with_wrong_claims_is_refused_with_a_reason(
     closed: Calculator, claims: dict[str, Any], code: grpc.StatusCode, reason: str
 ) -> None:
     error = closed.refusal(ISSUER.token(AUDIENCE, **claims))
     assert error.code() is code
-    status = rpc_status.from_call(error)  # type: ignore[arg-type] # an error is its call
+    status = rpc_status.from_call(error)  # type: ignore[arg-type] # the error is also the call
     assert status
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
@@ -139,45 +139,45 @@ def test_a_token_that_is_signed_well_and_says_something_else_is_refused_with_a_r
 
 
 @pytest.mark.parametrize("claims", [{"exp": str(int(time.time()) + 100)}, {"iss": "accounts.google.com"}], ids=str)
-def test_what_else_is_a_good_token(closed: Calculator, claims: dict[str, Any]) -> None:
+def test_unusual_but_valid_claims_are_accepted(closed: Calculator, claims: dict[str, Any]) -> None:
     assert closed.status(ISSUER.token(AUDIENCE, **claims)) is grpc.StatusCode.OK
 
 
-def test_two_tokens_are_none(closed: Calculator) -> None:
+def test_two_tokens_are_refused(closed: Calculator) -> None:
     method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = closed.channel.unary_unary("/Calculator/Calculate")
     with pytest.raises(grpc.RpcError) as refused:
         method(b"", timeout=timeouts.SECONDS, metadata=invalid_tokens.metadata(ISSUER.token(AUDIENCE)) * 2)
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_a_token_that_cloud_run_took_the_signature_off_says_what_to_do(closed: Calculator) -> None:
+def test_a_token_whose_signature_cloud_run_removed_is_refused_with_advice(closed: Calculator) -> None:
     header, claims, _ = ISSUER.token(AUDIENCE).split(".")
     error = closed.refusal(f"{header}.{claims}.SIGNATURE_REMOVED_BY_GOOGLE")
     assert error.code() is grpc.StatusCode.UNAUTHENTICATED
     assert "send it as `x-serverless-authorization` and as `authorization`" in (error.details() or "")
 
 
-def test_a_token_that_was_good_is_so_no_longer_than_it_says(closed: Calculator) -> None:
+def test_a_token_is_refused_after_it_expires(closed: Calculator) -> None:
     # The server accepts a token for 10 s after it has expired, because clocks differ.
     token = ISSUER.token(AUDIENCE, exp=int(time.time()) - 10 + round(2 * timeouts.SLOWDOWN))
     closed.call(token)
     programs.eventually(lambda: closed.status(token) is grpc.StatusCode.UNAUTHENTICATED)
 
 
-def test_the_log_says_who_called_and_no_token(closed: Calculator) -> None:
+def test_the_log_names_the_caller_and_contains_no_token(closed: Calculator) -> None:
     token = ISSUER.token(AUDIENCE)
     closed.call(token)
     closed.refusal(ISSUER.token(AUDIENCE, email="stranger@example.com"))
     assert "/Calculator/Calculate OK" in closed.server.wait_for_log(f"caller={ACCOUNT}")
     assert "/Calculator/Calculate PERMISSION_DENIED" in closed.server.wait_for_log("caller=stranger@example.com")
     closed.refusal(ISSUER.token("https://other"))
-    refused = closed.server.wait_for_log("refusal=the identity token is not good: it is for another")
+    refused = closed.server.wait_for_log("refusal=the identity token is invalid: it is for another")
     assert "UNAUTHENTICATED" in refused
     assert "caller=" not in refused
     assert not [line for line in closed.server.log if "eyJ" in line]
 
 
-def test_keys_on_this_machine_are_not_fetched_by_a_proxy(keys: JwksServer) -> None:
+def test_a_jwks_on_this_machine_is_not_fetched_through_a_proxy(keys: JwksServer) -> None:
     with (
         programs.serving(*_flags(keys), **programs.BROKEN_PROXY) as server,
         grpc.insecure_channel(server.address) as channel,
@@ -185,17 +185,17 @@ def test_keys_on_this_machine_are_not_fetched_by_a_proxy(keys: JwksServer) -> No
         assert Calculator(server, channel).status(ISSUER.token(AUDIENCE)) is grpc.StatusCode.OK
 
 
-def test_calls_wait_for_no_keys_that_could_not_be_had_a_moment_ago() -> None:
+def test_calls_shortly_after_a_failed_fetch_of_the_jwks_fail_without_another_fetch() -> None:
     with JwksServer() as empty:
         empty.answer = (503, "")
         with _serving(empty) as calculator:
             for _ in range(20):
                 assert calculator.refusal(ISSUER.token(AUDIENCE)).code() is grpc.StatusCode.UNAVAILABLE
-            assert calculator.server.wait_for_log("cannot be had: ")
+            assert calculator.server.wait_for_log("Cannot fetch the keys")
             assert empty.asked == 1
 
 
-def test_keys_that_do_not_come_hold_no_call_for_long() -> None:
+def test_a_slow_jwks_server_does_not_hold_up_calls_for_long() -> None:
     with JwksServer(ISSUER) as keys:
         keys.gate.clear()
         with _serving(keys) as calculator:
@@ -204,7 +204,7 @@ def test_keys_that_do_not_come_hold_no_call_for_long() -> None:
             programs.eventually(lambda: calculator.status(ISSUER.token(AUDIENCE)) is grpc.StatusCode.OK)
 
 
-def test_calls_at_the_same_time_fetch_the_keys_once() -> None:
+def test_concurrent_calls_fetch_the_jwks_once() -> None:
     with JwksServer(ISSUER) as keys, _serving(keys) as calculator:
         method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = calculator.channel.unary_unary("/Calculator/Calculate")
         metadata = invalid_tokens.metadata(ISSUER.token(AUDIENCE))

@@ -1,4 +1,4 @@
-"""What whoever operates the server relies on: health, reflection, limits, the access log."""
+"""Tests of what an operator relies on: health, reflection, limits, the access log."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from testing import programs, timeouts
 from testing.open_call import OpenCall
 
 
-def _health(channel: grpc.Channel) -> Any:  # noqa: ANN401 - its published types leave the methods out
+def _health(channel: grpc.Channel) -> Any:  # noqa: ANN401 - its type stubs lack the methods
     return health_pb2_grpc.HealthStub(channel)
 
 
@@ -42,7 +42,7 @@ def test_reflection_lists_and_describes_every_service(channel: grpc.Channel) -> 
     assert file.name == "calculator/v1/calculator.proto"
 
 
-def test_channelz_is_there_only_when_asked_for(channel: grpc.Channel) -> None:
+def test_channelz_is_served_only_if_enabled(channel: grpc.Channel) -> None:
     assert "grpc.channelz.v1.Channelz" not in ProtoReflectionDescriptorDatabase(channel).get_services()
     with pytest.raises(grpc.RpcError) as refused:
         programs.call(channel, "/grpc.channelz.v1.Channelz/GetServers", b"")
@@ -51,7 +51,7 @@ def test_channelz_is_there_only_when_asked_for(channel: grpc.Channel) -> None:
         assert programs.call(asked, "/grpc.channelz.v1.Channelz/GetServers", b"")
 
 
-def test_one_call_too_many_is_refused_at_once_but_health_is_answered() -> None:
+def test_a_call_above_the_limit_is_refused_at_once_but_health_checks_are_answered() -> None:
     with programs.serving("--max-concurrent-calls=2") as server, grpc.insecure_channel(server.address) as channel:
         open_calls = [OpenCall(channel), OpenCall(channel)]
         stub = calculator_pb2_grpc.CalculatorStub(channel)
@@ -65,7 +65,7 @@ def test_one_call_too_many_is_refused_at_once_but_health_is_answered() -> None:
         assert open_calls[1].end() == grpc.StatusCode.OK
 
 
-def test_who_watches_the_health_takes_no_room_from_calls_and_is_logged_too() -> None:
+def test_health_watches_do_not_count_toward_the_call_limit_and_are_logged() -> None:
     with programs.serving("--max-concurrent-calls=1") as server, grpc.insecure_channel(server.address) as channel:
         watches = [_health(channel).Watch(health_pb2.HealthCheckRequest(), timeout=timeouts.SECONDS) for _ in range(20)]
         for watch in watches:
@@ -76,7 +76,7 @@ def test_who_watches_the_health_takes_no_room_from_calls_and_is_logged_too() -> 
         assert not [line for line in server.log if "Exception" in line]
 
 
-def test_only_so_many_may_watch_the_health(channel: grpc.Channel) -> None:
+def test_health_watches_have_their_own_limit(channel: grpc.Channel) -> None:
     watches = [_health(channel).Watch(health_pb2.HealthCheckRequest(), timeout=timeouts.SECONDS) for _ in range(20)]
     for watch in watches:
         next(watch)
@@ -91,14 +91,14 @@ def test_only_so_many_may_watch_the_health(channel: grpc.Channel) -> None:
     )
 
 
-def test_a_call_longer_than_the_maximal_deadline_is_ended_and_makes_room_for_another() -> None:
+def test_a_call_ends_at_the_maximum_deadline_and_frees_its_slot() -> None:
     with (
         programs.serving("--max-deadline=0.3", "--max-concurrent-calls=1") as server,
         grpc.insecure_channel(server.address) as channel,
     ):
         with pytest.raises(grpc.RpcError) as ended:
             list(OpenCall(channel).responses)
-        # By grpcio's public API, a call can be ended from another thread with CANCELLED alone.
+        # With grpcio's public API, another thread can end a call only with CANCELLED.
         is_stock = "--engine=stock" in os.environ["SERVER_FLAGS"]
         assert ended.value.code() == (grpc.StatusCode.CANCELLED if is_stock else grpc.StatusCode.DEADLINE_EXCEEDED)
         server.wait_for_log("/calculator.v1.Calculator/Converse DEADLINE_EXCEEDED")
@@ -114,7 +114,7 @@ def test_a_message_too_large_is_refused() -> None:
         assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_each_call_is_a_line_in_the_log_json_on_cloud_run() -> None:
+def test_each_call_is_one_line_in_the_log_as_json_on_cloud_run() -> None:
     with programs.serving(K_SERVICE="calculator") as server, grpc.insecure_channel(server.address) as channel:
         stub = calculator_pb2_grpc.CalculatorStub(channel)
         stub.Calculate(pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=1), timeout=timeouts.SECONDS)

@@ -1,4 +1,4 @@
-"""RouteGuide, called as the published tutorials' clients call it."""
+"""Tests of RouteGuide, which call it as the clients of the published tutorials do."""
 
 import queue
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ def stub(channel: grpc.Channel) -> route_guide_pb2_grpc.RouteGuideStub:
     return route_guide_pb2_grpc.RouteGuideStub(channel)
 
 
-def test_a_feature_and_no_feature_as_in_the_tutorial(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+def test_get_feature_answers_as_in_the_tutorial(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
     known = pb.Point(latitude=409146138, longitude=-746188906)
     assert stub.GetFeature(known, timeout=timeouts.SECONDS) == pb.Feature(
         name="Berkshire Valley Management Area Trail, Jefferson, NJ, USA", location=known
@@ -25,14 +25,16 @@ def test_a_feature_and_no_feature_as_in_the_tutorial(stub: route_guide_pb2_grpc.
     assert stub.GetFeature(nowhere, timeout=timeouts.SECONDS) == pb.Feature(location=nowhere)
 
 
-def test_the_bytes_of_a_point_are_those_of_the_public_contract(channel: grpc.Channel) -> None:
+def test_get_feature_has_the_bytes_of_the_public_proto(channel: grpc.Channel) -> None:
     # latitude 409146138 is field 1, longitude -746188906 field 2, both varints; the answer's name is field 1.
     request = bytes.fromhex("08 9a a6 8c c3 01  10 96 9f 98 9c fd ff ff ff ff 01")
     answer = programs.call(channel, "/routeguide.RouteGuide/GetFeature", request)
     assert answer.startswith(b"\x0a\x3aBerkshire Valley Management Area Trail, Jefferson, NJ, USA\x12")
 
 
-def test_features_of_the_tutorials_rectangle(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+def test_list_features_returns_the_features_in_the_tutorials_rectangle(
+    stub: route_guide_pb2_grpc.RouteGuideStub,
+) -> None:
     rectangle = pb.Rectangle(
         lo=pb.Point(latitude=400000000, longitude=-750000000), hi=pb.Point(latitude=420000000, longitude=-730000000)
     )
@@ -44,7 +46,7 @@ def test_features_of_the_tutorials_rectangle(stub: route_guide_pb2_grpc.RouteGui
         assert -750000000 <= feature.location.longitude <= -730000000
 
 
-def test_a_route_is_counted_and_measured(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+def test_record_route_counts_and_measures_a_route(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
     points = [
         pb.Point(latitude=407838351, longitude=-746143763),
         pb.Point(latitude=409146138, longitude=-746188906),
@@ -57,7 +59,7 @@ def test_a_route_is_counted_and_measured(stub: route_guide_pb2_grpc.RouteGuideSt
     assert stub.RecordRoute(iter([]), timeout=timeouts.SECONDS) == pb.RouteSummary()
 
 
-def test_a_note_is_answered_by_those_left_at_its_place_before(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+def test_a_note_is_answered_with_the_earlier_notes_at_its_location(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
     notes = queue.SimpleQueue[pb.RouteNote | None]()
 
     def sent() -> Iterator[pb.RouteNote]:
@@ -73,7 +75,7 @@ def test_a_note_is_answered_by_those_left_at_its_place_before(stub: route_guide_
     assert list(chat) == []
 
 
-def test_only_the_newest_notes_of_a_place_are_kept(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+def test_only_the_newest_notes_at_a_location_are_kept(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
     place = pb.Point(latitude=7, longitude=7)
     left = [pb.RouteNote(message=str(number), location=place) for number in range(150)]
     list(stub.RouteChat(iter(left), timeout=timeouts.SECONDS))
@@ -81,19 +83,19 @@ def test_only_the_newest_notes_of_a_place_are_kept(stub: route_guide_pb2_grpc.Ro
     assert [note.message for note in answer] == [str(number) for number in range(50, 150)]
 
 
-def test_only_the_places_used_last_are_kept(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+def test_only_the_most_recently_used_locations_are_kept(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
     first = pb.RouteNote(message="first", location=pb.Point(latitude=9))
     others = [pb.RouteNote(location=pb.Point(latitude=9, longitude=number)) for number in range(1, 1000)]
     one_more = pb.RouteNote(location=pb.Point(latitude=10))
     assert list(stub.RouteChat(iter([first, *others, first]), timeout=timeouts.SECONDS)) == [first]
-    # The place that was used again outlives those that were not.
+    # A location that is used again outlives those that are not.
     assert list(stub.RouteChat(iter([one_more, first]), timeout=timeouts.SECONDS)) == [first, first]
     list(stub.RouteChat(iter([*others, one_more]), timeout=timeouts.SECONDS))
     assert list(stub.RouteChat(iter([first]), timeout=timeouts.SECONDS)) == []
 
 
-def test_a_route_longer_than_an_answer_can_say_is_out_of_range(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
-    ends = [pb.Point(), pb.Point(longitude=1800000000)]  # half around the Earth
+def test_a_route_too_long_for_the_distance_field_is_out_of_range(stub: route_guide_pb2_grpc.RouteGuideStub) -> None:
+    ends = [pb.Point(), pb.Point(longitude=1800000000)]  # halfway around the Earth
     assert stub.RecordRoute(iter(ends * 50), timeout=timeouts.SECONDS).distance == pytest.approx(
         99 * 20_015_087, abs=99
     )

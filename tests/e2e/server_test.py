@@ -1,4 +1,4 @@
-"""The server as a process: its port, its signals, its exit status."""
+"""Tests of the server as a process: its port, its signals, its exit status."""
 
 import signal
 import socket
@@ -22,12 +22,12 @@ def _ask(address: str) -> float:
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    """Somebody else's socket, listening on a port of its own."""
+    """A socket of another program, listening on a free port."""
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listening:
         yield listening
 
 
-def test_it_serves_on_the_platforms_port_over_ipv4_and_ipv6(listener: socket.socket) -> None:
+def test_the_server_listens_on_the_platforms_port_over_ipv4_and_ipv6(listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     listener.close()
     with programs.serving(PORT=str(port)) as server:
@@ -36,13 +36,13 @@ def test_it_serves_on_the_platforms_port_over_ipv4_and_ipv6(listener: socket.soc
         assert _ask(f"[::1]:{port}") == 5
 
 
-def test_a_taken_port_is_one_line_and_status_1(listener: socket.socket) -> None:
+def test_a_port_in_use_is_a_one_line_error_with_status_1(listener: socket.socket) -> None:
     port = listener.getsockname()[1]
     refused = programs.run([programs.SERVER, "--port", str(port)])
     assert refused.returncode == 1
     assert refused.stderr == (
         f"server: cannot listen on port {port}: Address already in use; "
-        "another program has it: choose another with --port\n"
+        "another program is using it: choose another port with --port\n"
     )
 
 
@@ -54,16 +54,14 @@ def test_two_servers_do_not_share_a_port() -> None:
 
 
 @pytest.mark.parametrize("port", ["http", "65536", "-1", ""])
-def test_an_invalid_port_is_one_line_and_status_2(port: str) -> None:
+def test_an_invalid_port_is_a_one_line_error_with_status_2(port: str) -> None:
     refused = programs.run([programs.SERVER], PORT=port)
     assert refused.returncode == 2
-    assert refused.stderr == (
-        f"server: PORT={port!r} is not a port: accepted are 0 to 65535, where 0 is any free port\n"
-    )
+    assert refused.stderr == f"server: PORT={port!r}: must be 0-65535, where 0 means any free port\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
+def test_a_signal_stops_the_server_cleanly(number: signal.Signals) -> None:
     with programs.serving() as server:
         assert _ask(server.address) == 5
         server.process.send_signal(number)
@@ -75,7 +73,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
         assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
-def test_calls_that_send_nothing_do_not_make_others_wait() -> None:
+def test_calls_that_send_nothing_do_not_make_other_calls_wait() -> None:
     with programs.serving("--max-concurrent-calls=2") as server, grpc.insecure_channel(server.address) as channel:
         method: grpc.StreamUnaryMultiCallable[bytes, bytes] = channel.stream_unary("/Calculator/Calculate")
         over = threading.Event()
@@ -96,7 +94,7 @@ def test_calls_that_send_nothing_do_not_make_others_wait() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_it_at_once(number: signal.Signals) -> None:
+def test_a_second_signal_kills_the_server_at_once(number: signal.Signals) -> None:
     with programs.serving() as server, grpc.insecure_channel(server.address) as channel:
         call = OpenCall(channel)
         server.process.terminate()
@@ -109,7 +107,7 @@ def test_a_second_signal_ends_it_at_once(number: signal.Signals) -> None:
         assert broken.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
-def test_it_answers_without_having_loaded_asyncio() -> None:
+def test_the_server_answers_without_loading_asyncio() -> None:
     with (
         programs.serving(PYTHONPROFILEIMPORTTIME="1") as server,
         grpc.insecure_channel(server.address) as channel,

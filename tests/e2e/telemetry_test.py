@@ -1,4 +1,4 @@
-"""Traces and metrics, as a collector of OpenTelemetry's own protocol receives them; trace ids, as the log has them."""
+"""Tests of traces and metrics, as an OTLP collector receives them, and of trace ids in the log."""
 
 import json
 import queue
@@ -25,14 +25,14 @@ SAMPLED = ("traceparent", f"00-{TRACE}-{PARENT}-01")
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer, metrics_service_pb2_grpc.MetricsServiceServicer):
-    """Receives what an exporter sends."""
+    """An OTLP collector that keeps what exporters send."""
 
     def __init__(self) -> None:
         self.traces = queue.SimpleQueue[trace_service_pb2.ExportTraceServiceRequest]()
         self.metrics = queue.SimpleQueue[metrics_service_pb2.ExportMetricsServiceRequest]()
         self.endpoint = ""
 
-    def Export(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401 - both services call it so
+    def Export(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401 - the name in both services
         if isinstance(request, trace_service_pb2.ExportTraceServiceRequest):
             self.traces.put(request)
             return trace_service_pb2.ExportTraceServiceResponse()
@@ -40,7 +40,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer, metrics_service_pb2
         return metrics_service_pb2.ExportMetricsServiceResponse()
 
     def spans(self, count: int) -> dict[str, Span]:
-        """Wait for so many spans, and return them by name."""
+        """Wait for `count` spans, and return them by name."""
         spans: dict[str, Span] = {}
         while len(spans) < count:
             request = self.traces.get(timeout=timeouts.SECONDS)
@@ -74,7 +74,7 @@ def _call_each_kind(channel: grpc.Channel, *metadata: tuple[str, str]) -> None:
     list(stub.Converse(iter(converse), timeout=timeouts.SECONDS, metadata=metadata))
 
 
-def test_calls_of_every_kind_are_spans_of_their_callers_trace_and_lines_with_the_same_ids(
+def test_calls_of_every_kind_are_spans_in_the_callers_trace_and_log_lines_with_the_same_ids(
     collector: Collector,
 ) -> None:
     with (
@@ -103,7 +103,7 @@ def test_calls_of_every_kind_are_spans_of_their_callers_trace_and_lines_with_the
             assert line["logging.googleapis.com/trace_sampled"] is True
 
 
-def test_a_collector_on_this_machine_is_not_reached_by_a_proxy(collector: Collector) -> None:
+def test_a_collector_on_this_machine_is_not_reached_through_a_proxy(collector: Collector) -> None:
     with (
         programs.serving(
             OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, OTEL_BSP_SCHEDULE_DELAY="50", **programs.BROKEN_PROXY
@@ -114,7 +114,7 @@ def test_a_collector_on_this_machine_is_not_reached_by_a_proxy(collector: Collec
         assert len(collector.spans(4)) == 4
 
 
-def test_a_failure_is_the_callers_own_or_an_error_of_the_server(collector: Collector) -> None:
+def test_a_span_has_error_status_only_if_the_server_is_at_fault(collector: Collector) -> None:
     with (
         programs.serving(OTEL_TRACES_EXPORTER="otlp", OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=collector.endpoint) as server,
         grpc.insecure_channel(server.address) as channel,
@@ -132,7 +132,7 @@ def test_a_failure_is_the_callers_own_or_an_error_of_the_server(collector: Colle
     assert unknown.status.code == unknown.status.STATUS_CODE_ERROR
 
 
-def test_googles_own_header_is_a_parent_and_a_trace_that_is_not_sampled_is_not_sent(collector: Collector) -> None:
+def test_googles_trace_header_sets_the_parent_and_unsampled_traces_are_not_exported(collector: Collector) -> None:
     with (
         programs.serving(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint, OTEL_METRICS_EXPORTER="none") as server,
         grpc.insecure_channel(server.address) as channel,
@@ -149,14 +149,14 @@ def test_googles_own_header_is_a_parent_and_a_trace_that_is_not_sampled_is_not_s
     assert collector.metrics.empty()
 
 
-def test_durations_are_counted_by_method_and_status_under_the_name_of_the_service(collector: Collector) -> None:
+def test_durations_are_recorded_by_method_and_status_under_the_service_name(collector: Collector) -> None:
     with (
         programs.serving(
             OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=collector.endpoint,
             OTEL_SERVICE_NAME="multiplier",
             K_SERVICE="adder",
             OTEL_TRACES_EXPORTER="otlp",
-            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://localhost:1",  # which is no reason to lose metrics
+            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://localhost:1",  # unreachable, but metrics must still be exported
         ) as server,
         grpc.insecure_channel(server.address) as channel,
     ):
@@ -177,9 +177,9 @@ def test_durations_are_counted_by_method_and_status_under_the_name_of_the_servic
     assert collector.traces.empty()
 
 
-def test_each_worker_is_an_instance_of_its_own_to_who_adds_up_its_metrics(collector: Collector) -> None:
+def test_each_worker_exports_metrics_under_its_own_instance_id(collector: Collector) -> None:
     with programs.serving("--workers=2", OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=collector.endpoint) as server:
-        for _ in range(40):  # each by a connection of its own, so that both workers get some
+        for _ in range(40):  # each on its own connection, so that both workers get some
             with grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
                 calculator_pb2_grpc.CalculatorStub(channel).Calculate(
                     pb.CalculateRequest(operation=pb.OPERATION_ADD), timeout=timeouts.SECONDS
@@ -198,13 +198,13 @@ def test_each_worker_is_an_instance_of_its_own_to_who_adds_up_its_metrics(collec
     assert sum(point.count for point in points) == 40
 
 
-def test_a_collector_that_does_not_answer_neither_stops_calls_nor_the_end() -> None:
+def test_a_silent_collector_blocks_neither_calls_nor_the_shutdown() -> None:
     with (
         socket.create_server(("localhost", 0)) as mute,
         programs.serving(
             "--shutdown-grace=1",
             OTEL_EXPORTER_OTLP_ENDPOINT=f"http://localhost:{mute.getsockname()[1]}",
-            OTEL_EXPORTER_OTLP_TIMEOUT="3600",  # seconds, for which a server that waited for the collector would go on
+            OTEL_EXPORTER_OTLP_TIMEOUT="3600",  # s; the server would not stop earlier if it waited for the collector
         ) as server,
         grpc.insecure_channel(server.address) as channel,
     ):
@@ -213,13 +213,13 @@ def test_a_collector_that_does_not_answer_neither_stops_calls_nor_the_end() -> N
         server.process.terminate()
         began = time.monotonic()
         assert server.process.wait(timeouts.SECONDS) == 0
-        assert time.monotonic() - began > 1  # the grace
+        assert time.monotonic() - began > 1  # the grace period
         with pytest.raises(grpc.RpcError):
             call.add_one()
 
 
 @pytest.mark.parametrize("environment", [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_SDK_DISABLED": "true"}])
-def test_who_does_not_ask_for_it_does_not_pay_for_it_but_has_the_ids_in_the_log(environment: dict[str, str]) -> None:
+def test_opentelemetry_is_not_loaded_unless_enabled_but_trace_ids_are_logged(environment: dict[str, str]) -> None:
     with (
         programs.serving(PYTHONPROFILEIMPORTTIME="1", **environment) as server,
         grpc.insecure_channel(server.address) as channel,
@@ -235,20 +235,22 @@ def test_who_does_not_ask_for_it_does_not_pay_for_it_but_has_the_ids_in_the_log(
     [
         (
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_EXPORTER_OTLP_COMPRESSION": "hard"},
-            "OpenTelemetry does not accept one of its OTEL_ variables: ",
+            "an OTEL_ environment variable is invalid: ",
         ),
-        ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER='zipkin' is not accepted: otlp and none are"),
+        ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER='zipkin': must be 'otlp' or 'none'"),
         (
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"},
-            "OTEL_EXPORTER_OTLP_PROTOCOL='http/protobuf' is not accepted: grpc is",
+            "OTEL_EXPORTER_OTLP_PROTOCOL='http/protobuf': must be 'grpc'",
         ),
         (
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_EXPORTER_OTLP_TIMEOUT": "soon"},
-            "OpenTelemetry does not accept one of its OTEL_ variables: could not convert string to float: 'soon'",
+            "an OTEL_ environment variable is invalid: could not convert string to float: 'soon'",
         ),
     ],
 )
-def test_what_cannot_be_sent_as_asked_is_one_line_and_status_2(environment: dict[str, str], complaint: str) -> None:
+def test_an_invalid_otel_variable_is_a_one_line_error_with_status_2(
+    environment: dict[str, str], complaint: str
+) -> None:
     refused = programs.run([programs.SERVER, "--port=0"], **environment)
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"server: {complaint}")

@@ -1,4 +1,4 @@
-"""Several workers on one port: each serves, the dead are replaced, all drain, and none outlives who started it."""
+"""Tests of several workers on one port: each serves, dead ones are replaced, all drain, none outlives its parent."""
 
 import os
 import signal
@@ -28,25 +28,25 @@ def server() -> Iterator[programs.Server]:
 
 
 def _workers(server: programs.Server) -> set[int]:
-    """Return the processes that a server has started."""
+    """Return the PIDs of a server's workers."""
     process = server.process.pid
     return {int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text("ascii").split()}
 
 
-def _is_there(process: int) -> bool:
+def _exists(process: int) -> bool:
     return Path(f"/proc/{process}").exists()
 
 
 def _ask(server: programs.Server) -> float:
-    """Ask by a connection of its own."""
+    """Call Calculate on a new connection; return the result."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(server.address, options) as channel:
         request = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
         return calculator_pb2_grpc.CalculatorStub(channel).Calculate(request, timeout=timeouts.SECONDS).result
 
 
-def _busy(process: int) -> int:
-    """Return how many sockets a process has: one more for each connection."""
+def _sockets(process: int) -> int:
+    """Return how many sockets a process has open. Each connection adds one."""
     return sum(
         str(descriptor.readlink()).startswith("socket:")
         for descriptor in Path(f"/proc/{process}/fd").iterdir()
@@ -57,30 +57,30 @@ def _busy(process: int) -> int:
 def test_each_worker_gets_connections(server: programs.Server) -> None:
     workers = _workers(server)
     assert len(workers) == COUNT
-    before = {worker: _busy(worker) for worker in workers}
+    before = {worker: _sockets(worker) for worker in workers}
     options = [("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.insecure_channel(server.address, options) for _ in range(60)]
     for channel in channels:
         grpc.channel_ready_future(channel).result(timeouts.SECONDS)
-    programs.eventually(lambda: all(_busy(worker) > before[worker] for worker in workers))
+    programs.eventually(lambda: all(_sockets(worker) > before[worker] for worker in workers))
     for channel in channels:
         channel.close()
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
-def test_a_worker_that_dies_is_told_of_and_replaced(server: programs.Server, end: signal.Signals) -> None:
+def test_a_worker_that_dies_is_logged_and_replaced(server: programs.Server, end: signal.Signals) -> None:
     before = _workers(server)
     victim = min(before)
     os.kill(victim, end)
-    server.wait_for_log("another takes its place in 0.1 s")
+    server.wait_for_log("restarting in 0.1 s")
     programs.eventually(lambda: len(_workers(server) - {victim}) == COUNT)
     assert before - {victim} < _workers(server)
-    with connect(server.address) as channel:  # it tries again where the port was the dead one's
+    with connect(server.address) as channel:  # it retries if the dead worker had its connection
         request = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
         assert calculator_pb2_grpc.CalculatorStub(channel).Calculate(request, timeout=timeouts.SECONDS).result == 5
 
 
-def test_a_signal_drains_them_all(server: programs.Server) -> None:
+def test_a_signal_drains_all_workers(server: programs.Server) -> None:
     options = [("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.insecure_channel(server.address, options) for _ in range(20)]
     calls = [OpenCall(channel) for channel in channels]
@@ -95,12 +95,12 @@ def test_a_signal_drains_them_all(server: programs.Server) -> None:
         channel.close()
 
 
-def test_whoever_watches_the_health_is_told_of_the_end_whichever_worker_it_asked(server: programs.Server) -> None:
+def test_health_watches_on_every_worker_are_told_of_the_shutdown(server: programs.Server) -> None:
     options = [("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.insecure_channel(server.address, options) for _ in range(20)]
-    stubs: list[Any] = [health_pb2_grpc.HealthStub(channel) for channel in channels]  # types leave its methods out
+    stubs: list[Any] = [health_pb2_grpc.HealthStub(channel) for channel in channels]  # its type stubs lack the methods
     watches = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=timeouts.SECONDS) for stub in stubs]
-    held = [OpenCall(channel) for channel in channels]  # with none in flight, who watches is parted with at once
+    held = [OpenCall(channel) for channel in channels]  # without a call in flight, watches are closed at once
     assert {next(watch).status for watch in watches} == {health_pb2.HealthCheckResponse.SERVING}
     server.process.terminate()
     assert {next(watch).status for watch in watches} == {health_pb2.HealthCheckResponse.NOT_SERVING}
@@ -109,7 +109,7 @@ def test_whoever_watches_the_health_is_told_of_the_end_whichever_worker_it_asked
         channel.close()
 
 
-def test_a_second_signal_ends_them_at_once() -> None:
+def test_a_second_signal_ends_all_workers_at_once() -> None:
     with programs.serving("--workers=2", "--shutdown-grace=600") as server:
         workers = _workers(server)
         with grpc.insecure_channel(server.address) as channel:
@@ -119,25 +119,25 @@ def test_a_second_signal_ends_them_at_once() -> None:
             assert call.add_one() == 2
             server.process.send_signal(signal.SIGINT)
             assert server.process.wait(timeouts.SECONDS) == 1
-        assert not [worker for worker in workers if _is_there(worker)]
+        assert not [worker for worker in workers if _exists(worker)]
 
 
-def test_workers_end_with_who_started_them() -> None:
+def test_workers_end_when_their_parent_is_killed() -> None:
     with programs.serving("--workers=2") as server:
         workers = _workers(server)
         server.process.kill()
         server.process.wait()
-        programs.eventually(lambda: not [worker for worker in workers if _is_there(worker)])
+        programs.eventually(lambda: not [worker for worker in workers if _exists(worker)])
 
 
-def test_what_one_cannot_do_none_can() -> None:
+def test_an_invalid_otel_variable_ends_the_server_with_status_2() -> None:
     bad = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_EXPORTER_OTLP_COMPRESSION": "hard"}
     refused = programs.run([programs.SERVER, "--workers=2"], **bad)
     assert refused.returncode == 2
-    assert "OpenTelemetry does not accept one of its OTEL_ variables" in refused.stderr
+    assert "an OTEL_ environment variable is invalid" in refused.stderr
 
 
-def test_the_port_is_shared_with_nobody_else(server: programs.Server) -> None:
+def test_the_port_is_not_shared_with_another_server(server: programs.Server) -> None:
     for flags in ([], ["--workers=2"]):
         refused = programs.run([programs.SERVER, "--port", str(server.port), *flags])
         assert refused.returncode == 1

@@ -1,4 +1,4 @@
-"""The official interop cases: their names, and the messages that the peers in Python send and expect.
+"""The official interop cases: their names, and the messages that the Python peers send and expect.
 
 https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md
 """
@@ -48,7 +48,7 @@ SPECIAL_STATUS = messages_pb2.EchoStatus(
     code=2, message="\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t\n"
 )
 
-# The only case that waits for a deadline sets a shorter one.
+# Only the case that tests the deadline uses a shorter timeout.
 TIMEOUT_SECONDS = timeouts.SECONDS
 SHORT_TIMEOUT_SECONDS = 0.001
 
@@ -58,24 +58,24 @@ def _payload(size: int) -> messages_pb2.Payload:
 
 
 def unary(size: int, response_size: int, **fields: Any) -> messages_pb2.SimpleRequest:  # noqa: ANN401
-    """Return a request with so many bytes that asks for so many."""
+    """Return a request with a payload of `size` bytes that asks for a response of `response_size` bytes."""
     return messages_pb2.SimpleRequest(payload=_payload(size), response_size=response_size, **fields)
 
 
 def large_unary(**fields: Any) -> messages_pb2.SimpleRequest:  # noqa: ANN401
-    """Return the request of large_unary."""
+    """Return the request of the case large_unary."""
     return unary(LARGE_REQUEST_SIZE, LARGE_RESPONSE_SIZE, **fields)
 
 
 def upload(size: int, **fields: Any) -> messages_pb2.StreamingInputCallRequest:  # noqa: ANN401
-    """Return a message of a client's stream."""
+    """Return a message of a client stream, with a payload of `size` bytes."""
     return messages_pb2.StreamingInputCallRequest(payload=_payload(size), **fields)
 
 
 def download(
     *sizes: int, upload_size: int = 0, compressed: tuple[bool, ...] = ()
 ) -> messages_pb2.StreamingOutputCallRequest:
-    """Return a request for messages of these sizes, each compressed or not."""
+    """Return a request for responses of these sizes, each compressed or not."""
     flags = compressed or (False,) * len(sizes)
     return messages_pb2.StreamingOutputCallRequest(
         payload=_payload(upload_size),
@@ -87,5 +87,5 @@ def download(
 
 
 def ping_pong() -> list[messages_pb2.StreamingOutputCallRequest]:
-    """Return the requests of ping_pong, each of which asks for one response."""
+    """Return the requests of the case ping_pong, each of which asks for one response."""
     return [download(size, upload_size=up) for up, size in zip(UPLOAD_SIZES, DOWNLOAD_SIZES, strict=True)]

@@ -1,11 +1,11 @@
-// The cases as @grpc/grpc-js does them: node grpc_js_peer.js PROTO_FOLDER HOST:PORT CASE.
+// Runs an interop case with @grpc/grpc-js: node grpc_js_peer.js PROTO_FOLDER HOST:PORT CASE.
 
 const assert = require("node:assert/strict");
 const grpc = require("@grpc/grpc-js");
 const protoLoader = require("@grpc/proto-loader");
 
 const [folder, address, name] = process.argv.slice(2);
-const contract = grpc.loadPackageDefinition(
+const api = grpc.loadPackageDefinition(
   protoLoader.loadSync("interop/test.proto", { includeDirs: [folder], keepCase: true, longs: Number }),
 ).grpc.testing;
 
@@ -29,7 +29,7 @@ const largeUnary = (fields = {}) => ({
 });
 
 const TIMEOUT_MS = Number(process.env.TIMEOUT_MS);
-assert(TIMEOUT_MS > 0, "TIMEOUT_MS has to be the timeout of a call in milliseconds");
+assert(TIMEOUT_MS > 0, "TIMEOUT_MS must be the timeout of a call in milliseconds");
 
 const deadline = (milliseconds = TIMEOUT_MS) => ({ deadline: Date.now() + milliseconds });
 const metadata = (...pairs) => {
@@ -40,7 +40,7 @@ const metadata = (...pairs) => {
   return made;
 };
 
-// Makes a call with one response; resolves to [error, response, initial metadata, status].
+// Makes a unary call; resolves to [error, response, initial metadata, status].
 const unary = (client, method, request, given = metadata(), options = deadline()) =>
   new Promise((resolve) => {
     let initial, answer;
@@ -53,7 +53,7 @@ const unary = (client, method, request, given = metadata(), options = deadline()
     call.on("status", (status) => setImmediate(() => resolve([...answer, initial, status])));
   });
 
-// Follows a call with a stream of responses to its end; resolves to {responses, initial, status}.
+// Reads a stream of responses to its end; resolves to {responses, initial, status}.
 const streamed = (call, onResponse = () => {}) =>
   new Promise((resolve) => {
     const seen = { responses: [] };
@@ -64,7 +64,7 @@ const streamed = (call, onResponse = () => {}) =>
       seen.responses.push(response);
       onResponse(response, seen.responses.length);
     });
-    call.on("error", () => {}); // the status says the same
+    call.on("error", () => {}); // the status event has the same information
     call.on("status", (status) => {
       seen.status = status;
       setImmediate(() => resolve(seen));
@@ -152,7 +152,7 @@ const cases = {
     assert.equal(error.code, grpc.status.UNIMPLEMENTED);
   },
   async unimplemented_service() {
-    const client = new contract.UnimplementedService(address, grpc.credentials.createInsecure());
+    const client = new api.UnimplementedService(address, grpc.credentials.createInsecure());
     const [error] = await unary(client, "UnimplementedCall", {});
     assert.equal(error.code, grpc.status.UNIMPLEMENTED);
     client.close();
@@ -198,14 +198,14 @@ const cases = {
 
 function withGzip(body) {
   return async () => {
-    const client = new contract.TestService(address, grpc.credentials.createInsecure(), GZIP);
+    const client = new api.TestService(address, grpc.credentials.createInsecure(), GZIP);
     await body(client);
     client.close();
   };
 }
 
-const client = new contract.TestService(address, grpc.credentials.createInsecure());
-// Some cases are over before they have reached a server.
+const client = new api.TestService(address, grpc.credentials.createInsecure());
+// Some cases end before they have reached the server, so check that it is reachable.
 cases[name](client)
   .then(() => cases.empty_unary(client))
   .then(

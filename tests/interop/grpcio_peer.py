@@ -1,4 +1,4 @@
-"""The cases as grpcio's client does them: a function each, by the case's official name."""
+"""Interop cases with grpcio's client: one function per case, under its official name."""
 
 import contextlib
 import queue
@@ -14,10 +14,10 @@ TIMEOUT = cases.TIMEOUT_SECONDS
 
 
 def run(case: str, address: str) -> None:
-    """Do a case; it fails with an exception."""
+    """Run a case; raise an exception if it fails."""
     with grpc.insecure_channel(address) as channel:
         globals()[case](channel)
-        empty_unary(channel)  # some cases are over before they have reached a server
+        empty_unary(channel)  # some cases end before they have reached the server
 
 
 def _stub(channel: grpc.Channel) -> test_pb2_grpc.TestServiceStub:
@@ -25,7 +25,7 @@ def _stub(channel: grpc.Channel) -> test_pb2_grpc.TestServiceStub:
 
 
 def _expect(code: grpc.StatusCode, details: str | None, call: Any, end: Callable[[], Any]) -> None:  # noqa: ANN401
-    """Check the status that a call has once it came to its end."""
+    """Wait for the end of a call, and check its status."""
     with contextlib.suppress(grpc.RpcError):
         end()
     assert call.code() == code, call
@@ -41,7 +41,7 @@ def _expect_stream(code: grpc.StatusCode, details: str | None, call: Any) -> Non
 
 
 class _Requests:
-    """A stream of requests that the case feeds by hand."""
+    """A stream of requests that a case sends one at a time."""
 
     def __init__(self) -> None:
         self._queue = queue.SimpleQueue[Any]()

@@ -1,4 +1,4 @@
-"""The cases as grpclib's client does them, which has an HTTP/2 stack of its own and knows no compression."""
+"""Interop cases with grpclib's client, which has its own HTTP/2 stack and does not support compression."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ TIMEOUT = cases.TIMEOUT_SECONDS
 
 
 def run(case: str, address: str) -> None:
-    """Do a case; it fails with an exception."""
+    """Run a case; raise an exception if it fails."""
     asyncio.run(_run(case, address))
 
 
@@ -23,7 +23,7 @@ async def _run(case: str, address: str) -> None:
     host, _, port = address.rpartition(":")
     async with Channel(host, int(port)) as channel:
         await globals()[case](channel)
-        await empty_unary(channel)  # some cases are over before they have reached a server
+        await empty_unary(channel)  # some cases end before they have reached the server
 
 
 def _empty_call(channel: Channel, path: str = cases.SERVICE + "EmptyCall") -> Any:  # noqa: ANN401
@@ -148,7 +148,7 @@ async def cancel_after_first_response(channel: Channel) -> None:
 
 async def timeout_on_sleeping_server(channel: Channel) -> None:
     opened = _duplex_call(channel).open(timeout=cases.SHORT_TIMEOUT_SECONDS)
-    with pytest.raises((asyncio.TimeoutError, GRPCError)) as expired:  # by its own clock, or by the server's
+    with pytest.raises((asyncio.TimeoutError, GRPCError)) as expired:  # raised by the client or sent by the server
         await _wait_for_more(opened)
     assert not isinstance(expired.value, GRPCError) or expired.value.status is Status.DEADLINE_EXCEEDED
 

@@ -1,4 +1,4 @@
-"""bazel run //tests/interop: prints which of the official cases which peer passes against which engine."""
+"""Prints tables of the official interop cases that each peer passes against each engine: bazel run //tests/interop."""
 
 import sys
 from collections.abc import Callable
@@ -12,23 +12,23 @@ SERVER = Path("tests/interop/server").absolute()
 
 
 def outcome(peer: Peer, case: str, address: str) -> str:
-    """Have a peer do a case, and say in a word how it went."""
+    """Run a case with a peer, and return its outcome for the table."""
     try:
         peer.run(case, address)
     except UnsupportedError:
         return "cannot"
-    except Exception as error:  # noqa: BLE001 - whatever it is, the table says so
+    except Exception as error:  # noqa: BLE001 - any exception is a failure of the case
         print(f"{peer.name}, {case}: {error}", file=sys.stderr)
         return "**fails**"
     return "passes"
 
 
 def table(engine: str, outcome_of: Callable[[Peer, str], str]) -> str:
-    """Return the outcomes against one engine, as a table in Markdown.
+    """Return the outcomes against one engine as a Markdown table.
 
     Args:
-        engine: its name, for the heading.
-        outcome_of: returns the outcome of a case with a peer, in a word.
+        engine: the name of the engine, for the heading.
+        outcome_of: function that returns the outcome of a case with a peer.
     """
     heading = [f"| {engine} | {' | '.join(peer.name for peer in PEERS)} |", "| --- |" + " --- |" * len(PEERS)]
     rows = [f"| `{case}` | {' | '.join(outcome_of(peer, case) for peer in PEERS)} |" for case in cases.NAMES]

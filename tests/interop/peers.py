@@ -1,4 +1,4 @@
-"""The peers, and how to have one do a case."""
+"""The clients that the interop test uses as peers, and how each runs a case."""
 
 import os
 from collections.abc import Callable
@@ -8,21 +8,22 @@ from pathlib import Path
 from testing import programs
 from tests.interop import cases, grpcio_peer, grpclib_peer
 
-# The flags of each engine, which is what serves below the interceptor: the suite is the same for all.
+# The server flags for each engine. All engines have to pass the same cases.
 ENGINES: dict[str, tuple[str, ...]] = {engine: (f"--engine={engine}",) for engine in ("nggrpc", "stock")}
 
 
 class UnsupportedError(Exception):
-    """The peer cannot do the case, whatever the server."""
+    """The peer does not support the case, independently of the server."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A client that is not ours.
+    """A third-party gRPC client.
 
     Attributes:
-        name: its package.
-        run: does a case, by name, against HOST:PORT. It raises UnsupportedError, or anything else if the case fails.
+        name: the name of its package.
+        run: runs a case, given by name, against HOST:PORT. Raises UnsupportedError if the peer does not support the
+            case, and any other exception if the case fails.
     """
 
     name: str
@@ -30,7 +31,7 @@ class Peer:
 
 
 def _run_grpclib(case: str, address: str) -> None:
-    if "compressed" in case:  # it sends and reads messages as they are
+    if "compressed" in case:  # grpclib does not support compression
         raise UnsupportedError(case)
     grpclib_peer.run(case, address)
 

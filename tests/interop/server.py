@@ -1,4 +1,4 @@
-"""The server, with the same flags, that serves the official TestService besides."""
+"""The server under test, with the same flags, which also serves the official TestService."""
 
 import sys
 
@@ -10,7 +10,7 @@ from tests.interop.servicer import TestServicer
 
 
 def _add_test_service(server: grpc.Server) -> None:
-    servicer = TestServicer()  # type: ignore[abstract] # UnimplementedCall is left to the generated base
+    servicer = TestServicer()  # type: ignore[abstract] # UnimplementedCall is inherited from the generated base class
     test_pb2_grpc.add_TestServiceServicer_to_server(servicer, server)
 
 

@@ -1,4 +1,4 @@
-"""The servicer of grpc.testing.TestService, for tests alone.
+"""The servicer of grpc.testing.TestService, for tests only.
 
 https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md#server
 """
@@ -46,21 +46,21 @@ def _responses(
 
 
 class TestServicer(test_pb2_grpc.TestServiceServicer):
-    """`TestService`, but for UnimplementedCall, which no server implements.
+    """`TestService` without UnimplementedCall, which no server implements.
 
-    Whether a request came compressed, as `expect_compressed` asks, no servicer over grpcio is told.
+    It does not check `expect_compressed`: grpcio does not tell a servicer whether a request was compressed.
     """
 
     @never_blocks
     def EmptyCall(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        """Answer nothing."""
+        """Return an empty message."""
         return empty_pb2.Empty()
 
     @never_blocks
     def UnaryCall(
         self, request: messages_pb2.SimpleRequest, context: grpc.ServicerContext
     ) -> messages_pb2.SimpleResponse:
-        """Answer as many bytes as asked for."""
+        """Return a payload of the requested size."""
         if request.response_compressed.value:
             context.set_compression(grpc.Compression.Gzip)
         _echo_metadata(context)
@@ -73,7 +73,7 @@ class TestServicer(test_pb2_grpc.TestServiceServicer):
     def StreamingInputCall(
         self, request_iterator: Iterator[messages_pb2.StreamingInputCallRequest], context: grpc.ServicerContext
     ) -> messages_pb2.StreamingInputCallResponse:
-        """Answer how many bytes came."""
+        """Return the number of bytes received."""
         size = sum(len(request.payload.body) for request in request_iterator)
         return messages_pb2.StreamingInputCallResponse(aggregated_payload_size=size)
 
@@ -81,7 +81,7 @@ class TestServicer(test_pb2_grpc.TestServiceServicer):
     def StreamingOutputCall(
         self, request: messages_pb2.StreamingOutputCallRequest, context: grpc.ServicerContext
     ) -> Iterator[messages_pb2.StreamingOutputCallResponse]:
-        """Answer messages of the sizes asked for."""
+        """Stream payloads of the requested sizes."""
         if any(parameters.compressed.value for parameters in request.response_parameters):
             context.set_compression(grpc.Compression.Gzip)
         return _responses([request], context)
@@ -90,7 +90,7 @@ class TestServicer(test_pb2_grpc.TestServiceServicer):
     def FullDuplexCall(
         self, request_iterator: Iterator[messages_pb2.StreamingOutputCallRequest], context: grpc.ServicerContext
     ) -> Iterator[messages_pb2.StreamingOutputCallResponse]:
-        """Answer each request at once."""
+        """Stream the responses to each request as it arrives."""
         _echo_metadata(context)
         return _responses(request_iterator, context)
 
@@ -98,5 +98,5 @@ class TestServicer(test_pb2_grpc.TestServiceServicer):
     def HalfDuplexCall(
         self, request_iterator: Iterator[messages_pb2.StreamingOutputCallRequest], context: grpc.ServicerContext
     ) -> Iterator[messages_pb2.StreamingOutputCallResponse]:
-        """Answer all requests when the last has come."""
+        """Stream the responses to all requests after the last request has arrived."""
         return _responses(list(request_iterator), context)

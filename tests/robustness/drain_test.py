@@ -1,4 +1,4 @@
-"""The end of a server: nothing that a client began, or tries again, is lost."""
+"""Tests of graceful shutdown: calls in flight are finished, and a retrying client loses no call."""
 
 import fcntl
 import signal
@@ -23,17 +23,17 @@ from testing.open_call import OpenCall
 RESTARTS = 10
 CALLS_BETWEEN_RESTARTS = 100
 
-# The smallest pipe, and more lines than it holds.
+# The capacity of the smallest pipe, and more log lines than fit into it.
 PIPE_BYTES = 4096
 UNREAD_LINES = 100
 
 
-def _watch(channel: grpc.Channel) -> Any:  # noqa: ANN401 - its published types leave the methods out
+def _watch(channel: grpc.Channel) -> Any:  # noqa: ANN401 - its type stubs lack the methods
     stub: Any = health_pb2_grpc.HealthStub(channel)
     return stub.Watch(health_pb2.HealthCheckRequest(), timeout=timeouts.SECONDS)
 
 
-def test_stopping_tells_who_watches_first_and_finishes_what_is_in_flight() -> None:
+def test_shutdown_first_notifies_health_watches_then_finishes_calls_in_flight() -> None:
     with programs.serving() as server, grpc.insecure_channel(server.address) as channel:
         watch = _watch(channel)
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
@@ -46,7 +46,7 @@ def test_stopping_tells_who_watches_first_and_finishes_what_is_in_flight() -> No
         assert server.process.wait(timeouts.SECONDS) == 0
 
 
-def test_calls_are_still_taken_for_the_delay_that_the_server_is_given() -> None:
+def test_new_calls_are_accepted_during_the_shutdown_delay() -> None:
     flags = ("--shutdown-delay=600", "--engine=nggrpc"), ("--shutdown-delay=600", "--engine=stock")
     for delayed in flags:
         with programs.serving(*delayed) as server, grpc.insecure_channel(server.address) as watching:
@@ -54,15 +54,15 @@ def test_calls_are_still_taken_for_the_delay_that_the_server_is_given() -> None:
             next(watch)
             server.process.terminate()
             assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
-            with grpc.insecure_channel(server.address) as channel:  # a connection that is new
+            with grpc.insecure_channel(server.address) as channel:  # a new connection
                 assert programs.call(channel, "/Calculator/Calculate", b"") == b""
-            server.process.terminate()  # a second signal ends it at once
+            server.process.terminate()  # a second signal kills it at once
             assert server.process.wait(timeouts.SECONDS) == -signal.SIGTERM
 
 
 @contextmanager
-def _unread(*flags: str) -> Iterator[tuple[subprocess.Popen[str], grpc.Channel]]:
-    """Start a server whose log nobody reads, and make more calls than the pipe has room for lines."""
+def _full_log_pipe(*flags: str) -> Iterator[tuple[subprocess.Popen[str], grpc.Channel]]:
+    """Start a server without reading its log, and make so many calls that their log lines fill the pipe."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -78,24 +78,24 @@ def _unread(*flags: str) -> Iterator[tuple[subprocess.Popen[str], grpc.Channel]]
 
 
 @pytest.mark.parametrize("flag", ["--engine=nggrpc", "--engine=stock", "--workers=2"])
-def test_a_server_whose_log_nobody_reads_answers_all_calls_and_stops(flag: str) -> None:
-    with _unread(flag) as (process, _):
+def test_a_server_with_a_full_log_pipe_answers_all_calls_and_stops(flag: str) -> None:
+    with _full_log_pipe(flag) as (process, _):
         process.terminate()
         assert process.wait(timeouts.SECONDS) == 0
 
 
-def test_a_second_signal_ends_a_server_whose_log_nobody_reads_at_once() -> None:
-    with _unread("--shutdown-grace=600") as (process, channel):
+def test_a_second_signal_kills_a_server_with_a_full_log_pipe_at_once() -> None:
+    with _full_log_pipe("--shutdown-grace=600") as (process, channel):
         watch = _watch(channel)
         next(watch)
-        OpenCall(channel)  # it holds up the end
+        OpenCall(channel)  # this call delays the shutdown
         process.terminate()
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
         process.terminate()
         assert process.wait(timeouts.SECONDS) == -signal.SIGTERM
 
 
-def test_who_watches_the_health_does_not_hold_up_the_end() -> None:
+def test_a_health_watch_does_not_delay_the_shutdown() -> None:
     with programs.serving("--shutdown-grace=600") as server, grpc.insecure_channel(server.address) as channel:
         watch = _watch(channel)
         next(watch)
@@ -106,7 +106,7 @@ def test_who_watches_the_health_does_not_hold_up_the_end() -> None:
         assert ended.value.code() in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
 
 
-def test_a_stream_that_outlasts_the_grace_is_told_why_it_ends_and_the_server_exits_cleanly() -> None:
+def test_a_stream_that_outlasts_the_grace_period_is_unavailable_and_the_server_exits_cleanly() -> None:
     with programs.serving("--shutdown-grace=0.2") as server, grpc.insecure_channel(server.address) as channel:
         call = OpenCall(channel)
         server.process.terminate()
@@ -119,7 +119,7 @@ def test_a_stream_that_outlasts_the_grace_is_told_why_it_ends_and_the_server_exi
 
 @dataclass
 class Load:
-    """Calls without a pause, each with an answer that can be checked, until one fails."""
+    """Makes calls without a pause, and checks each answer, until a call fails or the load is stopped."""
 
     channel: grpc.Channel
     answered: int = 0
@@ -148,7 +148,7 @@ class Load:
         self._over.set()
 
     def wait_for_more(self, calls: int) -> None:
-        """Wait until so many more have been answered, or one has failed."""
+        """Wait until this many more calls have been answered, or one has failed."""
         with self._changed:
             enough = self.answered + calls
             assert self._changed.wait_for(lambda: self.answered >= enough or bool(self.failure), timeouts.SECONDS)

@@ -1,4 +1,4 @@
-"""Any bytes and any messages for every method: each call ends with a status that the contracts name, none crashes."""
+"""Fuzz tests: whatever bytes and messages a method gets, the call ends with a documented status and without a crash."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -19,13 +19,13 @@ DOCUMENTED = {
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.OUT_OF_RANGE,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.NOT_FOUND,  # Health's, for a service it does not know
+    grpc.StatusCode.NOT_FOUND,  # from Health, for an unknown service
 }
 
-# It ends when its caller does.
+# This call ends only when its caller cancels it.
 ENDLESS = "/grpc.health.v1.Health/Watch"
 
-# grpc's own servicer leaves it out.
+# grpc's own servicer does not implement this method.
 UNANSWERED = "/grpc.health.v1.Health/List"
 
 _SCALARS: dict[int, st.SearchStrategy[object]] = {
@@ -36,24 +36,24 @@ _SCALARS: dict[int, st.SearchStrategy[object]] = {
     FieldDescriptor.CPPTYPE_DOUBLE: st.floats(),
     FieldDescriptor.CPPTYPE_FLOAT: st.floats(width=32),
     FieldDescriptor.CPPTYPE_BOOL: st.booleans(),
-    # Text that nearly is an expression, or is far too long for one, goes further than any other.
+    # Text that is almost an expression, or far too long for one, gets further than random text.
     FieldDescriptor.CPPTYPE_STRING: st.text() | st.text("0123456789.eE+-*/%^() ") | st.just("1+" * 999 + "1"),
 }
 
 
 def _values(field: FieldDescriptor) -> st.SearchStrategy[object]:
-    """Return anything that one value of a field can be."""
+    """Return a strategy for one value of a field."""
     if field.message_type:
         return messages(field.message_type)
     if field.enum_type:
-        # An enum may have a number that its contract does not name.
+        # An enum field may hold a number that the proto does not name.
         return st.sampled_from(sorted(field.enum_type.values_by_number)) | st.integers(-9, 99)
     return st.binary() if field.type == FieldDescriptor.TYPE_BYTES else _SCALARS[field.cpp_type]
 
 
 @cache
 def messages(descriptor: Descriptor) -> st.SearchStrategy[Message]:
-    """Return messages of a type with any of its fields set to anything."""
+    """Return a strategy for messages of a type, with any of its fields set to any value."""
     fields = {
         field.name: st.lists(_values(field), max_size=20) if field.is_repeated else _values(field)
         for field in descriptor.fields
@@ -62,7 +62,7 @@ def messages(descriptor: Descriptor) -> st.SearchStrategy[Message]:
 
 
 def _requests(method: MethodDescriptor) -> st.SearchStrategy[list[bytes]]:
-    """Return what may be sent to a method: messages, what is left of them when they are cut, and any bytes."""
+    """Return a strategy for the requests of a call: whole messages, truncated messages, and random bytes."""
     whole = messages(method.input_type).map(lambda message: message.SerializeToString())
     cut = st.builds(lambda request, end: request[:end], whole, st.integers(0, 50))
     return st.lists(whole | cut | st.binary(), min_size=1, max_size=8 if method.client_streaming else 1)
@@ -77,7 +77,7 @@ def _is_message(method: MethodDescriptor, request: bytes) -> bool:
 
 
 def _status(channel: grpc.Channel, method: MethodDescriptor, requests: list[bytes]) -> grpc.StatusCode:
-    """Make a call to its end, and return its status."""
+    """Make a call, wait for its end, and return its status."""
     path = service_list.path(method)
     multi_callable: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(path)
     call = multi_callable(iter(requests), timeout=timeouts.SECONDS)
@@ -94,26 +94,26 @@ def _status(channel: grpc.Channel, method: MethodDescriptor, requests: list[byte
 
 @pytest.fixture(scope="module")
 def served_methods() -> Iterator[tuple[grpc.Channel, list[MethodDescriptor]]]:
-    """A channel to a server, and the server's methods; in the end, nothing must have gone wrong in its log."""
+    """A channel to a server, and the server's methods. At the end, no crash must have been logged."""
     with programs.serving() as server, grpc.insecure_channel(server.address) as channel:
         yield channel, service_list.methods(channel)
         with pytest.raises(grpc.RpcError):
             programs.call(channel, "/the/last", b"")
-        server.wait_for_log("/the/last")  # whatever came before is there now
+        server.wait_for_log("/the/last")  # so all earlier lines have been written
         assert not [line for line in server.log if "crashed" in line or "Traceback" in line]
 
 
 def _expected(method: MethodDescriptor, requests: list[bytes]) -> set[grpc.StatusCode]:
-    """Return the statuses that the answer may have."""
+    """Return the statuses with which the call may end."""
     if all(_is_message(method, request) for request in requests):
         return {grpc.StatusCode.UNIMPLEMENTED} if service_list.path(method) == UNANSWERED else DOCUMENTED
-    # A stream may end before what is no message is reached.
+    # The server may end a stream before it reaches the malformed message.
     return {grpc.StatusCode.INTERNAL} | (DOCUMENTED if method.client_streaming else set())
 
 
 @settings(max_examples=600, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_every_call_ends_with_a_status_of_its_contract(
+def test_every_call_ends_with_a_documented_status(
     served_methods: tuple[grpc.Channel, list[MethodDescriptor]], data: st.DataObject
 ) -> None:
     channel, methods = served_methods

@@ -1,4 +1,4 @@
-"""Peers that mean harm, or are broken: the server refuses them, serves everybody else, and keeps nothing of them."""
+"""Tests with malicious and broken peers: the server refuses them, serves other clients, and does not leak resources."""
 
 import contextlib
 import gzip
@@ -47,7 +47,7 @@ HEALTH = "/grpc.health.v1.Health/Check"
 ADD = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3).SerializeToString()
 FIVE = pb.CalculateResponse(result=5).SerializeToString()
 
-# Five hundred steps, each of which says what is left: half a megabyte.
+# 500 steps, each with the remaining expression: half a megabyte of responses.
 LONGEST_SUM = pb.EvaluateRequest(expression="10" + "+1" * 499).SerializeToString()
 
 OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 0, 3, 8, 12, 13, 14
@@ -59,13 +59,14 @@ CANCEL, ENHANCE_YOUR_CALM = 8, 11
 WATCH = "/grpc.health.v1.Health/Watch"
 
 MAX_CALLS = 20
-# A pool keeps the threads that it once needed: one for each call admitted, 64 for watches, checks and those to be
-# refused; and there are those of the main program and of deadlines, and grpc's own, as many as it finds useful.
+# A thread pool keeps the threads that it once needed: one per admitted call, and 64 for watches, checks and calls to be
+# refused. The rest is for the main thread, the thread for deadlines, and the threads that gRPC core starts as needed.
 MOST_THREADS = MAX_CALLS + 64 + 24
 
 _TESTS = itertools.count()
-# grpc lets a call have 16 MB of headers, which take some six times that, and the allocator gives little of it back: the
-# next flood fills it again: 45 to 285 MB were seen. What grows with the length of a flood would be far beyond this.
+# gRPC allows 16 MB of headers per call, which take about six times as much memory. The allocator returns little of it,
+# but the next flood reuses it: growth of 45 to 285 MB was measured. A leak that grows with the length of a flood would
+# far exceed this limit.
 MOST_GROWTH_KILOBYTES = 512 * 1024
 
 
@@ -82,7 +83,7 @@ def _assert_others_are_served(server: programs.Server) -> None:
 
 
 def _is_served(server: programs.Server) -> bool:
-    """Tell whether a call is answered now; a server that has too much to do may refuse it."""
+    """Return whether a call succeeds now; an overloaded server may refuse it."""
     with connected(server.port) as peer:
         return peer.call(CALCULATE, ADD).status == OK
 
@@ -94,31 +95,31 @@ def server() -> Iterator[programs.Server]:
 
 
 @pytest.fixture(scope="module")
-def unused(server: programs.Server) -> dict[str, int]:
-    """What the server has when it has answered calls and nobody is connected."""
+def idle(server: programs.Server) -> dict[str, int]:
+    """The resources that the server uses after it has answered calls, without an open connection."""
     descriptors = _descriptors(server)
     _assert_others_are_served(server)
     return {"descriptors": descriptors, "VmRSS": server.memory("VmRSS")}
 
 
 @pytest.fixture(autouse=True)
-def _unharmed(server: programs.Server, unused: dict[str, int]) -> Iterator[None]:
-    """See to it after each test that the server is none the worse for it."""
+def _unharmed(server: programs.Server, idle: dict[str, int]) -> Iterator[None]:
+    """Check after each test that the server still works and has released its resources."""
     logged = len(server.log)
     yield
     _assert_others_are_served(server)
     assert server.process.poll() is None
-    programs.eventually(lambda: _descriptors(server) <= unused["descriptors"])
+    programs.eventually(lambda: _descriptors(server) <= idle["descriptors"])
     assert server.threads <= MOST_THREADS
-    assert server.memory("VmRSS") - unused["VmRSS"] < MOST_GROWTH_KILOBYTES
+    assert server.memory("VmRSS") - idle["VmRSS"] < MOST_GROWTH_KILOBYTES
     path = f"/after/{next(_TESTS)}."
     with connected(server.port) as peer:
         peer.call(path)
-    server.wait_for_log(path)  # whatever the test had it write is there now
+    server.wait_for_log(path)  # so all log lines of the test have been written
     assert not [line for line in server.log[logged:] if "Traceback" in line or "crashed" in line]
 
 
-# What is not HTTP/2, or breaks it.
+# Data that is not HTTP/2, or violates it.
 
 
 def _client_hello() -> bytes:
@@ -130,18 +131,18 @@ def _client_hello() -> bytes:
 
 
 @pytest.mark.parametrize(
-    "first_words",
+    "opening",
     [b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", _client_hello(), random.Random(1).randbytes(5000), bytes(5000)],
     ids=["http1", "tls", "noise", "zeros"],
 )
-def test_who_does_not_speak_http2_is_hung_up_on(server: programs.Server, first_words: bytes) -> None:
+def test_a_connection_that_is_not_http2_is_closed(server: programs.Server, opening: bytes) -> None:
     with silent(server.port) as peer:
-        peer.send_bytes(first_words)
+        peer.send_bytes(opening)
         peer.wait_for_close()
 
 
 @pytest.mark.parametrize("size", [16385, 100_000])
-def test_a_frame_larger_than_the_server_said_breaks_the_connection(server: programs.Server, size: int) -> None:
+def test_a_frame_above_the_maximum_size_closes_the_connection(server: programs.Server, size: int) -> None:
     with connected(server.port) as peer:
         stream = peer.begin(CALCULATE)
         peer.send_data(stream, bytes(size))
@@ -162,37 +163,37 @@ def test_a_frame_larger_than_the_server_said_breaks_the_connection(server: progr
     ],
     ids=["headers", "settings", "window_size", "ping", "window", "continuation"],
 )
-def test_a_frame_that_http2_forbids_breaks_the_connection(server: programs.Server, frame: bytes) -> None:
+def test_a_frame_that_http2_forbids_closes_the_connection(server: programs.Server, frame: bytes) -> None:
     with connected(server.port) as peer:
         peer.send_bytes(frame)
         peer.wait_for_close()
 
 
 def _noise() -> st.SearchStrategy[bytes]:
-    """Return frames of any type with any flags, mixed with those of an honest call."""
+    """Return a strategy for bytes: frames of any type with any flags, mixed with the frames of a valid call."""
     headers = Encoder().encode(request_headers(CONVERSE))
-    honest: list[Frame] = [
+    valid: list[Frame] = [
         HeadersFrame(1, headers, flags=["END_HEADERS"]),
         DataFrame(1, prefixed(b"")),
         RstStreamFrame(1),
     ]
     octets = st.integers(0, 255)
 
-    made_up = st.builds(
+    arbitrary = st.builds(
         frame_bytes, st.integers(0, 9) | octets, octets, st.integers(0, 5) | st.just(2**32 - 1), st.binary(max_size=50)
     )
-    return st.lists(st.sampled_from([each.serialize() for each in honest]) | made_up, max_size=10).map(b"".join)
+    return st.lists(st.sampled_from([each.serialize() for each in valid]) | arbitrary, max_size=10).map(b"".join)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(noise=_noise())
-def test_no_frames_whatever_stop_the_server(server: programs.Server, noise: bytes) -> None:
+def test_random_frames_do_not_stop_the_server(server: programs.Server, noise: bytes) -> None:
     with connected(server.port) as peer, connected(server.port) as other:
         peer.send_bytes(noise)
         assert other.call(CALCULATE, ADD).messages == [(False, FIVE)]
 
 
-# Too much of what is allowed.
+# Floods of valid frames.
 
 
 def _flood(peer: RawPeer, frames: Iterable[Frame], times: int) -> None:
@@ -214,34 +215,34 @@ def _flood(peer: RawPeer, frames: Iterable[Frame], times: int) -> None:
     ],
     ids=["settings", "priority", "window", "data", "extension", "reset"],
 )
-def test_a_flood_of_frames_stops_nobody_else(server: programs.Server, frame: Frame) -> None:
+def test_a_flood_of_frames_does_not_block_other_clients(server: programs.Server, frame: Frame) -> None:
     with connected(server.port) as peer:
         peer.begin(CONVERSE)
         _flood(peer, [frame] * 1000, times=50)
         _assert_others_are_served(server)
 
 
-def test_who_pings_without_end_is_told_to_calm_down_and_hung_up_on(server: programs.Server) -> None:
+def test_a_flood_of_pings_is_answered_with_enhance_your_calm_and_a_closed_connection(server: programs.Server) -> None:
     with connected(server.port) as peer:
         _flood(peer, [PingFrame(0, b"are you?")] * 1000, times=20)
         answer = peer.read(stream=0)
         assert (answer.goaway, answer.closed) == (ENHANCE_YOUR_CALM, True)
 
 
-def test_who_pings_as_often_as_it_may_is_answered() -> None:
+def test_pings_at_the_permitted_rate_are_answered() -> None:
     with programs.serving("--min-ping-interval=0.001") as server, connected(server.port) as peer:
         for _ in range(20):
-            _wait_until_read(peer)  # by a ping
+            _wait_until_read(peer)  # sends a ping
             again = time.monotonic() + 0.002
             while time.monotonic() < again:
                 pass
         assert peer.call(CALCULATE, ADD).status == OK
 
 
-def test_calls_of_a_client_that_has_vanished_are_ended() -> None:
+def test_the_server_ends_the_calls_of_a_client_that_has_vanished() -> None:
     with programs.serving("--keepalive-time=0.2") as server, connected(server.port) as peer:
-        peer.begin("/calculator.v1.Calculator/Converse")  # and then neither reads nor answers a ping
-        assert server.wait_for_log("/calculator.v1.Calculator/Converse")  # the line of a call that has ended
+        peer.begin("/calculator.v1.Calculator/Converse")  # from now on, the peer answers no ping
+        assert server.wait_for_log("/calculator.v1.Calculator/Converse")  # written when the call has ended
 
 
 def test_a_client_that_answers_pings_keeps_its_calls() -> None:
@@ -259,12 +260,12 @@ def test_a_client_that_answers_pings_keeps_its_calls() -> None:
 
 
 def _wait_until_read(peer: RawPeer) -> None:
-    """Wait until the server has read all that a peer sent."""
+    """Wait until the server has read everything that a peer sent."""
     peer.send(PingFrame(0, b"and now?"))
     assert any(isinstance(frame, PingFrame) and "ACK" in frame.flags for frame in peer.frames())
 
 
-def test_two_thousand_calls_begun_and_reset_stop_others_for_a_moment_at_most(server: programs.Server) -> None:
+def test_two_thousand_calls_reset_after_their_headers_block_others_only_briefly(server: programs.Server) -> None:
     with connected(server.port) as peer:
         for _ in range(2000):
             peer.send(RstStreamFrame(peer.begin(CALCULATE), error_code=CANCEL))
@@ -272,7 +273,7 @@ def test_two_thousand_calls_begun_and_reset_stop_others_for_a_moment_at_most(ser
         programs.eventually(lambda: _is_served(server))
 
 
-def test_two_thousand_calls_made_and_reset_stop_others_for_a_moment_at_most(server: programs.Server) -> None:
+def test_two_thousand_calls_reset_after_their_request_block_others_only_briefly(server: programs.Server) -> None:
     with connected(server.port) as peer:
         for _ in range(2000):
             stream = peer.begin(CALCULATE)
@@ -282,7 +283,7 @@ def test_two_thousand_calls_made_and_reset_stop_others_for_a_moment_at_most(serv
 
 
 def _header_frames(peer: RawPeer, stream: int, megabytes: int) -> list[Frame]:
-    """Return the HEADERS and CONTINUATIONs of a call, without an end."""
+    """Return the HEADERS and CONTINUATION frames of a call, without END_HEADERS."""
     frames: list[Frame] = [HeadersFrame(stream, peer.header_block(request_headers(CONVERSE)))]
     frames += [
         ContinuationFrame(
@@ -303,18 +304,18 @@ def test_headers_far_beyond_the_limit_are_refused(server: programs.Server) -> No
         assert answer.status == RESOURCE_EXHAUSTED or answer.closed
 
 
-def test_headers_without_end_fill_no_memory_and_stop_nobody_else(
-    server: programs.Server, unused: dict[str, int]
+def test_endless_headers_neither_fill_the_memory_nor_block_other_clients(
+    server: programs.Server, idle: dict[str, int]
 ) -> None:
     with connected(server.port) as peer:
         first, *more = _header_frames(peer, peer.new_stream(), megabytes=1)
         peer.send(first)
         _flood(peer, more, times=400)
         _assert_others_are_served(server)
-        assert server.memory("VmHWM") - unused["VmRSS"] < MOST_GROWTH_KILOBYTES
+        assert server.memory("VmHWM") - idle["VmRSS"] < MOST_GROWTH_KILOBYTES
 
 
-def test_headers_that_go_on_with_nothing_are_reset(server: programs.Server) -> None:
+def test_endless_empty_continuations_are_reset(server: programs.Server) -> None:
     with connected(server.port) as peer:
         stream = peer.new_stream()
         peer.send(HeadersFrame(stream, peer.header_block(request_headers(CONVERSE))))
@@ -323,17 +324,17 @@ def test_headers_that_go_on_with_nothing_are_reset(server: programs.Server) -> N
         assert answer.reset is not None or answer.closed
 
 
-# Who is slow, or says nothing.
+# Clients that are slow or silent.
 
 
-def test_who_leaves_no_room_for_answers_stops_nobody_else(server: programs.Server) -> None:
+def test_a_client_with_a_window_of_zero_does_not_block_other_clients(server: programs.Server) -> None:
     with connected(server.port, {SettingsFrame.INITIAL_WINDOW_SIZE: 0}) as peer:
         for path, request in [(EVALUATE, LONGEST_SUM), (CONVERSE, b"")] * (MAX_CALLS // 4):
             peer.send_data(peer.begin(path), prefixed(request))
         _assert_others_are_served(server)
 
 
-def test_responses_that_nobody_reads_are_held_up_to_a_maximum_and_until_their_deadline() -> None:
+def test_unread_responses_are_limited_in_number_and_held_until_their_deadline() -> None:
     held = 2 * 5 + 10
     with (
         programs.serving("--max-concurrent-calls=5", "--max-deadline=5") as server,
@@ -348,13 +349,13 @@ def test_responses_that_nobody_reads_are_held_up_to_a_maximum_and_until_their_de
         programs.eventually(lambda: sum("Calculate DEADLINE_EXCEEDED" in line for line in server.log) == held)
 
 
-def test_a_connection_has_no_more_streams_than_the_server_has_room_for(server: programs.Server) -> None:
+def test_the_streams_of_a_connection_are_limited_to_the_capacity_of_the_server(server: programs.Server) -> None:
     with connected(server.port) as peer:
         said = next(frame for frame in peer.frames() if isinstance(frame, SettingsFrame))
         assert said.settings[SettingsFrame.MAX_CONCURRENT_STREAMS] == MAX_CALLS + 64
 
 
-def test_who_leaves_no_room_for_answers_does_not_keep_the_server_from_ending() -> None:
+def test_a_client_with_a_window_of_zero_does_not_prevent_the_shutdown() -> None:
     with (
         programs.serving("--shutdown-grace=0.5") as server,
         connected(server.port, {SettingsFrame.INITIAL_WINDOW_SIZE: 0}) as peer,
@@ -366,12 +367,12 @@ def test_who_leaves_no_room_for_answers_does_not_keep_the_server_from_ending() -
         server.process.terminate()
         assert server.process.wait(timeouts.SECONDS) == 0
         assert time.monotonic() - began >= 0.5
-        answer = peer.read(stream)  # by nggrpc, a status would come after the messages that wait
+        answer = peer.read(stream)  # with nggrpc, a status would follow the messages that are still held back
         assert answer.status == UNAVAILABLE or answer.closed
 
 
-@pytest.mark.parametrize("window", [0, 7])  # 7 bytes are the first answer, but not the next
-def test_who_watches_the_health_and_reads_nothing_stops_neither_others_nor_the_end(window: int) -> None:
+@pytest.mark.parametrize("window", [0, 7])  # 7 bytes are enough for the first response only
+def test_a_health_watch_that_reads_nothing_blocks_neither_other_clients_nor_the_shutdown(window: int) -> None:
     with (
         programs.serving("--shutdown-grace=0.5") as server,
         connected(server.port, {SettingsFrame.INITIAL_WINDOW_SIZE: window}) as peer,
@@ -384,7 +385,7 @@ def test_who_watches_the_health_and_reads_nothing_stops_neither_others_nor_the_e
 
 
 @pytest.mark.parametrize("path", [HEALTH, WATCH])
-def test_checks_and_watches_that_never_say_of_what_end_in_time(path: str) -> None:
+def test_health_calls_that_never_send_a_request_end_at_the_maximum_deadline(path: str) -> None:
     with programs.serving("--max-deadline=0.3") as server, connected(server.port) as peer:
         for _ in range(100):
             stream = peer.begin(path)
@@ -395,7 +396,7 @@ def test_checks_and_watches_that_never_say_of_what_end_in_time(path: str) -> Non
         server.wait_for_log(f"{path} DEADLINE_EXCEEDED")
 
 
-def test_notes_are_kept_without_what_they_came_with() -> None:
+def test_a_kept_note_does_not_keep_the_rest_of_its_call_in_memory() -> None:
     note = pb_routes.RouteNote(message="x" * 900, location=pb_routes.Point(latitude=1)).SerializeToString()
     superseded = pb_routes.RouteNote(message="y" * 900).SerializeToString()
     sizes: list[int] = []
@@ -404,10 +405,10 @@ def test_notes_are_kept_without_what_they_came_with() -> None:
             with connected(server.port) as peer:
                 assert peer.call(CHAT, superseded * 1000 + note).status == OK
             sizes.append(server.memory("VmRSS"))
-    assert sizes[-1] - sizes[0] < 20_000  # kB; they came in 45 MB
+    assert sizes[-1] - sizes[0] < 20_000  # kB; the calls sent 45 MB
 
 
-def test_a_connection_is_ended_at_its_age_and_its_calls_after_the_grace() -> None:
+def test_a_connection_ends_at_its_maximum_age_and_its_calls_after_the_grace_period() -> None:
     with (
         programs.serving("--max-connection-age=0.2", "--max-connection-age-grace=0.2") as server,
         connected(server.port) as peer,
@@ -418,7 +419,7 @@ def test_a_connection_is_ended_at_its_age_and_its_calls_after_the_grace() -> Non
         assert answer.status == UNAVAILABLE
 
 
-def test_who_reads_a_few_bytes_at_a_time_gets_the_whole_answer(server: programs.Server) -> None:
+def test_a_client_that_reads_a_few_bytes_at_a_time_gets_the_whole_answer(server: programs.Server) -> None:
     with connected(server.port, {SettingsFrame.INITIAL_WINDOW_SIZE: 500}) as peer:
         stream = peer.begin(EVALUATE)
         peer.send_data(stream, prefixed(LONGEST_SUM))
@@ -427,7 +428,7 @@ def test_who_reads_a_few_bytes_at_a_time_gets_the_whole_answer(server: programs.
     assert (answer.status, len(answer.messages)) == (OK, 500)
 
 
-def test_who_sends_a_byte_at_a_time_is_answered_all_the_same(server: programs.Server) -> None:
+def test_a_client_that_sends_one_byte_at_a_time_is_answered(server: programs.Server) -> None:
     with connected(server.port) as peer:
         stream = peer.begin(CALCULATE)
         for byte in prefixed(ADD):
@@ -436,7 +437,7 @@ def test_who_sends_a_byte_at_a_time_is_answered_all_the_same(server: programs.Se
         assert peer.read(stream).messages == [(False, FIVE)]
 
 
-def test_who_connects_and_says_nothing_stops_nobody_else(server: programs.Server) -> None:
+def test_silent_connections_do_not_block_other_clients(server: programs.Server) -> None:
     with ExitStack() as connections:
         for opened in [silent, connected] * 100:
             connections.enter_context(opened(server.port))
@@ -444,30 +445,32 @@ def test_who_connects_and_says_nothing_stops_nobody_else(server: programs.Server
 
 
 @pytest.mark.parametrize("path", [CALCULATE, EVALUATE, AGGREGATE, CONVERSE])
-def test_a_call_left_in_the_middle_of_a_message_makes_room_for_another(server: programs.Server, path: str) -> None:
+def test_a_call_abandoned_in_the_middle_of_a_message_frees_its_slot(server: programs.Server, path: str) -> None:
     for _ in range(3):
         with connected(server.port) as peer:
             for _ in range(MAX_CALLS // 2):
                 peer.send_data(peer.begin(path), prefixed(b"abc", length=100), end_stream=False)
-            programs.eventually(lambda: _is_served(server))  # once those of the round before have made room
+            # The calls of the previous round may still hold their slots.
+            programs.eventually(lambda: _is_served(server))
 
 
-def test_calls_that_say_nothing_leave_no_room_for_more_but_health_is_answered(server: programs.Server) -> None:
+def test_silent_calls_use_up_the_limit_but_health_checks_are_answered(server: programs.Server) -> None:
     with connected(server.port) as peer, connected(server.port) as other:
 
-        def leaves_no_room() -> bool:
-            peer.begin(CALCULATE)  # which may be refused itself, while those of the last test have made no room yet
+        def is_full() -> bool:
+            # This call may be refused too, while calls of the previous test still hold their slots.
+            peer.begin(CALCULATE)
             return other.call(CALCULATE, ADD).status == RESOURCE_EXHAUSTED
 
-        programs.eventually(leaves_no_room)
+        programs.eventually(is_full)
         assert other.call(HEALTH, b"").status == OK
     programs.eventually(lambda: _is_served(server))
 
 
-# Messages that are none.
+# Malformed messages.
 
 
-def test_what_is_no_message_of_a_method_is_refused_as_the_protocol_has_it(server: programs.Server) -> None:
+def test_every_method_refuses_a_malformed_message_with_internal(server: programs.Server) -> None:
     with grpc.insecure_channel(server.address) as channel:
         paths = [service_list.path(method) for method in service_list.methods(channel)]
     assert CALCULATE in paths
@@ -481,7 +484,7 @@ def test_what_is_no_message_of_a_method_is_refused_as_the_protocol_has_it(server
 
 
 @pytest.mark.parametrize("length", [4 * MEGABYTE + 1, 2**32 - 1])
-def test_a_message_too_long_is_refused_before_it_comes(server: programs.Server, length: int) -> None:
+def test_a_message_above_the_limit_is_refused_before_it_arrives(server: programs.Server, length: int) -> None:
     with connected(server.port) as peer:
         stream = peer.begin(CALCULATE)
         peer.send_data(stream, prefixed(b"abc", length=length), end_stream=False)
@@ -514,7 +517,7 @@ def test_a_compressed_message_is_read(server: programs.Server) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "identity", None])
-def test_a_message_that_is_said_to_be_compressed_and_is_not_is_refused(
+def test_an_uncompressed_message_with_the_compressed_flag_is_refused(
     server: programs.Server, encoding: str | None
 ) -> None:
     with connected(server.port) as peer:
@@ -524,7 +527,7 @@ def test_a_message_that_is_said_to_be_compressed_and_is_not_is_refused(
 
 
 @pytest.mark.parametrize("data", [b"", b"\0\0", prefixed(ADD, length=100), b"\x07" + prefixed(ADD)[1:]])
-def test_a_call_without_a_whole_message_is_not_answered(server: programs.Server, data: bytes) -> None:
+def test_a_call_with_an_incomplete_message_is_refused(server: programs.Server, data: bytes) -> None:
     with connected(server.port) as peer:
         stream = peer.begin(CALCULATE)
         peer.send_data(stream, data)
@@ -532,13 +535,13 @@ def test_a_call_without_a_whole_message_is_not_answered(server: programs.Server,
     assert (answer.messages, answer.status in (INVALID_ARGUMENT, UNIMPLEMENTED, INTERNAL)) == ([], True)
 
 
-# Requests that are none of gRPC's.
+# Requests that are not valid gRPC.
 
 
 @pytest.mark.parametrize(
     "path", ["/calculator.v1.Calculator/Nothing", "/nobody/home", "/", "/%00/..", "/" + "x" * 5000]
 )
-def test_a_method_that_is_not_served_is_unimplemented(server: programs.Server, path: str) -> None:
+def test_an_unknown_method_is_unimplemented(server: programs.Server, path: str) -> None:
     with connected(server.port) as peer:
         assert peer.call(path, ADD).status == UNIMPLEMENTED
 
@@ -559,12 +562,12 @@ def test_a_method_that_is_not_served_is_unimplemented(server: programs.Server, p
         {"X-Capital": "letters"},
         {"x_bin": "%"},
         {"grpc_timeout": "soon"},
-        # The protocol asks for UNIMPLEMENTED, the C core answers INTERNAL.
+        # The protocol requires UNIMPLEMENTED; gRPC core answers INTERNAL.
         {"grpc_encoding": "snappy"},
     ],
     ids=str,
 )
-def test_a_request_with_a_header_that_is_wrong_or_missing_is_refused(
+def test_a_request_with_a_wrong_or_missing_header_is_refused(
     server: programs.Server, changes: dict[str, str | None]
 ) -> None:
     with connected(server.port) as peer:
@@ -574,16 +577,16 @@ def test_a_request_with_a_header_that_is_wrong_or_missing_is_refused(
     assert is_http_error or answer.reset is not None or answer.status in (UNIMPLEMENTED, INTERNAL)
 
 
-def test_a_method_of_any_name_is_one_line_in_the_log(server: programs.Server) -> None:
+def test_a_method_name_with_control_characters_is_one_line_in_the_log(server: programs.Server) -> None:
     with connected(server.port) as peer:
         answer = peer.call("/a\n2026-01-01 12:00:00,000 INFO forged\r\x1b[2J")
-    if answer.reset is not None:  # nghttp2 accepts no such path
+    if answer.reset is not None:  # nghttp2 rejects such a path
         return
     line = server.wait_for_log("forged")
     assert re.match(r"\d{4}-\d\d-\d\d [\d:,]+ INFO /a\\n2026.* forged\\r\\x1b\[2J UNIMPLEMENTED ", line)
 
 
-def test_a_header_that_is_not_utf_8_is_in_no_log(server: programs.Server) -> None:
+def test_a_header_that_is_not_utf_8_is_not_logged(server: programs.Server) -> None:
     with connected(server.port) as peer:
         stream = peer.new_stream()
         headers: list[tuple[str, str | bytes]] = [*request_headers("/no.such.Service/Method")]
@@ -597,10 +600,10 @@ def test_a_header_that_is_not_utf_8_is_in_no_log(server: programs.Server) -> Non
 
 
 @pytest.mark.parametrize("content_type", ["text/html", "application/json", "application/grpc-web", None])
-def test_whatever_a_request_says_it_is_the_answer_is_http_415_or_grpc(
+def test_another_content_type_is_answered_with_http_415_or_as_grpc(
     server: programs.Server, content_type: str | None
 ) -> None:
-    # The protocol asks for 415; the C core takes any type for gRPC, and says nothing of it to the server.
+    # The protocol requires 415. gRPC core treats any content type as gRPC, and does not report it to the server.
     with connected(server.port) as peer:
         answer = peer.call(CALCULATE, ADD, content_type=content_type)
     assert answer.headers[":status"] == "415" or answer.headers["content-type"] == "application/grpc"

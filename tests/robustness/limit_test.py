@@ -1,4 +1,4 @@
-"""The limit on concurrent calls: no call below it fails, and every call above it is refused with a reason."""
+"""Tests of the limit on concurrent calls: no call below it fails, and every call above it is refused with a reason."""
 
 import itertools
 import os

@@ -1,6 +1,6 @@
-// TypeScript's way of doing the calls of the vectors: vectors_peer --target HOST:PORT [--web] FILE...
+// Makes the calls of the test vectors with the TypeScript clients: peer --target HOST:PORT [--web] FILE...
 //
-// See vectors/README.md. It ends with 1 after the first that does not hold.
+// See tests/vectors/README.md. The program exits with status 1 after the first vector that fails.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -32,7 +32,7 @@ import { codeName, errorOf } from "../../client/ts/status.ts";
 import { createBufferingTransport } from "../../web/transport.ts";
 
 const TIMEOUT_MS = Number(process.env["TIMEOUT_MS"]);
-assert(TIMEOUT_MS > 0, "TIMEOUT_MS has to be the timeout of a call in milliseconds");
+assert(TIMEOUT_MS > 0, "TIMEOUT_MS must be the timeout of a call in milliseconds");
 
 const registry = createRegistry(
   file_calculator,
@@ -41,29 +41,29 @@ const registry = createRegistry(
   file_routeguide_route_guide,
 );
 
-interface Said {
+interface Encoded {
   readonly message: JsonObject;
   readonly wire: string;
 }
 
 interface Vector {
   readonly name: string;
-  readonly requests: readonly Said[];
-  readonly responses: readonly Said[];
+  readonly requests: readonly Encoded[];
+  readonly responses: readonly Encoded[];
   readonly status: JsonValue;
 }
 
-/** Returns the bytes of a message as vectors have them. */
+/** Returns the bytes of a message in hexadecimal, as in a vector. */
 function wire<T extends DescMethod["input"]>(schema: T, message: MessageShape<T>): string {
   return Buffer.from(toBinary(schema, message)).toString("hex");
 }
 
-/** Returns what a message is in JSON, and the bytes that it is then: the same, if the vector is true. */
-function understood(schema: DescMethod["input"], said: readonly Said[]): Said[] {
-  return said.map(({ message }) => ({ message, wire: wire(schema, fromJson(schema, message)) }));
+/** Encodes each message again from its JSON. The result equals the input if the vector is correct. */
+function reencoded(schema: DescMethod["input"], expected: readonly Encoded[]): Encoded[] {
+  return expected.map(({ message }) => ({ message, wire: wire(schema, fromJson(schema, message)) }));
 }
 
-/** Makes the call of a vector; returns the bytes of the responses, and the status as vectors have it. */
+/** Makes the call of a vector; returns the bytes of the responses, and the status in the format of a vector. */
 async function call(
   transport: Transport,
   method: DescMethod,
@@ -91,20 +91,20 @@ async function call(
 }
 
 function status(error: ConnectError): JsonValue {
-  const said = { code: codeName(error.code), message: error.rawMessage };
+  const summary = { code: codeName(error.code), message: error.rawMessage };
   const header = error.metadata.get("grpc-status-details-bin");
   if (!header) {
-    return said;
+    return summary;
   }
   const details = error.details.map((detail) => {
-    assert("type" in detail); // it came from a server
+    assert("type" in detail); // always, if the error came from a server
     const any = { $typeName: AnySchema.typeName, typeUrl: `type.googleapis.com/${detail.type}`, value: detail.value };
     return toJson(AnySchema, any, { registry, useProtoFieldName: true });
   });
-  return { ...said, details, wire: Buffer.from(decodeBinaryHeader(header)).toString("hex") };
+  return { ...summary, details, wire: Buffer.from(decodeBinaryHeader(header)).toString("hex") };
 }
 
-/** Returns how calls get to a server: by gRPC as the client does, or by gRPC-Web as the page does. */
+/** Returns a transport to a server: gRPC, as the client uses, or gRPC-Web, as the web page uses. */
 async function transportTo(target: string, access: Access, isWeb: boolean): Promise<Transport> {
   if (!isWeb) {
     return (await connect(target, access)).transport;
@@ -114,7 +114,7 @@ async function transportTo(target: string, access: Access, isWeb: boolean): Prom
   return createBufferingTransport({ baseUrl, interceptors: tokens ? [tokens] : [] });
 }
 
-let doing = "";
+let current = "";
 
 async function main(): Promise<void> {
   const { positionals: files, values } = parseArgs({
@@ -128,27 +128,27 @@ async function main(): Promise<void> {
   });
   const access: Access = { auth: values.auth as "identity-token" | "none", caCert: values["ca-cert"] };
   const transport = await transportTo(values.target, access, values.web);
-  let held = 0;
+  let passed = 0;
   for (const file of files) {
     const { method: path, vectors } = JSON.parse(readFileSync(file, "utf8")) as { method: string; vectors: Vector[] };
     const [service = "", name] = path.split("/");
     const method = registry.getService(service)?.methods.find((one) => one.name === name);
-    assert(method, `${path} is not there`);
+    assert(method, `${path}: no such method`);
     for (const vector of vectors) {
-      doing = `${file}: ${vector.name}`;
+      current = `${file}: ${vector.name}`;
       const { requests, responses, status: expected } = vector;
-      assert.deepEqual(understood(method.input, requests), requests);
-      assert.deepEqual(understood(method.output, responses), responses);
-      const answered = await call(transport, method, vector);
-      assert.deepEqual(answered, { wires: responses.map((each) => each.wire), status: expected });
-      held += 1;
+      assert.deepEqual(reencoded(method.input, requests), requests);
+      assert.deepEqual(reencoded(method.output, responses), responses);
+      const actual = await call(transport, method, vector);
+      assert.deepEqual(actual, { wires: responses.map((each) => each.wire), status: expected });
+      passed += 1;
     }
   }
-  console.log(`${held} vectors hold`);
-  process.exit(0); // the connection would keep it
+  console.log(`${passed} vectors passed`);
+  process.exit(0); // the open connection would keep the process alive
 }
 
 main().catch((error: unknown) => {
-  console.error(doing, error);
+  console.error(current, error);
   process.exit(1);
 });

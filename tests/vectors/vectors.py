@@ -1,4 +1,4 @@
-"""The vectors, and Python's way of doing a call as one of them says. See vectors/README.md."""
+"""Reads the test vectors and makes their calls in Python. See README.md."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import (
-    error_details_pb2,  # noqa: F401 - what errors have for details is known to protobuf once it is imported
+    error_details_pb2,  # noqa: F401 - registers the types of error details with protobuf
     status_pb2,
 )
 from routeguide import route_guide_pb2
@@ -21,26 +21,24 @@ from routeguide import route_guide_pb2
 from testing import timeouts
 
 FILES = sorted(Path("tests/vectors").glob("*.json"))
-_CONTRACTS = (calculator_pb2, v1_pb2, route_guide_pb2)
+_PROTOS = (calculator_pb2, v1_pb2, route_guide_pb2)
 _STATUS = "grpc-status-details-bin"
-_SERVICES = {
-    service.full_name: service for contract in _CONTRACTS for service in contract.DESCRIPTOR.services_by_name.values()
-}
+_SERVICES = {service.full_name: service for proto in _PROTOS for service in proto.DESCRIPTOR.services_by_name.values()}
 
 
 METHODS = {method.full_name: method for service in _SERVICES.values() for method in service.methods}
-"""All methods of all contracts, by their full names."""
+"""All methods of all protos, by full name."""
 
 
 class Vector(NamedTuple):
-    """A call.
+    """A test vector: one call.
 
     Attributes:
-        method: which is called.
-        name: what is special about it.
-        requests: what is said, as JSON.
-        responses: what is answered, as JSON.
-        status: how it ends, as JSON.
+        method: the method that is called.
+        name: what the vector tests, in a few words.
+        requests: the requests, as in the file.
+        responses: the expected responses, as in the file.
+        status: the expected status, as in the file.
     """
 
     method: MethodDescriptor
@@ -51,7 +49,7 @@ class Vector(NamedTuple):
 
 
 def vectors(file: Path) -> Iterator[Vector]:
-    """Give the vectors of a file."""
+    """Yield the vectors of a file."""
     content = json.loads(file.read_text(encoding="utf-8"))
     service, _, name = content["method"].partition("/")
     method = _SERVICES[service].methods_by_name[name]
@@ -60,20 +58,20 @@ def vectors(file: Path) -> Iterator[Vector]:
 
 
 def described(message: Message) -> dict[str, Any]:
-    """Return a message as vectors have it."""
+    """Return a message in the format of a vector."""
     fields = json_format.MessageToDict(message, preserving_proto_field_name=True)
     return {"message": fields, "wire": message.SerializeToString(deterministic=True).hex()}
 
 
 def request(vector: Vector, message: dict[str, Any]) -> Message:
-    """Return a request, of its JSON."""
+    """Parse a request from its JSON."""
     return json_format.ParseDict(message, GetMessageClass(vector.method.input_type)())
 
 
 def call(channel: grpc.Channel, vector: Vector) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Make the call of a vector; return the responses and the status, as vectors have them."""
+    """Make the call of a vector; return the responses and the status in the format of a vector."""
     method = vector.method
-    # By this kind all kinds can be called: it is the same on the wire.
+    # stream_stream can call methods of every kind, since all kinds are alike on the wire.
     multi_callable: grpc.StreamStreamMultiCallable[Message, Message] = channel.stream_stream(
         f"/{method.containing_service.full_name}/{method.name}",
         request_serializer=lambda message: message.SerializeToString(deterministic=True),
@@ -83,16 +81,16 @@ def call(channel: grpc.Channel, vector: Vector) -> tuple[list[dict[str, Any]], d
     requests = [request(vector, each["message"]) for each in vector.requests]
     try:
         for response in multi_callable(iter(requests), timeout=timeouts.SECONDS):
-            responses.append(described(response))  # noqa: PERF401 - an error may come after some
+            responses.append(described(response))  # noqa: PERF401 - an error may follow some responses
     except grpc.RpcError as error:
         return responses, _status(error)
     return responses, {"code": "OK"}
 
 
 def _status(error: grpc.RpcError) -> dict[str, Any]:
-    said = {"code": error.code().name, "message": error.details()}
+    summary = {"code": error.code().name, "message": error.details()}
     wire = next((each.value for each in error.trailing_metadata() or () if each.key == _STATUS), None)
     if not isinstance(wire, bytes):
-        return said
+        return summary
     details = json_format.MessageToDict(status_pb2.Status.FromString(wire), preserving_proto_field_name=True)["details"]
-    return said | {"details": details, "wire": wire.hex()}
+    return summary | {"details": details, "wire": wire.hex()}

@@ -1,4 +1,4 @@
-"""Every implementation says and understands what the vectors have, through every way in: see vectors/README.md."""
+"""Tests that every implementation sends and understands the vectors, over every path to the server. See README.md."""
 
 import functools
 import os
@@ -23,17 +23,17 @@ from tests.vectors.vectors import FILES, METHODS, Vector
 
 TYPESCRIPT = Path("tests/vectors/peer").absolute()
 AUDIENCE = "https://localhost"
-WAYS = SERVER, IMAGE, INGRESS, CLOUD_RUN = ("server", "image", "ingress", "Cloud Run")
+ENDPOINTS = SERVER, IMAGE, INGRESS, CLOUD_RUN = ("server", "image", "ingress", "Cloud Run")
 GRPC, GRPC_WEB = "gRPC", "gRPC-Web"
 
 
-class WayIn(NamedTuple):
-    """Where and how calls get to a server.
+class Endpoint(NamedTuple):
+    """An address at which clients can call a server.
 
     Attributes:
         target: HOST:PORT.
-        ca_cert: whom its certificate comes from, if it speaks TLS; calls need a token then.
-        metadata: where tokens come from.
+        ca_cert: the CA certificate, if the endpoint uses TLS; calls need an identity token then.
+        metadata: HOST:PORT of the metadata server that issues the tokens.
     """
 
     target: str
@@ -42,26 +42,26 @@ class WayIn(NamedTuple):
 
 
 @contextmanager
-def _way_in(name: str, folder: Path) -> Iterator[WayIn]:
+def _endpoint(name: str, folder: Path) -> Iterator[Endpoint]:
     with ExitStack() as stack:
         if name == SERVER:
-            yield WayIn(stack.enter_context(programs.serving()).address)
+            yield Endpoint(stack.enter_context(programs.serving()).address)
             return
         server = stack.enter_context(image_server.serving(_container("deploy/image", folder)))
         if name == IMAGE:
-            yield WayIn(server.address)
+            yield Endpoint(server.address)
             return
         container = _container("ingress/image", folder)
         ingress = stack.enter_context(image_server.serving(container, f"--server-port={server.port}"))
         if name == INGRESS:
-            yield WayIn(ingress.address)
+            yield Endpoint(ingress.address)
             return
         issuer = Issuer()
         settings = front.Front(audiences=(AUDIENCE,), keys=issuer.keys())
         program = Path(os.environ["ENVOY"]).absolute()
         running = stack.enter_context(front.serving(program, settings, [ingress.port], CertificateAuthority(), folder))
         metadata = stack.enter_context(MetadataServer(issuer))
-        yield WayIn(f"localhost:{running.port()}", folder / "ca.crt", metadata.host)
+        yield Endpoint(f"localhost:{running.port()}", folder / "ca.crt", metadata.host)
 
 
 def _container(image: str, folder: Path) -> Container:
@@ -71,19 +71,19 @@ def _container(image: str, folder: Path) -> Container:
 
 
 @pytest.fixture(scope="module")
-def ways_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], WayIn]]:
-    """What opens each way in once, when it is first asked for."""
+def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Endpoint]]:
+    """A function that opens an endpoint, by name, when it is first needed."""
     with ExitStack() as stack:
-        yield functools.cache(lambda name: stack.enter_context(_way_in(name, tmp_path_factory.mktemp("way"))))
+        yield functools.cache(lambda name: stack.enter_context(_endpoint(name, tmp_path_factory.mktemp("endpoint"))))
 
 
-@pytest.fixture(params=WAYS)
-def way_in(request: pytest.FixtureRequest, ways_in: Callable[[str], WayIn]) -> WayIn:
-    """A server, behind ever more in front of it."""
-    return ways_in(request.param)
+@pytest.fixture(params=ENDPOINTS)
+def endpoint(request: pytest.FixtureRequest, endpoints: Callable[[str], Endpoint]) -> Endpoint:
+    """An endpoint, with progressively more components in front of the server."""
+    return endpoints(request.param)
 
 
-# What one says depends on the clock, what the other says on who has spoken before.
+# The response of RecordRoute depends on the clock, and those of RouteChat depend on earlier calls.
 WITHOUT = {"routeguide.RouteGuide.RecordRoute", "routeguide.RouteGuide.RouteChat"}
 
 ALL = [pytest.param(each, id=f"{file.stem}: {each.name}") for file in FILES for each in vectors.vectors(file)]
@@ -94,35 +94,37 @@ def test_every_method_has_vectors() -> None:
 
 
 @pytest.mark.parametrize("vector", ALL)
-def test_messages_are_the_bytes_that_the_vector_has(vector: Vector) -> None:
+def test_requests_have_the_bytes_of_the_vector(vector: Vector) -> None:
     assert [vectors.described(vectors.request(vector, each["message"])) for each in vector.requests] == vector.requests
 
 
 @pytest.mark.parametrize("vector", ALL)
-def test_python_is_answered_what_the_vector_has(way_in: WayIn, vector: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GCE_METADATA_HOST", way_in.metadata)
+def test_python_gets_the_answer_of_the_vector(
+    endpoint: Endpoint, vector: Vector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GCE_METADATA_HOST", endpoint.metadata)
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    access = Access(ca_cert=way_in.ca_cert, auth="identity-token" if way_in.ca_cert else "none")
-    with connect(way_in.target, access=access) as channel:
+    access = Access(ca_cert=endpoint.ca_cert, auth="identity-token" if endpoint.ca_cert else "none")
+    with connect(endpoint.target, access=access) as channel:
         assert vectors.call(channel, vector) == (vector.responses, vector.status)
 
 
 @pytest.mark.parametrize(
-    ("way_in", "protocol"),
-    [*((way, GRPC) for way in WAYS), (INGRESS, GRPC_WEB), (CLOUD_RUN, GRPC_WEB)],
-    indirect=["way_in"],
+    ("endpoint", "protocol"),
+    [*((name, GRPC) for name in ENDPOINTS), (INGRESS, GRPC_WEB), (CLOUD_RUN, GRPC_WEB)],
+    indirect=["endpoint"],
 )
-def test_typescript_says_and_is_answered_what_the_vectors_have(way_in: WayIn, protocol: str) -> None:
-    flags, environment = ["--target", way_in.target], {"TIMEOUT_MS": f"{timeouts.SECONDS * 1000:.0f}"}
-    if way_in.ca_cert:
-        flags += ["--ca-cert", str(way_in.ca_cert), "--auth", "identity-token"]
+def test_typescript_sends_and_gets_the_bytes_of_the_vectors(endpoint: Endpoint, protocol: str) -> None:
+    flags, environment = ["--target", endpoint.target], {"TIMEOUT_MS": f"{timeouts.SECONDS * 1000:.0f}"}
+    if endpoint.ca_cert:
+        flags += ["--ca-cert", str(endpoint.ca_cert), "--auth", "identity-token"]
         environment |= {
-            "GCE_METADATA_HOST": way_in.metadata,
+            "GCE_METADATA_HOST": endpoint.metadata,
             "GOOGLE_APPLICATION_CREDENTIALS": "",
-            "NODE_EXTRA_CA_CERTS": str(way_in.ca_cert),  # for the fetch of Node, which has no flag for it
+            "NODE_EXTRA_CA_CERTS": str(endpoint.ca_cert),  # Node's fetch has no other setting for it
         }
     if protocol == GRPC_WEB:
         flags.append("--web")
     finished = programs.run([TYPESCRIPT, *flags, *map(str, FILES)], **environment)
     assert (finished.returncode, finished.stderr) == (0, "")
-    assert finished.stdout == f"{len(ALL)} vectors hold\n"
+    assert finished.stdout == f"{len(ALL)} vectors passed\n"

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # bazel run //third_party/debian:lock: pins the newest versions that the mirror serves.
 #
-# NAME.packages names a suite and packages of it. NAME.lock gets the same suite; the time (UTC), by which a snapshot archive finds
-# these packages again; and a line "name version sha256 path" for each package. A lock that already has this suite and the newest
-# packages stays as it is.
+# NAME.packages lists a suite and packages of that suite. NAME.lock gets the same suite, the current time (UTC) to find
+# these packages in a snapshot archive, and a line "name version sha256 path" for each package. A lock that already has
+# this suite and the newest packages is not changed.
 set -euo pipefail
 # shellcheck source=tools/apt/apt.sh
 source tools/apt/apt.sh
-folder=${BUILD_WORKSPACE_DIRECTORY:?run me by bazel run}/third_party/debian
+folder=${BUILD_WORKSPACE_DIRECTORY:?run this script with bazel run}/third_party/debian
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 now=$(date --utc +%Y%m%dT%H%M%SZ)
 
-# pins FILE: prints the suite and the packages of a lock; prints nothing if there is no such file.
+# pins FILE: prints the suite and the packages of a lock, or nothing if FILE does not exist.
 pins() { grep -v '^snapshot ' "$1" 2>/dev/null || true; }
 
 for list in "$folder"/*.packages; do

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# apt in a private folder: packages of a Debian suite, fetched and verified without root, nothing installed.
+# apt in a private folder: fetches and verifies packages of a Debian suite without root, and without installing them.
 #
-# Sourced by what needs Debian packages: the toolbox, the interpreter's repository rule, its lock. The mirror, proxy and
-# keys are the machine's own; only the suite is the caller's.
+# This file is sourced by the scripts that make the toolbox, fetch packages for Bazel's repository rules, and write the
+# locks. The mirror, proxy and keys are those of the machine. The caller chooses only the suite.
 
-# apt_mirror: prints the base URI of the Debian mirror this machine is configured with.
-#   DEBIAN_MIRROR overrides it, for a machine whose apt knows no Debian mirror (Ubuntu, say).
+# apt_mirror: prints the base URI of the Debian mirror in this machine's configuration.
+#   DEBIAN_MIRROR overrides it, for machines whose apt has no Debian mirror, such as Ubuntu.
 # shellcheck disable=SC2016 # apt expands $(REPO_URI), the shell must not
 apt_mirror() {
   local uri release ID='' VERSION_CODENAME=''
@@ -18,7 +18,7 @@ apt_mirror() {
     echo "$uri"
     return
   done < <(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian')
-  # A machine that never ran "apt-get update" does not know any origin yet, but its sources name its own release.
+  # If "apt-get update" has never run, apt does not know any origin, but its sources name the machine's own release.
   # shellcheck source=/dev/null
   [[ -r /etc/os-release ]] && source /etc/os-release
   while read -r uri release; do
@@ -44,8 +44,8 @@ apt_keyring() {
   return 1
 }
 
-# apt_open FOLDER SUITE [PACKAGE...]: sets APT, the options that keep apt-get and apt-cache inside FOLDER (an absolute
-#   path), and reads SUITE's package lists. Each PACKAGE counts as installed, so that it is not drawn in.
+# apt_open FOLDER SUITE [PACKAGE...]: sets the array APT to options that restrict apt-get and apt-cache to FOLDER (an
+#   absolute path), and fetches SUITE's package lists. Each PACKAGE counts as installed, so that apt never selects it.
 apt_open() {
   local folder=$1 suite=$2 keyring mirror package
   shift 2
@@ -64,22 +64,22 @@ apt_open() {
     -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null -o APT::Default-Release=
     -o APT::Install-Recommends=false
     -o Acquire::Languages=none
-    -o APT::Update::Error-Mode=any      # otherwise a mirror out of reach is no error
-    -o Acquire::Check-Valid-Until=false # a mirror may lag; the signature is checked all the same
-    -o APT::Sandbox::User=              # another user could not write to FOLDER
+    -o APT::Update::Error-Mode=any      # otherwise an unreachable mirror is not an error
+    -o Acquire::Check-Valid-Until=false # a mirror may lag; the signature is still verified
+    -o APT::Sandbox::User=              # apt's sandbox user could not write to FOLDER
     -qq
   )
   apt-get "${APT[@]}" update
 }
 
-# apt_unpack ROOT DEB...: unpacks packages over each other into ROOT, as dpkg would, but runs no maintainer script.
-#   Of the documentation only the licences stay; no file is set-user-id.
+# apt_unpack ROOT DEB...: unpacks packages into ROOT, as dpkg would, but without running maintainer scripts. Keeps only
+#   the copyright files of the documentation, and clears set-user-id and set-group-id bits.
 apt_unpack() {
   local root=$1 folder
   shift
   for folder in bin sbin lib lib64; do
     mkdir -p "$root/usr/$folder"
-    ln -sfn "usr/$folder" "$root/$folder" # merged /usr, before any package can make it a real folder
+    ln -sfn "usr/$folder" "$root/$folder" # merged /usr, before a package creates a real folder
   done
   # shellcheck disable=SC2016 # the inner shell expands it
   printf '%s\0' "$@" | xargs -0 -n 1 -P "$(nproc)" bash -euo pipefail -c '

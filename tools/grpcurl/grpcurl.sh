@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# bazel run //tools/grpcurl -- ARGUMENT...: the real grpcurl, in the folder where you are.
+# bazel run //tools/grpcurl -- ARGUMENT...: runs grpcurl in the current folder.
 set -euo pipefail
 grpcurl=$PWD/$1
 shift
-cd "${BUILD_WORKING_DIRECTORY:?run me by bazel run}"
+cd "${BUILD_WORKING_DIRECTORY:?run this script with bazel run}"
 exec "$grpcurl" "$@"

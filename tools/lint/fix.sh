@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# bazel run //tools/lint:fix: rewrites the files of the checkout as the linters want them, where a program can.
+# bazel run //tools/lint:fix: applies the automatic fixes of the linters to the checkout.
 set -euo pipefail
 ruff=$PWD/$1 buildifier=$PWD/$2 buf=$PWD/$3 biome=$PWD/$4
-cd "${BUILD_WORKSPACE_DIRECTORY:?run me by bazel run}"
-"$ruff" check --fix --no-cache --quiet . || true # what it cannot mend, the test reports
+cd "${BUILD_WORKSPACE_DIRECTORY:?run this script with bazel run}"
+"$ruff" check --fix --no-cache --quiet . || true # the test reports what remains
 "$ruff" format --no-cache --quiet .
 "$buildifier" -mode=fix -lint=fix -r .
 "$buf" format --write
-"$biome" check --write . || true # what it cannot mend, the test reports
-echo "Done; git diff shows what was mended."
+"$biome" check --write . || true # the test reports what remains
+echo "Done. git diff shows the changes."

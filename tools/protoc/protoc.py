@@ -1,4 +1,4 @@
-"""protoc: the compiler inside grpcio-tools, on the command line."""
+"""protoc: a command-line program that runs the compiler in grpcio-tools."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""protoc-gen-mypy_grpc: mypy-protobuf's plugin, which types the gRPC half of the stubs."""
+"""protoc-gen-mypy_grpc: the plugin of mypy-protobuf that generates types for the gRPC part of the stubs."""
 
 from mypy_protobuf.main import grpc
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# workspace_status.sh: tells Bazel of which source a release is made (--workspace_status_command), by git.
+# workspace_status.sh: prints the source of a release, from git, for Bazel's --workspace_status_command.
 #
-# It fails where others could not find it: changes that are not committed, a commit that was neither pushed nor tagged, an
-# origin that is this machine's alone.
+# It fails if others could not get this source: if there are uncommitted changes, if the commit is neither pushed nor
+# tagged, or if the origin is not a remote URL.
 set -euo pipefail
 
 die() {
@@ -10,31 +10,31 @@ die() {
   exit 1
 }
 
-# source_url: prints where the source is, as a URL for a browser: without user, password and SSH's port.
+# source_url: prints the origin as a URL for a browser, without user, password, SSH port, query and fragment.
 source_url() {
   local origin
-  origin=$(git remote get-url origin) || die 'the source has no home: git remote add origin URL'
+  origin=$(git remote get-url origin) || die 'there is no remote "origin": run git remote add origin URL'
   case $origin in
     https://*) sed -E 's,^https://([^/]*@)?,https://,; s,[?#].*,,' <<<"$origin" ;;
     ssh://*) sed -E 's,^ssh://([^/]*@)?([^/:]*)(:[0-9]+)?,https://\2,' <<<"$origin" ;;
     *@*:*) sed -E 's,^[^@]*@([^:]*):/?,https://\1/,' <<<"$origin" ;;
-    *) die "origin is $(sed -E 's,//[^/]*@,//,' <<<"$origin"): accepted are https://…, ssh://… and USER@HOST:…; git remote set-url origin URL" ;;
+    *) die "origin is $(sed -E 's,//[^/]*@,//,' <<<"$origin"): must be https://…, ssh://… or USER@HOST:…; set it with git remote set-url" ;;
   esac
 }
 
-# Whatever git was told not to look at, a build may read: ignored files (Terraform's state is in no target), submodules, files
-# that are assumed unchanged.
+# Include the files that git is configured to hide, since a build may read them: ignored files (except Terraform's
+# state, which no target contains, hidden folders and __pycache__), submodules, and files that are assumed unchanged.
 changed=$(
   git status --porcelain --untracked-files=all --ignore-submodules=none --ignored=matching |
     grep -Ev '^!! (.*/)?(\.[^/]*/|__pycache__/|[^/]*\.tfstate[^/]*$)' || true
   git ls-files -v | grep '^[a-zS]' || true
 )
-[[ -z $changed ]] || die "commit first, or remove, so that others can build the same:
+[[ -z $changed ]] || die "commit or remove these files, so that others can build the same image:
 $changed"
-# A checkout of one tag, as continuous integration makes it, has no branches.
+# A checkout of a single tag, as in continuous integration, has no branches.
 [[ -n $(git branch --remotes --contains HEAD)$(git tag --points-at HEAD) ]] ||
-  die 'push first: no branch of a remote has this commit, and it has no tag'
+  die 'push first: this commit is not on a remote branch and has no tag'
 revision=$(git rev-parse HEAD)
 source=$(source_url)
-version=$(git describe --tags --always --abbrev=12) # as long on every machine
+version=$(git describe --tags --always --abbrev=12) # the same length on every machine
 printf 'STABLE_%s\n' "REVISION $revision" "SOURCE $source" "VERSION $version"

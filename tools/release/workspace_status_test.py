@@ -1,4 +1,4 @@
-"""What a release says of its source, with a real git."""
+"""Tests of workspace_status.sh with a real git."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ STATUS = Path("tools/release/workspace_status.sh").absolute()
 
 
 class Repository:
-    """A repository with one commit."""
+    """A git repository with one commit."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -20,7 +20,7 @@ class Repository:
         self.git("-c", "user.name=n", "-c", "user.email=e", "commit", "--quiet", "--message=one")
 
     def push(self, origin: str) -> None:
-        """Have an origin, and the commit in it, as after a push."""
+        """Add an origin whose branch main has the commit, as after a push."""
         self.git("remote", "add", "origin", origin)
         self.git("update-ref", "refs/remotes/origin/main", "HEAD")
 
@@ -30,14 +30,14 @@ class Repository:
         return finished.stdout.strip()
 
     def status(self) -> tuple[dict[str, str], str]:
-        """Return what is told, and what is said on standard error if nothing is."""
+        """Return the workspace status; if the script fails, an empty dict and its standard error."""
         finished = programs.run([STATUS], folder=self._folder, **self._environment())
         if finished.returncode:
             return {}, finished.stderr
         return dict(line.split(" ", 1) for line in finished.stdout.splitlines()), ""
 
     def _environment(self) -> dict[str, str]:
-        # None of the machine's own settings.
+        # Ignore the machine's own git configuration.
         return {
             "HOME": str(self._folder),
             "GIT_CONFIG_NOSYSTEM": "1",
@@ -65,30 +65,30 @@ def repository(tmp_path: Path) -> Repository:
         "ssh://example.com/some/calculator",
     ],
 )
-def test_a_release_names_its_commit_and_where_it_is_without_secrets(repository: Repository, origin: str) -> None:
+def test_the_status_has_the_commit_and_the_source_url_without_secrets(repository: Repository, origin: str) -> None:
     repository.push(origin)
-    told, _ = repository.status()
+    status, _ = repository.status()
     commit = repository.git("rev-parse", "HEAD")
-    assert told.pop("STABLE_VERSION") == commit[:12]
-    assert told == {"STABLE_REVISION": commit, "STABLE_SOURCE": "https://example.com/some/calculator"}
+    assert status.pop("STABLE_VERSION") == commit[:12]
+    assert status == {"STABLE_REVISION": commit, "STABLE_SOURCE": "https://example.com/some/calculator"}
 
 
 def test_the_version_is_the_tag(repository: Repository) -> None:
     repository.git("remote", "add", "origin", "https://example.com/some/calculator")
-    repository.git("tag", "v1.2.3")  # which stands for a push: a checkout of a tag has no branches
+    repository.git("tag", "v1.2.3")  # counts as pushed: a checkout of a tag has no branches
     assert repository.status()[0]["STABLE_VERSION"] == "v1.2.3"
 
 
-def test_changes_that_are_not_committed_are_named_and_refused(repository: Repository, tmp_path: Path) -> None:
+def test_uncommitted_changes_are_listed_and_refused(repository: Repository, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("two\n", encoding="utf-8")
     (tmp_path / "new").touch()
     assert repository.status() == (
         {},
-        "release: commit first, or remove, so that others can build the same:\n M file\n?? new\n",
+        "release: commit or remove these files, so that others can build the same image:\n M file\n?? new\n",
     )
 
 
-def test_changes_that_git_was_told_not_to_show_are_refused(repository: Repository, tmp_path: Path) -> None:
+def test_changes_that_git_is_configured_to_hide_are_refused(repository: Repository, tmp_path: Path) -> None:
     repository.push("https://example.com/some/calculator")
     repository.git("config", "status.showUntrackedFiles", "no")
     (tmp_path / ".git/info/exclude").write_text(
@@ -107,24 +107,22 @@ def test_changes_that_git_was_told_not_to_show_are_refused(repository: Repositor
 
 
 @pytest.mark.parametrize("origin", ["/some/folder", "file:///some/folder", "http://u:secret@example.com/calculator"])
-def test_an_origin_that_others_cannot_reach_is_refused_without_its_password(
-    repository: Repository, origin: str
-) -> None:
+def test_an_unreachable_origin_is_refused_without_showing_its_password(repository: Repository, origin: str) -> None:
     repository.push(origin)
-    told, said = repository.status()
-    assert not told
-    assert f"origin is {origin.replace('u:secret@', '')}: accepted are" in said
+    status, error = repository.status()
+    assert not status
+    assert f"origin is {origin.replace('u:secret@', '')}: must be" in error
 
 
-def test_a_commit_that_nobody_else_has_is_refused(repository: Repository) -> None:
+def test_a_commit_that_is_not_pushed_is_refused(repository: Repository) -> None:
     repository.git("remote", "add", "origin", "https://example.com/some/calculator")
     assert repository.status() == (
         {},
-        "release: push first: no branch of a remote has this commit, and it has no tag\n",
+        "release: push first: this commit is not on a remote branch and has no tag\n",
     )
 
 
-def test_without_an_origin_or_a_repository_it_says_what_is_missing(repository: Repository, tmp_path: Path) -> None:
+def test_a_missing_origin_or_repository_is_named_in_the_error(repository: Repository, tmp_path: Path) -> None:
     repository.git("tag", "v1")
     assert "git remote add origin" in repository.status()[1]
     (tmp_path / ".git").rename(tmp_path / "elsewhere")

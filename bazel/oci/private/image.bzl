@@ -1,9 +1,9 @@
-"""oci_image_rule: the rule behind oci_image."""
+"""oci_image_rule: the rule that implements oci_image."""
 
 load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
 
 def _compress(ctx, tar):
-    # Named by the layer, which its history tells; two layers of one name are an error of Bazel's.
+    # The file has the name of the layer, which the image's history records. Two layers with one name are a Bazel error.
     layer = ctx.actions.declare_file("{}_layers/{}.gz".format(ctx.label.name, tar.basename))
     ctx.actions.run(
         arguments = [tar.path, layer.path],
@@ -55,25 +55,25 @@ def _image_impl(ctx):
 
 oci_image_rule = rule(
     implementation = _image_impl,
-    doc = "An image, as an OCI layout; see oci_image in //bazel/oci:defs.bzl.",
+    doc = "Builds an image as an OCI layout; see oci_image in //bazel/oci:defs.bzl.",
     attrs = {
         "annotations": attr.string_dict(doc = "Annotations of the manifest, such as org.opencontainers.image.source."),
         "architecture": attr.string(default = "amd64"),
-        "cmd": attr.string_list(doc = "Arguments for the entry point, unless whoever runs it gives others."),
+        "cmd": attr.string_list(doc = "Default arguments for the entry point."),
         "entrypoint": attr.string_list(mandatory = True),
         "env": attr.string_dict(),
-        "exposed_ports": attr.string_list(doc = "Such as 8080/tcp."),
+        "exposed_ports": attr.string_list(doc = "Ports, such as 8080/tcp."),
         "labels": attr.string_dict(),
         "os": attr.string(default = "linux"),
         "stale": attr.label_list(
             allow_files = True,
-            doc = "Lists of pins that gave way to other versions, which --config=release refuses.",
+            doc = "Files that list pins that were not used. --config=release fails if one is not empty.",
         ),
-        "stamp": attr.bool(doc = "Whether annotations and labels are filled in."),
+        "stamp": attr.bool(doc = "Whether to replace keys of the workspace status in annotations and labels."),
         "tars": attr.label_list(
             allow_files = [".tar"],
             mandatory = True,
-            doc = "The layers, the lowest first, not compressed.",
+            doc = "The uncompressed layers, the lowest first.",
         ),
         "user": attr.string(doc = "UID:GID."),
         "workdir": attr.string(),

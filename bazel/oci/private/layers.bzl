@@ -1,15 +1,15 @@
-"""py_image_layers: a py_binary as layers of an image."""
+"""py_image_layers: the layers of an image for a py_binary."""
 
 load("@rules_python//python:defs.bzl", "PyInfo")
 load("//bazel:runfiles.bzl", "runfiles_path")
 
-# What a wheel carries and a server never reads.
+# Files in wheels that are not needed at run time.
 _UNNEEDED_SUFFIXES = (".pyi", ".pyx", ".pxd", ".pxi", ".h", ".c", ".cc", ".proto", "/py.typed", "/RECORD", "/INSTALLER", "/WHEEL")
 
 _PYTHON = "@bazel_tools//tools/python:toolchain_type"
 
 def _import_path(path, roots):
-    """Returns the path by which Python finds a file: below the longest of the roots that it is in."""
+    """Returns the path of a file relative to the longest import root that contains it."""
     root = ""
     for candidate in roots:
         if path.startswith(candidate + "/") and len(candidate) > len(root):
@@ -49,17 +49,17 @@ def _py_image_layers_impl(ctx):
             if not path.endswith(_UNNEEDED_SUFFIXES):
                 wheels.append(("app/site-packages/" + _import_path(path, roots), file))
         elif file not in interpreter:
-            fail("{} is neither of this repository nor of a wheel: it has no place in a layer".format(path))
+            fail("{} is neither in this repository nor in a wheel: py_image_layers does not support it".format(path))
     layers = [_layer(ctx, "wheels", wheels), _layer(ctx, "app", app)]
     return [DefaultInfo(files = depset(layers))]
 
 py_image_layers = rule(
     implementation = _py_image_layers_impl,
     toolchains = [_PYTHON],
-    doc = """A py_binary as two layers: its wheels, then our own code, which changes more often.
+    doc = """Writes a py_binary as two layers: its wheels, then the repository's own code, which changes more often.
 
-All of it lies below /app, our modules by the names they are imported by, those of wheels in /app/site-packages, with
-bytecode. The interpreter is not among them, it is the base of the image. Two wheels with the same file are an error.""",
+The repository's modules are in /app by their import paths, and wheels are in /app/site-packages, all with bytecode. The
+interpreter is not included: it is the base layer of the image. Different files with the same path are an error.""",
     attrs = {
         "binary": attr.label(
             mandatory = True,

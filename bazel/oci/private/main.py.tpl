@@ -1,4 +1,4 @@
-"""Runs a module of //bazel/oci with the arguments of one target."""
+"""Run a module of //bazel/oci with the arguments of one target."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""program: a program that finds its files however it is started, and needs no arguments for them."""
+"""program: a program that knows the paths of its files, so that they need not be given as arguments."""
 
 load("@rules_python//python:defs.bzl", "py_binary")
 load("//bazel:runfiles.bzl", "runfiles_path")
@@ -25,16 +25,16 @@ def _main_impl(ctx):
 
 _main = rule(
     implementation = _main_impl,
-    doc = "The main module of a program.",
+    doc = "Writes the main module of a program.",
     attrs = {
         "files": attr.label_keyed_string_dict(
             allow_files = True,
-            doc = "Files and programs: which argument of the module's main() each is.",
+            doc = "Files and programs, each with the argument of the module's main() that gets its path.",
         ),
-        "lists": attr.string_list_dict(doc = "Arguments that are lists of words."),
+        "lists": attr.string_list_dict(doc = "Arguments that are lists of strings."),
         "module": attr.string(doc = "A module of //bazel/oci."),
         "referrers": attr.label_list(allow_files = True),
-        "texts": attr.string_dict(doc = "Arguments that are words."),
+        "texts": attr.string_dict(doc = "Arguments that are strings."),
         "_template": attr.label(
             allow_single_file = True,
             default = "//bazel/oci/private:main.py.tpl",
@@ -43,16 +43,16 @@ _main = rule(
 )
 
 def program(name, module, files, kwargs, lists = {}, referrers = [], texts = {}):
-    """A py_binary that calls main() of a module of //bazel/oci.
+    """Declares a py_binary that calls main() of a module of //bazel/oci.
 
     Args:
       name: name of the target.
       module: the module.
-      files: targets, and the argument of main() that each one's path is.
-      kwargs: what all targets take.
-      lists: arguments of main() that are lists of words.
-      referrers: files, whose paths are the argument `referrers`.
-      texts: arguments of main() that are words.
+      files: targets, each with the argument of main() that gets its path.
+      kwargs: attributes that all targets have.
+      lists: arguments of main() that are lists of strings.
+      referrers: files whose paths are the argument `referrers`.
+      texts: arguments of main() that are strings.
     """
     _main(
         name = name + "_main",

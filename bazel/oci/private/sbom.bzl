@@ -21,9 +21,9 @@ def _oci_sbom_impl(ctx):
 
 oci_sbom = rule(
     implementation = _oci_sbom_impl,
-    doc = """The bill of materials of an image, as CycloneDX JSON: NAME.cdx.json, for the `referrers` of an oci_push.
+    doc = """Writes the bill of materials of an image in CycloneDX format: NAME.cdx.json, for `referrers` of oci_push.
 
-Every Debian package and every wheel in it, with version, hash, and licence where that is known.""",
+It lists every Debian package and every wheel in the image with version, hash and, if known, licence.""",
     attrs = {
         "image": attr.label(
             allow_single_file = True,
@@ -32,11 +32,11 @@ Every Debian package and every wheel in it, with version, hash, and licence wher
         ),
         "title": attr.string(
             mandatory = True,
-            doc = "What the image is called.",
+            doc = "The name of the image.",
         ),
         "wheels": attr.label_list(
-            doc = "whl_requirement() of its Python packages; what those depend on comes with them. One that is missing, or " +
-                  "not in the image, is an error.",
+            doc = "whl_requirement() of the Python packages in the image. Their dependencies are included. A missing " +
+                  "wheel is an error, and so is one that is not in the image.",
         ),
         "_sbom": attr.label(
             cfg = "exec",
