@@ -298,7 +298,9 @@ def test_a_stream_that_ends_early_ends_its_handler_and_runs_its_callback(
             next(made)
         outcome = {ended.get(timeout=timeouts.SECONDS) for _ in range(2)}
         requests.put(None)
-    assert outcome in ({"handler", grpc.StatusCode.CANCELLED}, {"handler", grpc.StatusCode.DEADLINE_EXCEEDED})
+    # The client cancels an expired call; the server's own timer may end the call first.
+    expired = [grpc.StatusCode.DEADLINE_EXCEEDED] if how == "expired" else []
+    assert outcome in [{"handler", code} for code in (grpc.StatusCode.CANCELLED, *expired)]
 
 
 def test_a_deadline_ends_a_call_whose_handler_does_not_return() -> None:
@@ -372,25 +374,15 @@ def test_a_handler_gets_all_messages_of_a_long_stream(
     mark: Callable[[Behavior], Behavior],
 ) -> None:
     size, count = 100_000, 100
-    sent = iter(range(count))
-    may_read = threading.Event()
 
     @mark
     def read(requests: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
-        yield b"begun"
         for request in requests:
             yield b"%d" % len(request)
 
-    def messages() -> Iterator[bytes]:
-        for _ in range(count):
-            next(sent)
-            yield bytes(size)
-        may_read.set()
-
     with connected({"Read": grpc.stream_stream_rpc_method_handler(read)}) as channel:
         method: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/Test/Read")
-        made = method(messages(), timeout=timeouts.SECONDS)
-        assert next(made) == b"begun"
+        made = method(iter([bytes(size)] * count), timeout=timeouts.SECONDS)
         assert [int(length) for length in made] == [size] * count
 
 

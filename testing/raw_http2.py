@@ -213,7 +213,10 @@ class RawPeer:
         ends = time.monotonic() + timeouts.SECONDS
         while header := self._take(_FRAME_HEADER_BYTES, ends):
             frame, length = Frame.parse_frame_header(memoryview(header))
-            frame.parse_body(memoryview(self._take(length, ends)))
+            body = self._take(length, ends)
+            if len(body) < length:  # the server has closed the connection in the middle of a frame
+                return
+            frame.parse_body(memoryview(body))
             yield frame
 
     def _take(self, count: int, ends: float) -> bytes:
