@@ -9,17 +9,30 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import grpc
 import pytest
 import yaml
+from calculator.v1 import calculator_pb2 as pb
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from google.rpc import (
+    error_details_pb2,  # noqa: F401 - json_format finds the types of details once they are imported
+    status_pb2,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from routeguide.route_guide_pb2 import RouteNote
 
 from client.channel import connect
-from testing import programs, service_list, timeouts
+from testing import programs, raw_http2, service_list, timeouts
 from testing.open_call import OpenCall
+
+Post: TypeAlias = Callable[[programs.Server, str, object], tuple[int, Any]]
 
 INGRESS = Path("ingress/ingress").absolute()
 # The maximum time that a stopping ingress waits for requests in flight.
@@ -60,7 +73,7 @@ def ingress(server: programs.Server) -> Iterator[programs.Server]:
 def _ask(
     ingress: programs.Server, method: str, path: str, body: str | None = None, **headers: str
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    """Send a request by HTTP/1, as a browser or curl would; return the response and its body."""
+    """Send a request over HTTP/1, as a browser or curl would; return the response and its body."""
     with closing(http.client.HTTPConnection("localhost", ingress.port, timeout=timeouts.SECONDS)) as connection:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()
@@ -127,6 +140,184 @@ def test_curl_is_answered_in_json(ingress: programs.Server) -> None:
     path = "/calculator.v1.Calculator/Calculate"
     response, body = _ask(ingress, "POST", path, request, content_type="application/json")
     assert (response.status, json.loads(body)) == (200, {"result": 5})
+
+
+V1 = "/calculator.v1.Calculator/"
+NOTE = {"location": {"latitude": 1, "longitude": 2}, "message": "a"}
+
+
+def _post(ingress: programs.Server, path: str, body: object, content_type: str = "application/json") -> tuple[int, Any]:
+    """Send a JSON request; return the HTTP status and the response."""
+    response, answer = _ask(ingress, "POST", path, json.dumps(body), content_type=content_type)
+    return response.status, json.loads(answer)
+
+
+def _post_over_http2(ingress: programs.Server, path: str, body: object) -> tuple[int, Any]:
+    """Like `_post`, over HTTP/2 without TLS."""
+    with raw_http2.connected(ingress.port) as peer:
+        answer = peer.send_all(peer.begin(path, content_type="application/json"), json.dumps(body).encode())
+    assert answer.ended, answer
+    assert answer.body.startswith((b"{", b"[")), answer
+    return int(answer.headers[":status"]), json.loads(answer.body)
+
+
+POSTS = pytest.mark.parametrize("post", [_post, _post_over_http2], ids=["HTTP/1.1", "HTTP/2"])
+
+
+def _status(error: grpc.RpcError) -> object:
+    """Return the JSON of the status of a failed gRPC call."""
+    [details] = [each.value for each in error.trailing_metadata() if each.key == "grpc-status-details-bin"]
+    status = status_pb2.Status.FromString(details)
+    return json_format.MessageToDict(
+        status, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
+@POSTS
+@pytest.mark.parametrize(
+    ("method", "request_type", "messages"),
+    [
+        (V1 + "Evaluate", pb.EvaluateRequest, [{"expression": "1/0"}]),
+        (V1 + "Evaluate", pb.EvaluateRequest, [{"expression": "(1+1)/(2-2)"}]),
+        (V1 + "Evaluate", pb.EvaluateRequest, [{"expression": '1+"\n\\\u00e9'}]),
+        (V1 + "Aggregate", pb.AggregateRequest, [{"numbers": [1]}, {"numbers": ["NaN"]}]),
+        ("/routeguide.RouteGuide/RouteChat", RouteNote, [NOTE, NOTE, NOTE | {"message": "x" * 1001}]),
+        (V1 + "Calculate", pb.CalculateRequest, [{"operation": "OPERATION_DIVIDE", "first_operand": 1}]),
+    ],
+)
+def test_an_error_of_a_call_with_json_has_the_status_and_details_of_grpc(
+    ingress: programs.Server, post: Post, method: str, request_type: type[Message], messages: list[dict[str, Any]]
+) -> None:
+    requests = [json_format.ParseDict(message, request_type()).SerializeToString() for message in messages]
+    with grpc.insecure_channel(ingress.address) as channel:
+        call: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(method)
+        with pytest.raises(grpc.RpcError) as failed:
+            list(call(iter(requests), timeout=timeouts.SECONDS))
+    body = messages if len(messages) > 1 else messages[0]
+    assert post(ingress, method, body) == (400, _status(failed.value))
+
+
+@POSTS
+def test_all_messages_of_a_stream_are_answered_in_one_array(ingress: programs.Server, post: Post) -> None:
+    sum_of = [{"operation": "OPERATION_ADD", "first_operand": 1, "second_operand": 2}, {"operation": "OPERATION_ADD"}]
+    assert post(ingress, V1 + "Converse", sum_of) == (200, [{"result": 3}, {"result": 3}])
+
+
+@POSTS
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        (V1 + "Calculate", {"operation": "OPERATION_ADD", "first": 2, "second_operand": 3}, "first"),
+        (V1 + "Aggregate", [{"numbers": [1]}, {"number": [2]}], "number"),
+        ("/Calculator/Calculate", {"firstOperand": 2, "operator": "ADD"}, "operator"),
+        ("/routeguide.RouteGuide/ListFeatures", {"lo": {"latitude": 1, "long": 2}}, "long"),
+        (V1 + "Evaluate", {"expression": "1", 'a"b': [{"expression": 1}]}, 'a\\"b'),
+    ],
+)
+def test_a_json_request_with_an_unknown_field_is_an_error_that_names_it(
+    ingress: programs.Server, post: Post, path: str, body: object, field: str
+) -> None:
+    status, answer = post(ingress, path, body)
+    assert (status, answer["code"]) == (400, 3)
+    assert f'unknown field "{field}": ' in answer["message"]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "text/plain"])
+@pytest.mark.parametrize("name", ["first_operand", "firstOperand"])
+def test_both_spellings_of_a_field_are_accepted_in_json(ingress: programs.Server, name: str, content_type: str) -> None:
+    request = {"operation": "OPERATION_ADD", name: 2, "second_operand": 3}
+    assert _post(ingress, V1 + "Calculate", request, content_type) == (200, {"result": 5})
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_json_is_answered_with_a_result_or_a_client_error(ingress: programs.Server, body: object) -> None:
+    response, _ = _ask(ingress, "POST", V1 + "Calculate", json.dumps(body), content_type="application/json")
+    assert response.status in {200, 400}
+
+
+@pytest.mark.parametrize(
+    ("request_line", "body", "problem"),
+    [
+        ("POST /calculator.v1.Calculator/Calculat", "{}", (404, "is not a method with JSON")),
+        ("POST /calculator/calculate", "{}", (404, "is not a method with JSON")),
+        ("POST /grpc.health.v1.Health/Check", "{}", (404, "is not a method with JSON")),
+        ("GET /calculator.v1.Calculator/Calculate", None, (405, "send its request with POST")),
+        ("PUT /calculator.v1.Calculator/Calculate", "{}", (405, "send its request with POST")),
+        ("POST /calculator.v1.Calculator/Calculate", None, (400, "the request has no body")),
+        ("POST /calculator.v1.Calculator/Calculate", " \n", (400, "the request has no body")),
+    ],
+)
+def test_a_wrong_json_request_is_an_error_and_does_not_reach_the_server(
+    server: programs.Server, ingress: programs.Server, request_line: str, body: str | None, problem: tuple[int, str]
+) -> None:
+    before = len(server.log)
+    method, path = request_line.split()
+    response, answer = _ask(ingress, method, path, body, content_type="application/json")
+    status, message = problem
+    assert response.status == status
+    assert message in json.loads(answer)["message"]
+    _post(ingress, V1 + "Calculate", {"operation": "OPERATION_ADD"})
+    server.wait_for_log("Calculate OK")
+    assert all("Calculate OK" in line for line in server.log[before:])
+
+
+@POSTS
+def test_a_json_stream_may_have_hundreds_of_kilobytes(ingress: programs.Server, post: Post) -> None:
+    numbers = [{"numbers": [1.5] * 1000}] * 100
+    status, answer = post(ingress, V1 + "Aggregate", numbers)
+    assert (status, answer["count"]) == (200, "100000")
+    status, steps = post(ingress, V1 + "Evaluate", {"expression": "+".join(["1"] * 500)})
+    assert (status, len(steps), steps[-1]) == (200, 500, {"result": 500})
+    assert len(json.dumps(steps)) > 200_000
+
+
+@POSTS
+def test_an_error_after_hundreds_of_kilobytes_is_an_error(ingress: programs.Server, post: Post) -> None:
+    status, answer = post(ingress, V1 + "Evaluate", {"expression": "+".join(["1"] * 490) + "+1/0"})
+    assert (status, answer["message"]) == (400, "1 / 0 divides by zero")
+
+
+def test_an_unknown_method_is_an_error_over_http2(ingress: programs.Server) -> None:
+    status, answer = _post_over_http2(ingress, "/grpc.health.v1.Health/Check", {"service": "x" * 100_000})
+    assert status == 404
+    assert "is not a method with JSON" in answer["message"]
+
+
+def test_a_json_request_larger_than_a_megabyte_is_too_large(ingress: programs.Server) -> None:
+    response, _ = _ask(ingress, "POST", V1 + "Evaluate", json.dumps("x" * 2**20), content_type="application/json")
+    assert response.status == 413
+
+
+PREFLIGHT = {"access_control_request_method": "POST", "access_control_request_headers": "content-type,x-grpc-web"}
+
+
+def test_pages_of_allowed_origins_may_call_the_server(server: programs.Server) -> None:
+    with _ingress(server, "--allow-origin=https://a.example", "--allow-origin=http://localhost:3000") as ingress:
+        for origin in ("https://a.example", "http://localhost:3000"):
+            response, _ = _ask(ingress, "OPTIONS", V1 + "Calculate", origin=origin, **PREFLIGHT)
+            assert (response.status, response.headers["access-control-allow-origin"]) == (200, origin)
+            assert "x-grpc-web" in response.headers["access-control-allow-headers"]
+            assert "access-control-allow-credentials" not in response.headers
+        request = json.dumps({"operation": "OPERATION_DIVIDE"})
+        response, _ = _ask(
+            ingress, "POST", V1 + "Calculate", request, origin="https://a.example", content_type="application/json"
+        )
+        assert (response.status, response.headers["access-control-allow-origin"]) == (400, "https://a.example")
+        assert "grpc-status" in response.headers["access-control-expose-headers"]
+        other, _ = _ask(ingress, "OPTIONS", V1 + "Calculate", origin="https://b.example", **PREFLIGHT)
+        assert (other.status, other.headers["access-control-allow-origin"]) == (403, None)
+
+
+def test_no_other_origin_may_call_the_server_by_default(ingress: programs.Server) -> None:
+    response, body = _ask(ingress, "OPTIONS", V1 + "Calculate", origin="https://a.example", **PREFLIGHT)
+    assert (response.status, response.headers["access-control-allow-origin"]) == (403, None)
+    assert "--allow-origin" in json.loads(body)["message"]
 
 
 def test_the_log_has_only_the_address(server: programs.Server) -> None:
@@ -204,6 +395,8 @@ def test_a_port_that_is_taken_is_an_error(ingress: programs.Server) -> None:
     [
         ("--port=65536", "'65536' is not a port: must be 0 to 65535"),
         ("--server-port=calculator", "'calculator' is not a port"),
+        ("--allow-origin=https://a.example/", "'https://a.example/' is not an origin: must be http(s)://HOST[:PORT]"),
+        ("--allow-origin=*", "'*' is not an origin"),
         ("--address=localhost", "'localhost' is not an IPv4 or IPv6 address"),
     ],
 )

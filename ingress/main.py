@@ -4,7 +4,9 @@ import argparse
 import contextlib
 import importlib.util
 import ipaddress
+import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -18,6 +20,8 @@ from ingress.envoy import Envoy, EnvoyError
 
 _HERE = Path(__file__).parent
 _HIGHEST_PORT = 65535
+# https://www.rfc-editor.org/rfc/rfc6454#section-7: in lower case, as browsers send it.
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 # Cloud Run sends SIGKILL after 10 s: https://cloud.google.com/run/docs/container-contract#instance-shutdown
 _DRAIN_SECONDS = 8
 # A client that sends a request within this time learns from the response that its connection will close (see
@@ -39,6 +43,12 @@ def _address(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is not an IPv4 or IPv6 address") from error
 
 
+def _origin(text: str) -> str:
+    if not _ORIGIN.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an origin: must be http(s)://HOST[:PORT], without a path")
+    return text
+
+
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="ingress", description="Serve the page, and forward gRPC-Web, JSON and gRPC.")
     parser.add_argument(
@@ -51,22 +61,33 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--server-port", type=_port, default="50051", help="port of the server, on this machine (default: 50051)"
     )
+    parser.add_argument(
+        "--allow-origin",
+        type=_origin,
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="origin whose pages may call the server (CORS), such as https://example.com; repeatable",
+    )
     return parser.parse_args(words)
 
 
-def configuration(address: str, port: int, server_port: int) -> str:
+def configuration(address: str, port: int, server_port: int, allowed_origins: Sequence[str] = ()) -> str:
     """Return the configuration of Envoy, in YAML.
 
     Args:
         address: the IP address to listen on; "::" means all addresses, including IPv4.
         port: the port to listen on; 0 means a free one.
         server_port: the port of the server, on this machine.
+        allowed_origins: the origins whose pages may call the server, in addition to the page of the ingress.
     """
     template = (_HERE / "envoy.yaml").read_text(encoding="utf-8")
     return Template(template).substitute(
         address=address,
+        allowed_origins=json.dumps([{"exact": origin} for origin in allowed_origins]),
         ipv4_compat=str(address == "::").lower(),
         descriptors=_HERE / "descriptors.pb",
+        json_lua=_HERE / "json.lua",
         page=_HERE.parent / "web/page.html",
         port=port,
         server_port=server_port,
@@ -95,9 +116,9 @@ def _drain(process: Envoy) -> None:
         time.sleep(0.02)  # poll, because Envoy does not signal the end of a request
 
 
-def _serve(address: str, port: int, server_port: int, folder: Path) -> None:
+def _serve(address: str, settings: str, folder: Path) -> None:
     """Serve until a signal; the folder is for the files of Envoy."""
-    with envoy.running(_program(), configuration(address, port, server_port), folder, *_DRAIN_FLAGS) as process:
+    with envoy.running(_program(), settings, folder, *_DRAIN_FLAGS) as process:
         try:
             host = f"[{address}]" if ":" in address else address
             print(f"Listening on {host}:{process.port()}", file=sys.stderr, flush=True)
@@ -113,10 +134,11 @@ def _serve(address: str, port: int, server_port: int, folder: Path) -> None:
 def main(words: Sequence[str]) -> int:
     """Serve until a signal; return 1 if Envoy failed."""
     arguments = _arguments(words)
+    settings = configuration(arguments.address, arguments.port, arguments.server_port, arguments.allow_origin)
     stopping.raise_when_told_to_stop()
     try:
         with tempfile.TemporaryDirectory(prefix="ingress-") as folder:
-            _serve(arguments.address, arguments.port, arguments.server_port, Path(folder))
+            _serve(arguments.address, settings, Path(folder))
     except stopping.Stopped:
         return 0  # the signal came before the ingress served
     except EnvoyError as error:

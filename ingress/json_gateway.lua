@@ -1,0 +1,268 @@
+-- Checks JSON requests before Envoy translates them to gRPC, reports errors of streams after the first message, and refuses
+-- pages of origins that are not allowed.
+--
+-- Envoy's translation drops unknown fields (https://github.com/envoyproxy/envoy/issues/46623), forwards unknown paths
+-- unchanged, and ends a stream that has failed like one that has succeeded (https://github.com/envoyproxy/envoy/issues/5011).
+-- `methods` and `fields` come from lua_schema.py, whose output is in front of this file.
+
+local FILTER = "json_gateway"
+local MAX_DEPTH = 100
+local INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, UNIMPLEMENTED = 3, 5, 7, 12
+
+-- The HTTP status of each gRPC status: https://cloud.google.com/apis/design/errors#handling_errors.
+local HTTP_STATUS = {
+  [1] = "499", [2] = "500", [3] = "400", [4] = "504", [5] = "404", [6] = "409", [7] = "403", [8] = "429", [9] = "400",
+  [10] = "409", [11] = "400", [12] = "501", [13] = "500", [14] = "503", [15] = "500", [16] = "401",
+}
+
+local ESCAPES = {['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t"}
+
+local function quoted(text)
+  return '"' .. text:gsub('[%c"\\]', function(letter)
+    return ESCAPES[letter] or string.format("\\u%04x", letter:byte())
+  end) .. '"'
+end
+
+-- Returns a google.rpc.Status in JSON, like the one that Envoy writes for a unary call.
+local function status_json(code, message, details)
+  return '{"code":' .. code .. ',"message":' .. quoted(message) .. ',"details":[' .. table.concat(details, ",") .. "]}"
+end
+
+local function refuse(handle, http_status, code, message, allow)
+  local headers = {[":status"] = http_status, ["content-type"] = "application/json", ["allow"] = allow}
+  handle:respond(headers, status_json(code, message, {}) .. "\n")
+end
+
+-- JSON ---------------------------------------------------------------------------------------------------------------
+
+local function skip_space(text, at)
+  return text:find("[^ \t\r\n]", at) or #text + 1
+end
+
+-- Returns a string of JSON without its quotes, and the position after it; nil if it is malformed.
+local function read_string(text, at)
+  local from = at + 1
+  at = text:find('["\\]', from)
+  while at and text:sub(at, at) == "\\" do
+    at = text:find('["\\]', at + 2)
+  end
+  if not at then
+    return nil
+  end
+  local value = text:sub(from, at - 1):gsub("\\u00(%x%x)", function(digits)
+    return string.char(tonumber(digits, 16))
+  end):gsub('\\(["\\/])', "%1")
+  return value, at + 1
+end
+
+-- Returns the position after a value of JSON. If it contains a field that its message type does not have, returns nil and
+-- the problem; if it is malformed, returns nil, and Envoy reports where.
+local function check_value(text, at, message_type, depth)
+  at = skip_space(text, at)
+  local first = text:sub(at, at)
+  if first == '"' then
+    local _, after = read_string(text, at)
+    return after
+  end
+  if first ~= "{" and first ~= "[" then
+    return text:match("^[%w+.-]+()", at)
+  end
+  local closing = first == "{" and "}" or "]"
+  local known = first == "{" and fields[message_type]
+  at = skip_space(text, at + 1)
+  if text:sub(at, at) == closing then
+    return at + 1
+  end
+  while depth < MAX_DEPTH do
+    local value_type, problem = message_type, nil
+    if first == "{" then
+      local key
+      if text:sub(at, at) ~= '"' then
+        return nil
+      end
+      key, at = read_string(text, at)
+      at = at and skip_space(text, at)
+      if not at or text:sub(at, at) ~= ":" then
+        return nil
+      end
+      at = at + 1
+      if known and not known[key] then
+        return nil, "unknown field " .. quoted(key) .. ": " .. message_type .. " does not have it"
+      end
+      value_type = known and known[key] or ""
+    end
+    at, problem = check_value(text, at, value_type, depth + 1)
+    if not at then
+      return nil, problem
+    end
+    at = skip_space(text, at)
+    local separator = text:sub(at, at)
+    if separator == closing then
+      return at + 1
+    end
+    if separator ~= "," then
+      return nil
+    end
+    at = skip_space(text, at + 1)
+  end
+  return nil
+end
+
+local function unknown_field(text, message_type)
+  local at, problem = 1, nil
+  while at and skip_space(text, at) <= #text do -- the messages of a stream may follow each other without an array
+    at, problem = check_value(text, at, message_type, 0)
+  end
+  return problem
+end
+
+-- google.rpc.Status on the wire -----------------------------------------------------------------------------------------
+
+local DIGITS = {}
+for index = 1, 64 do
+  DIGITS[("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"):byte(index)] = index - 1
+end
+
+local function decode_base64(text)
+  local bytes, buffer, bits = {}, 0, 0
+  for index = 1, #text do
+    local digit = DIGITS[text:byte(index)]
+    if digit then
+      buffer, bits = buffer * 64 + digit, bits + 6
+      if bits >= 8 then
+        bits = bits - 8
+        local divisor = 2 ^ bits
+        bytes[#bytes + 1] = string.char(math.floor(buffer / divisor))
+        buffer = buffer % divisor
+      end
+    end
+  end
+  return table.concat(bytes)
+end
+
+-- Returns the values of each field of a message, by number: https://protobuf.dev/programming-guides/encoding/.
+local function decode_message(bytes)
+  local values, at = {}, 1
+  local function varint()
+    local value, factor, byte = 0, 1, nil
+    repeat
+      byte = bytes:byte(at) or 0
+      value, factor, at = value + byte % 128 * factor, factor * 128, at + 1
+    until byte < 128
+    return value
+  end
+  while at <= #bytes do
+    local tag = varint()
+    local number, wire_type, value = math.floor(tag / 8), tag % 8, nil
+    if wire_type == 0 then
+      value = varint()
+    elseif wire_type == 2 then
+      local length = varint()
+      value, at = bytes:sub(at, at + length - 1), at + length
+    else
+      at = at + (wire_type == 1 and 8 or 4)
+    end
+    values[number] = values[number] or {}
+    table.insert(values[number], value)
+  end
+  return values
+end
+
+local function text_of(values, number)
+  return values[number] and values[number][1] or ""
+end
+
+local function error_info(values)
+  local entries = {}
+  for _, entry in ipairs(values[3] or {}) do
+    local pair = decode_message(entry)
+    entries[#entries + 1] = quoted(text_of(pair, 1)) .. ":" .. quoted(text_of(pair, 2))
+  end
+  return '"reason":' .. quoted(text_of(values, 1)) .. ',"domain":' .. quoted(text_of(values, 2))
+    .. ',"metadata":{' .. table.concat(entries, ",") .. "}"
+end
+
+local function bad_request(values)
+  local violations = {}
+  for _, bytes in ipairs(values[1] or {}) do
+    local violation = decode_message(bytes)
+    violations[#violations + 1] = '{"field":' .. quoted(text_of(violation, 1)) .. ',"description":'
+      .. quoted(text_of(violation, 2)) .. ',"reason":' .. quoted(text_of(violation, 3)) .. "}"
+  end
+  return '"field_violations":[' .. table.concat(violations, ",") .. "]"
+end
+
+local DETAILS = {
+  ["type.googleapis.com/google.rpc.ErrorInfo"] = error_info,
+  ["type.googleapis.com/google.rpc.BadRequest"] = bad_request,
+}
+
+-- Returns the details of a google.rpc.Status, each in JSON.
+local function details_of(status)
+  local details = {}
+  for _, bytes in ipairs(status[3] or {}) do
+    local any = decode_message(bytes)
+    local name = text_of(any, 1)
+    local write = DETAILS[name]
+    local content = write and "," .. write(decode_message(text_of(any, 2))) or ""
+    details[#details + 1] = '{"@type":' .. quoted(name) .. content .. "}"
+  end
+  return details
+end
+
+local function decode_percent(text)
+  return (text:gsub("%%(%x%x)", function(digits)
+    return string.char(tonumber(digits, 16))
+  end))
+end
+
+-- The filter ------------------------------------------------------------------------------------------------------------
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local verb, content_type = headers:get(":method"), headers:get("content-type") or ""
+  local path = headers:get(":path"):match("^[^?]*")
+  local method = methods[path]
+  if verb == "OPTIONS" and headers:get("access-control-request-method") then -- the CORS filter has not answered it
+    local message = "pages of this origin may not call this server; the operator can allow it with --allow-origin"
+    return refuse(handle, "403", PERMISSION_DENIED, message)
+  end
+  if content_type:match("^application/grpc") or not (method or content_type:match("^application/json")) then
+    return -- gRPC (gRPC-Web has become gRPC in an earlier filter), or not a call
+  end
+  if method and verb ~= "POST" then
+    return refuse(handle, "405", UNIMPLEMENTED, path .. " is a method: send its request with POST", "POST")
+  end
+  local body = handle:body() -- a response before the end of the request would look like a broken connection to clients
+  local text = body and body:getBytes(0, body:length()) or ""
+  if not method then
+    local message = path .. " is not a method with JSON; the path must be /PACKAGE.SERVICE/METHOD, such as"
+    return refuse(handle, "404", NOT_FOUND, message .. " /calculator.v1.Calculator/Calculate")
+  end
+  if skip_space(text, 1) > #text then
+    return refuse(handle, "400", INVALID_ARGUMENT, "the request has no body: it must be a message in JSON, such as {}")
+  end
+  local problem = unknown_field(text, method.request)
+  if problem then
+    return refuse(handle, "400", INVALID_ARGUMENT, problem)
+  end
+  handle:streamInfo():dynamicMetadata():set(FILTER, "streams", method.streams)
+end
+
+function envoy_on_response(handle)
+  local metadata = handle:streamInfo():dynamicMetadata():get(FILTER)
+  if not (metadata and metadata["streams"]) or handle:headers():get(":status") ~= "200" then
+    return
+  end
+  local body = handle:body(true) -- holds the headers back until the end of the stream
+  local trailers = handle:trailers()
+  local code = tonumber(trailers and trailers:get("grpc-status") or "0")
+  if code == 0 then
+    return
+  end
+  local status = decode_message(decode_base64(trailers:get("grpc-status-details-bin") or ""))
+  local message = decode_percent(trailers:get("grpc-message") or "")
+  local length = body:setBytes(status_json(code, message, details_of(status)))
+  handle:headers():replace(":status", HTTP_STATUS[code] or "500")
+  handle:headers():replace("content-length", tostring(length))
+end
