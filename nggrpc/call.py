@@ -54,7 +54,7 @@ class Call:
         has_all_requests: whether the client has ended its side of the stream.
         status_queued: see the table.
         stream_closed: see the table.
-        is_scheduled: whether the connection will start or notify the handler at the end of this pass.
+        is_scheduled: whether the connection will start or notify the handler in this pass or the next one.
         code: the status code; None until the status is queued.
         callbacks: the functions to call when the stream is closed.
         written_bytes: the bytes of responses that have reached the I/O thread, including prefixes.
@@ -218,7 +218,7 @@ class Call:
         self.queued_bytes = self.connection.session.queued_body_size(self.stream_id)
         if self.queued_bytes >= MAX_UNSENT_BYTES:
             self.connection.backpressured.add(self)
-        elif self.runner:  # the handler may be waiting, since it saw a larger value
+        elif self.runner:  # the handler may be waiting on an older, larger count of unsent bytes
             self.runner.notify()
 
     def _queue(self, message: Message) -> None:
@@ -262,7 +262,7 @@ class Call:
         if not self.has_all_requests:
             self.connection.finished_early[self.stream_id] = message is not None or fields is None
 
-    def end_early(self, code: grpc.StatusCode, details: str, *, is_closing: bool = False) -> None:
+    def end_early(self, code: grpc.StatusCode, details: str, extra: Headers = (), *, is_closing: bool = False) -> None:
         """End the call with a status, without waiting for its handler.
 
         If responses are still queued because the client does not read, a status cannot overtake them. In that case,
@@ -271,6 +271,7 @@ class Call:
         Args:
             code: the status code.
             details: the status message.
+            extra: additional trailers.
             is_closing: whether the connection is about to be closed, so that resetting the stream is unnecessary.
         """
         if self.stream_closed:
@@ -284,7 +285,7 @@ class Call:
                 self.connection.note_response()
         else:
             fields = None if self._has_begun else headers.RESPONSE
-            self.finish(code, fields, None, headers.trailers(code, details, ()))
+            self.finish(code, fields, None, (*headers.trailers(code, details, ()), *extra))
         self.connection.schedule(self)
 
     def end_if_stalled(self) -> None:
@@ -323,7 +324,7 @@ class Call:
             self.code = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
         self.status_queued = self.stream_closed = True
         self._acknowledge(self.unacknowledged_bytes)
-        self.requests.clear()  # a handler that waits for a pool thread may keep the call alive for long
+        self.requests.clear()  # a handler that waits for a pool thread may keep the call alive for a long time
         self._reader = None
         self._release(self.held_bytes)
         while self.callbacks:

@@ -32,11 +32,12 @@ _OUTPUT_BYTES = 131072
 # The minimum interval between log lines about the same slow handler.
 _WARNING_SECONDS = 60.0
 
-# How much of the connection's receive window may be lost before the connection is shut down, so that the client opens
-# a new one. It exceeds half the window, since nghttp2 sends WINDOW_UPDATE only after half the window is acknowledged.
+# Maximum part of the connection's receive window that may be lost before the connection is shut down, so that the
+# client opens a new one. It exceeds half the window, since nghttp2 sends WINDOW_UPDATE only after half the window is
+# acknowledged.
 _MAX_LOST_WINDOW_BYTES = http2.CONNECTION_WINDOW_BYTES * 3 // 4
 
-# The memory limit of one connection is that of the server divided by this.
+# One connection may use at most 1/4 of the server's memory limit.
 _CONNECTION_SHARE = 4
 
 
@@ -280,7 +281,7 @@ class Connection:
     @staticmethod
     def _end_early(call: Call, error: StatusError) -> None:
         with contextlib.suppress(http2.ProtocolError):  # the client has reset the stream; an event will report it
-            call.end_early(error.code, error.details)
+            call.end_early(error.code, error.details, error.headers)
 
     def run_scheduled(self, until: float = math.inf) -> None:
         """Start or resume the handlers of the scheduled calls.
@@ -339,7 +340,7 @@ class Connection:
             self.lifecycle.shut_down()
 
     def _reset_finished(self) -> None:
-        """Reset the streams that finished early once their status is sent, so that their clients stop sending."""
+        """Reset each stream that finished early once its status has been sent, so that the client stops sending."""
         session = self.session
         for stream_id, has_body in tuple(self.finished_early.items()):
             blocked = session.remote_window_size <= 0 or session.stream_remote_window_size(stream_id) <= 0
@@ -357,9 +358,9 @@ class Connection:
         self.run_scheduled()
 
     def end_stalled_calls(self) -> None:
-        """End the calls that wait for clients that have neither sent nor read since the previous check.
+        """End the calls that wait for a client that has made no progress since the previous check.
 
-        Only complete messages count as progress, so that a client cannot keep a call open by sending byte by byte.
+        For requests, only complete messages count, so that a client cannot keep a call open by sending byte by byte.
         """
         for call in tuple(self._calls.values()):
             with contextlib.suppress(http2.ProtocolError):  # the session has ended; an event will report it

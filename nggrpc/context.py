@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-# How many bytes a handler takes before they are acknowledged to the client.
+# Number of bytes that a handler takes before they are acknowledged to the client.
 _ACKNOWLEDGED_BYTES = 16 * 1024
 
 
@@ -91,7 +91,7 @@ class Context(grpc.ServicerContext):
         try:
             content = messages.decoded(message, call.head.encoding, call.connection.options.max_message_bytes)
         except StatusError as error:
-            self._reject(error.code, error.details)
+            self._reject(error)
         deserialize = call.method.deserialize
         if not deserialize:
             return content
@@ -99,13 +99,13 @@ class Context(grpc.ServicerContext):
             return deserialize(content)
         except Exception:
             _LOGGER.exception("a request of %s cannot be deserialized", call.head.path)
-            self._reject(grpc.StatusCode.INTERNAL, "Exception deserializing request!")
+            self._reject(StatusError(grpc.StatusCode.INTERNAL, "Exception deserializing request!"))
 
-    def _reject(self, code: grpc.StatusCode, details: str) -> NoReturn:
+    def _reject(self, error: StatusError) -> NoReturn:
         call = self._call
-        self._runner.run_on_io_thread(call.end_early, code, details)
+        self._runner.run_on_io_thread(call.end_early, error.code, error.details, error.headers)
         self._runner.wait_until(lambda: call.status_queued)
-        raise grpc.RpcError(details)
+        raise grpc.RpcError(error.details)
 
     def send(self, response: Any) -> bool:  # noqa: ANN401
         """Send one of several responses, and wait while too much is unsent; return whether the call is still active."""

@@ -63,6 +63,10 @@ def started(channel: grpc.Channel, method: str) -> Any:
     return multi_callable.future(b"", timeout=timeouts.SECONDS)
 
 
+def _echo(request: bytes, _context: grpc.ServicerContext) -> bytes:
+    return request
+
+
 def failure(channel: grpc.Channel, method: str, request: bytes = b"", **options: Any) -> tuple[grpc.StatusCode, str]:
     """Make a unary call that fails, and return its status code and details."""
     with pytest.raises(grpc.RpcError) as failed:
@@ -351,6 +355,27 @@ def test_a_message_that_expands_beyond_the_limit_is_refused() -> None:
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             "a request message has 10001 bytes or more; this server accepts up to 10000",
         )
+
+
+@pytest.mark.parametrize("mark", [nggrpc.never_blocks, lambda method: method], ids=["marked", "in the pool"])
+@pytest.mark.parametrize(
+    ("request_", "options"),
+    [
+        (bytes(10_001), {}),
+        (bytes(1_000_000), {"compression": grpc.Compression.Gzip}),
+        (b"", {"metadata": [("key", "x" * 9000)]}),
+    ],
+    ids=["message", "compressed message", "metadata"],
+)
+def test_a_client_is_told_not_to_retry_a_call_that_is_too_large(
+    mark: Callable[[Behavior], Behavior], request_: bytes, options: dict[str, Any]
+) -> None:
+    limits = [("grpc.max_receive_message_length", 10_000), ("grpc.max_metadata_size", 8192)]
+    with connected({"Echo": UNARY(mark(_echo))}, options=limits) as channel, pytest.raises(grpc.RpcError) as refused:
+        call(channel, "Echo", request_, **options)
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    trailers: list[Any] = [(each.key, each.value) for each in refused.value.trailing_metadata()]
+    assert ("grpc-retry-pushback-ms", "-1") in trailers
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 1_000_000, 4 * 1024 * 1024])

@@ -14,7 +14,7 @@ from urllib.parse import quote_from_bytes
 
 import grpc
 
-from nggrpc.errors import StatusError
+from nggrpc.errors import NO_RETRY, StatusError
 from nggrpc.http2 import Headers
 from nggrpc.messages import ENCODINGS
 
@@ -68,7 +68,8 @@ _RESERVED = frozenset(
 )
 _BINARY = "-bin"
 
-# With HPACK, a client can repeat a large header in a few bytes, and commas split one binary value into many.
+# Maximum number of metadata values. HPACK repeats a large header in a few bytes, and one comma-separated binary header
+# yields many values.
 _MAX_ITEMS = 200
 
 # The maximum length of client input that is quoted in a status.
@@ -136,7 +137,8 @@ def parse(headers: tuple[tuple[bytes, bytes], ...], max_bytes: int) -> RequestHe
     if not content_type.startswith(_CONTENT_TYPE) or content_type[len(_CONTENT_TYPE) :][:1] not in {b"", b"+", b";"}:
         raise HttpError(b"415")
     if sum(len(name) + len(value) + _FIELD_OVERHEAD_BYTES for name, value in headers) > max_bytes:
-        raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the metadata has more than {max_bytes} bytes")
+        details = f"the metadata has more than {max_bytes} bytes"
+        raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, details, NO_RETRY)
     single = [name for name, _ in headers if name in _SINGLE]
     if len(single) != len(set(single)):
         raise StatusError(
@@ -185,7 +187,8 @@ def _timeout(value: bytes | None) -> float | None:
 def _metadata(headers: Headers) -> Metadata:
     commas = sum(value.count(b",") for name, value in headers if name.endswith(b"-bin"))
     if len(headers) + commas > _MAX_ITEMS:
-        raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the metadata has more than {_MAX_ITEMS} values")
+        details = f"the metadata has more than {_MAX_ITEMS} values"
+        raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, details, NO_RETRY)
     metadata: list[Metadatum] = []
     for name, value in headers:
         if name in _NOT_METADATA or name[:1] == b":":

@@ -20,7 +20,7 @@ _BACKLOG = 4096
 # The maximum number of connections to accept before other events get their turn.
 _MAX_ACCEPTED = 64
 
-# How long to pause when no connection can be accepted, for example without free file descriptors.
+# Duration of the pause when no connection can be accepted, for example because no file descriptor is free.
 _PAUSE_SECONDS = 0.1
 
 # The minimum interval between warnings about exhausted resources.

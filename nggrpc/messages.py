@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import grpc
 
-from nggrpc.errors import StatusError
+from nggrpc.errors import NO_RETRY, StatusError
 
 PREFIX_BYTES = 5
 """The size of the prefix of a message: a compression flag and the message length."""
@@ -85,6 +85,7 @@ def check_size(size: int, max_bytes: int) -> None:
         raise StatusError(
             grpc.StatusCode.RESOURCE_EXHAUSTED,
             f"a request message has {size} bytes or more; this server accepts up to {max_bytes}",
+            NO_RETRY,
         )
 
 

@@ -26,7 +26,7 @@ from nggrpc.methods import Method
 
 _LOGGER = logging.getLogger(__name__)
 
-# How long a handler runs in a fiber before others get their turn.
+# Maximum time that a handler runs in a fiber before others get their turn.
 _TURN_SECONDS = 0.005
 
 # The maximum number of idle fibers to keep for further calls; each has a stack.

@@ -19,22 +19,23 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-# How much is sent in a pass before other connections get their turn.
+# Maximum bytes sent per pass, so that other connections get their turn.
 _MAX_SENT_BYTES = 1024 * 1024
 
-# How long a pass takes before other connections get their turn.
+# Maximum duration of a pass, so that other connections get their turn.
 _PASS_SECONDS = 0.01
 
-# How much input is processed between checks of the time.
+# Maximum input processed between two checks of the time.
 _CHUNK_BYTES = 32 * 1024
 
-# How much is read from a client while it does not read, since the responses to further input would be buffered, too.
+# Maximum input accepted from a client that does not read its responses: the responses to more input would have to be
+# buffered.
 _MAX_UNANSWERED_BYTES = 256 * 1024
 
-# When that limit is reached, how long the client may continue to read nothing before its connection is closed.
+# Maximum time that a client may stay at that limit without reading before its connection is closed.
 _STALL_SECONDS = 30.0
 
-# How long a client may take to close its side of the connection after the server has closed the other.
+# Maximum time that a client has to close its side of the connection after the server has closed the other.
 _LINGER_SECONDS = 1.0
 
 _READABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR

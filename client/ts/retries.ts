@@ -11,9 +11,13 @@ const [{ name: methods, retryPolicy: policy }] = serviceConfig.methodConfig as [
 
 export const ATTEMPTS = policy.maxAttempts;
 
-/** Returns whether a call that failed with this error may succeed in another attempt. */
+/**
+ * Returns whether a call that failed with this error may succeed in another attempt. A server forbids it for a message that is too
+ * large, for example.
+ */
 export function isRetryable(error: ConnectError): boolean {
-  return policy.retryableStatusCodes.includes(codeName(error.code));
+  const isForbidden = error.metadata.get("grpc-retry-pushback-ms") === "-1";
+  return !isForbidden && policy.retryableStatusCodes.includes(codeName(error.code));
 }
 
 /** Waits for gRPC's exponential backoff with jitter after a number of failed attempts, or until the signal aborts. */

@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import socket
 import struct
 import subprocess
@@ -9,7 +10,9 @@ from concurrent import futures
 from contextlib import suppress
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
+import grpc
 import pytest
 
 from testing import programs, timeouts
@@ -45,7 +48,7 @@ def _run(client: Path, server: programs.Server, *arguments: str, standard_input:
         ("add nan 1", "NaN"),
     ],
 )
-def test_a_result_is_printed_as_the_32_bit_number_it_is(
+def test_a_result_is_printed_with_32_bit_precision(
     client: Path, server: programs.Server, arguments: str, printed: str
 ) -> None:
     finished = _run(client, server, *arguments.split())
@@ -133,7 +136,7 @@ def test_json_output_keeps_the_sign_of_zero(client: Path, server: programs.Serve
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["calc", "7", "/", "0"], "INVALID_ARGUMENT: 7 / 0 divides by zero"),
         (["calc", "1e200", "*", "1e200"], "OUT_OF_RANGE: 1e+200 * 1e+200 is beyond the largest number"),
@@ -145,12 +148,12 @@ def test_json_output_keeps_the_sign_of_zero(client: Path, server: programs.Serve
     ],
     ids=" ".join,
 )
-def test_an_rpc_error_is_one_line_and_status_1(
-    client: Path, server: programs.Server, arguments: list[str], told: str
+def test_an_rpc_error_prints_one_line_and_exits_with_1(
+    client: Path, server: programs.Server, arguments: list[str], message: str
 ) -> None:
     finished = _run(client, server, *arguments)
     assert (finished.returncode, finished.stdout) == (1, "")
-    assert finished.stderr.startswith(f"Error: {told}")
+    assert finished.stderr.startswith(f"Error: {message}")
     assert finished.stderr.count("\n") == 1
 
 
@@ -169,10 +172,11 @@ def test_aggregate_names_the_word_that_is_not_a_number(client: Path, server: pro
 def test_converse_answers_line_by_line_and_remembers_the_result(client: Path, server: programs.Server) -> None:
     finished = _run(client, server, "converse", standard_input="3 + 4\n* 2\n\n/ 0\n1 + 1e999\n- 1\n-1 - -1")
     assert finished.stdout.splitlines() == ["7", "14", "DIVISION_BY_ZERO: 14 / 0 divides by zero", "13", "0"]
-    assert finished.stderr == "Not understood: '1 + 1e999'; write 3 + 4, or * 2 to continue from the last result\n"
+    expected = "must be an operation such as 3 + 4, or * 2 to continue from the last result"
+    assert finished.stderr == f"Invalid line '1 + 1e999': {expected}\n"
 
 
-def test_an_unreachable_server_is_one_line_that_says_how_to_start_one(client: Path) -> None:
+def test_an_unreachable_server_prints_one_line_with_advice(client: Path) -> None:
     with socket.create_server(("localhost", 0)) as closed_soon:
         port = closed_soon.getsockname()[1]
     finished = programs.run([client, "--target", f"localhost:{port}", "add", "2", "3"])
@@ -193,7 +197,7 @@ def test_a_call_to_a_silent_server_fails_at_the_deadline(client: Path, command: 
         finished = programs.run([client, "--target", target, "--timeout", "0.5", *command.split()])
     assert finished.returncode == 1
     assert finished.stderr.startswith("Error: DEADLINE_EXCEEDED: ")
-    assert finished.stderr.endswith(f"{target} did not answer within 0.5 s; allow more with --timeout\n")
+    assert finished.stderr.endswith(f"{target} did not answer within 0.5 s; increase --timeout\n")
     assert finished.stderr.count("\n") == 1
 
 
@@ -218,7 +222,7 @@ def test_an_answer_that_cannot_be_written_is_one_line_and_status_1(client: Path,
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--ca-cert", "/no/such/file"], "the certificates in /no/such/file cannot be read: "),
         (["--ca-cert", "/dev/null"], "no certificate in /dev/null: must be a PEM file"),
@@ -230,12 +234,35 @@ def test_an_answer_that_cannot_be_written_is_one_line_and_status_1(client: Path,
     ids=["no file", "no certificate", "plaintext"],
 )
 def test_unusable_connection_options_are_refused_before_anything_is_sent(
-    client: Path, options: list[str], told: str
+    client: Path, options: list[str], message: str
 ) -> None:
     finished = programs.run([client, *options, "add", "2", "3"])
     assert (finished.returncode, finished.stdout) == (1, "")
-    assert finished.stderr.startswith(f"Error: {told}")
+    assert finished.stderr.startswith(f"Error: {message}")
     assert finished.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("pushback", "attempts"), [((), 5), ((("grpc-retry-pushback-ms", "-1"),), 1)])
+def test_a_call_is_retried_unless_the_server_forbids_it(
+    client: Path, pushback: tuple[tuple[str, str], ...], attempts: int
+) -> None:
+    calls: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def refuse(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        calls.put("call")
+        context.set_trailing_metadata(pushback)
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too large")
+
+    handlers: dict[str, Any] = {"Calculate": grpc.unary_unary_rpc_method_handler(refuse)}
+    with futures.ThreadPoolExecutor(1) as pool:
+        server = grpc.server(pool)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("calculator.v1.Calculator", handlers),))
+        port = server.add_insecure_port("localhost:0")
+        server.start()
+        finished = programs.run([client, "--target", f"localhost:{port}", "calc", "1", "+", "2"])
+        server.stop(None).wait()
+    assert (finished.returncode, finished.stderr) == (1, "Error: RESOURCE_EXHAUSTED: too large\n")
+    assert calls.qsize() == attempts
 
 
 def _forward(source: socket.socket, target: socket.socket) -> None:
