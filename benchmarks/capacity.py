@@ -2,8 +2,8 @@
 
 bazel run //benchmarks:capacity [-- --rounds N] [--json]. The container has one core, and h2load has another one. The
 number of calls in flight is Cloud Run's default concurrency. Three servers take turns, for N rounds each: the server as
-it runs on Cloud Run, with its other engine, and with its own verification of identity tokens, whose cache has the token
-of the calls. All responses together must have the expected length, which an error would change.
+it runs on Cloud Run, with --engine=stock, and with identity-token verification (the token is cached). The total
+response size is checked, which detects failed calls.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 from bazel.oci.container import Container
 from bazel.oci.layout import Layout
 from benchmarks.load import CONNECTIONS, STREAMS, Load, LoadError, Sample, cores, pin
-from benchmarks.works import works
+from benchmarks.workloads import workloads
 from testing import image_server, programs
 from testing.fakes.id_token_issuer import ACCOUNT, Issuer
 from testing.fakes.jwks_server import JwksServer
@@ -30,12 +30,12 @@ _AUDIENCE = "https://localhost"
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A server that is measured.
+class Instance:
+    """An instance of the image that is measured.
 
     Attributes:
         server: the running server.
-        process: the ID of its process, as seen from outside the container.
+        process: the ID of the server's process, as seen from outside the container.
         headers: the headers of each call, as "name: value".
     """
 
@@ -44,7 +44,7 @@ class Subject:
     headers: tuple[str, ...] = ()
 
 
-def _subjects(container: Container, core: int, stack: ExitStack) -> Iterator[tuple[str, Subject]]:
+def _instances(container: Container, core: int, stack: ExitStack) -> Iterator[tuple[str, Instance]]:
     """Start each server on a core, and yield it with its name; the servers run until the stack is closed."""
     issuer = Issuer()
     keys = stack.enter_context(JwksServer(issuer))
@@ -53,12 +53,12 @@ def _subjects(container: Container, core: int, stack: ExitStack) -> Iterator[tup
     for name, flags, headers in (
         ("as on Cloud Run", (), ()),
         ("with --engine=stock", ("--engine=stock",), ()),
-        ("that checks identity tokens", ("--require-identity-token", *rules), (token,)),
+        ("verifying identity tokens", ("--require-identity-token", *rules), (token,)),
     ):
         server = stack.enter_context(image_server.serving(container, *flags, K_SERVICE="calculator"))
         process = container.process(server.process.pid)
         pin(process, core)
-        yield name, Subject(server, process, headers)
+        yield name, Instance(server, process, headers)
 
 
 def table(measured: dict[str, list[Sample]], memory: dict[str, int]) -> str:
@@ -98,20 +98,20 @@ def main() -> int:
     except LoadError as error:
         parser.error(str(error))
     os.sched_setaffinity(0, {load_core})
-    [work, *_] = works(arguments.calls)
+    [workload, *_] = workloads(arguments.calls)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         (folder / "root").mkdir()
         container = Container(Layout(Path("deploy/image")), folder / "root", arguments.bubblewrap)
         load = Load(arguments.h2load, folder)
-        subjects = dict(_subjects(container, server_core, stack))
-        measured: dict[str, list[Sample]] = {subject: [] for subject in subjects}
+        instances = dict(_instances(container, server_core, stack))
+        measured: dict[str, list[Sample]] = {instance: [] for instance in instances}
         for counts in [False] + [True] * arguments.rounds:  # the first round is a warm-up
-            for subject_name, subject in subjects.items():
-                sample = load.send(work, subject.server.port, subject.headers)
+            for instance_name, instance in instances.items():
+                sample = load.send(workload, instance.server.port, instance.headers)
                 if counts:
-                    measured[subject_name].append(sample)
-        memory = {name: programs.figure(subject.process, "VmHWM") for name, subject in subjects.items()}
+                    measured[instance_name].append(sample)
+        memory = {name: programs.figure(instance.process, "VmHWM") for name, instance in instances.items()}
     if arguments.json:
         print(json.dumps({name: [asdict(sample) for sample in samples] for name, samples in measured.items()}))
     else:

@@ -3,9 +3,9 @@
 import pytest
 
 from benchmarks.capacity import table
-from benchmarks.load import LoadError, Sample, Work, read
+from benchmarks.load import LoadError, Sample, Workload, read
 
-WORK = Work("unary", "/S/M", [b"x"], [bytes(9)], calls=200)
+WORKLOAD = Workload("unary", "/S/M", [b"x"], [bytes(9)], calls=200)
 OUTPUT = """\
 finished in 2.00s, 100.00 req/s, 9.10KB/s
 requests: 200 total, 200 started, 200 done, 200 succeeded, 0 failed, 0 errored, 0 timeout
@@ -16,7 +16,7 @@ TIMES = "".join(f"1795289577000000\t200\t{microseconds}\n" for microseconds in r
 
 
 def test_a_sample_has_calls_per_second_and_latencies_in_milliseconds() -> None:
-    sample = read(OUTPUT, TIMES, WORK)
+    sample = read(OUTPUT, TIMES, WORKLOAD)
     assert sample.calls_per_second == 100
     assert sample.p50 == pytest.approx(100.5)
     assert sample.p99 == pytest.approx(199, abs=0.5)
@@ -28,7 +28,7 @@ def test_a_sample_has_calls_per_second_and_latencies_in_milliseconds() -> None:
 )
 def test_a_call_that_failed_or_has_no_response_is_an_error(text: str, replacement: str) -> None:
     with pytest.raises(LoadError, match="not every call of /S/M was answered"):
-        read(OUTPUT.replace(text, replacement), TIMES, WORK)
+        read(OUTPUT.replace(text, replacement), TIMES, WORKLOAD)
 
 
 def test_the_table_has_the_medians_of_the_rounds() -> None:

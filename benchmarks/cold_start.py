@@ -98,7 +98,7 @@ def measure(starts: dict[str, Callable[[], float]], rounds: int) -> dict[str, li
 def table(taken: dict[str, list[float]]) -> str:
     """Return a table of the figures, in Markdown."""
     baseline = statistics.median(taken[_BASELINE])
-    lines = ["| packed | median | min-max | compared with no bytecode |", "| --- | ---: | ---: | ---: |"]
+    lines = ["| variant | median | min-max | compared with no bytecode |", "| --- | ---: | ---: | ---: |"]
     for name, times in taken.items():
         median = statistics.median(times)
         lines.append(f"| {name} | {median:.0f} ms | {min(times):.0f}-{max(times):.0f} | {median / baseline:.2f} |")

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from benchmarks import subjects
-from benchmarks.measured import Measured, Results
+from benchmarks import servers
+from benchmarks.results import Measured, Results
 
 
 @dataclass(frozen=True)
@@ -13,40 +13,40 @@ class Goal:
 
     Attributes:
         metric: the name of the metric.
-        work: the name of the workload.
+        workload: the name of the workload.
         figure: returns the figure of a server, given its measurements.
-        subject: the name of the server whose figure is the numerator.
-        peer: the name of the server whose figure is the denominator.
+        server: the name of the server whose figure is the numerator.
+        baseline: the name of the server whose figure is the denominator.
         bound: the ratio to reach.
         larger_is_better: whether the ratio must be at least the bound; otherwise it must be at most the bound.
     """
 
     metric: str
-    work: str
+    workload: str
     figure: Callable[[Measured], float]
-    subject: str
-    peer: str
+    server: str
+    baseline: str
     bound: float
     larger_is_better: bool = True
 
     def line(self, results: Results) -> str | None:
         """Return a line of the table, in Markdown; None if one of the servers was not measured with the workload."""
-        of_work = results.get(self.work, {})
-        if self.subject not in of_work or self.peer not in of_work:
+        of_workload = results.get(self.workload, {})
+        if self.server not in of_workload or self.baseline not in of_workload:
             return None
-        ratio = self.figure(of_work[self.subject]) / self.figure(of_work[self.peer])
+        ratio = self.figure(of_workload[self.server]) / self.figure(of_workload[self.baseline])
         is_met = ratio >= self.bound if self.larger_is_better else ratio <= self.bound
         sign = "≥" if self.larger_is_better else "≤"
         return (
-            f"| {self.work}: {self.metric} | {self.subject} | {self.peer} | {ratio:.2f} | {sign} {self.bound:.2f}"
-            f" | {'yes' if is_met else 'no'} |"
+            f"| {self.workload}: {self.metric} | {self.server} | {self.baseline}"
+            f" | {ratio:.2f} | {sign} {self.bound:.2f} | {'yes' if is_met else 'no'} |"
         )
 
 
-_OURS, _UNLOGGED, _PLAIN = subjects.OURS.name, subjects.UNLOGGED.name, subjects.PLAIN.name
-_TUTORIAL = subjects.TUTORIAL.name
-_LATENCY = subjects.SHAPES[0]
-_MANY = subjects.SHAPES[2]
+_OURS, _UNLOGGED, _PLAIN = servers.OURS.name, servers.UNLOGGED.name, servers.PLAIN.name
+_TUTORIAL = servers.TUTORIAL.name
+_LATENCY = servers.SHAPES[0]
+_MANY = servers.SHAPES[2]
 
 
 def _calls(measured: Measured) -> float:
@@ -66,27 +66,27 @@ def _memory(measured: Measured) -> float:
 
 
 GOALS = [
-    Goal("calls/s", subjects.UNARY, _calls, _OURS, _TUTORIAL, 8),
-    Goal("calls/s", subjects.UNARY, _calls, _UNLOGGED, _TUTORIAL, 10),
-    Goal("calls/s", subjects.UNARY, _calls, _OURS, subjects.CPP, 1),
-    Goal("calls/s", subjects.UNARY, _calls, _UNLOGGED, subjects.CPP, 1.2),
-    Goal("calls/s", subjects.UNARY, _calls, _UNLOGGED, subjects.NATIVE.name, 2),
-    Goal("calls/s", subjects.UNARY, _calls, _OURS, _UNLOGGED, 0.85),
-    Goal("calls/s", subjects.UNARY, _calls, subjects.POOL.name, _TUTORIAL, 2),
-    Goal("p99", subjects.UNARY, _p99, _OURS, _TUTORIAL, 0.15, larger_is_better=False),
+    Goal("calls/s", servers.UNARY, _calls, _OURS, _TUTORIAL, 8),
+    Goal("calls/s", servers.UNARY, _calls, _UNLOGGED, _TUTORIAL, 10),
+    Goal("calls/s", servers.UNARY, _calls, _OURS, servers.CPP, 1),
+    Goal("calls/s", servers.UNARY, _calls, _UNLOGGED, servers.CPP, 1.2),
+    Goal("calls/s", servers.UNARY, _calls, _UNLOGGED, servers.NATIVE.name, 2),
+    Goal("calls/s", servers.UNARY, _calls, _OURS, _UNLOGGED, 0.85),
+    Goal("calls/s", servers.UNARY, _calls, servers.POOL.name, _TUTORIAL, 2),
+    Goal("p99", servers.UNARY, _p99, _OURS, _TUTORIAL, 0.15, larger_is_better=False),
     Goal("p50", _LATENCY, _p50, _OURS, _TUTORIAL, 0.3, larger_is_better=False),
-    Goal("p50", _LATENCY, _p50, _OURS, subjects.CPP, 1.1, larger_is_better=False),
+    Goal("p50", _LATENCY, _p50, _OURS, servers.CPP, 1.1, larger_is_better=False),
     Goal("calls/s", _MANY, _calls, _OURS, _TUTORIAL, 4),
     Goal("memory", _MANY, _memory, _OURS, _TUTORIAL, 1, larger_is_better=False),
-    *[Goal("calls/s", work, _calls, _OURS, subjects.STOCK.name, 6) for work in subjects.STREAMING],
-    Goal("calls/s", subjects.ECHO[0], _calls, _PLAIN, _TUTORIAL, 4),
-    Goal("calls/s", subjects.ECHO[1], _calls, _PLAIN, _TUTORIAL, 1.2),
-    Goal("calls/s", subjects.SLEEPING, _calls, _PLAIN, _TUTORIAL, 2),
+    *[Goal("calls/s", workload, _calls, _OURS, servers.STOCK.name, 6) for workload in servers.STREAMING],
+    Goal("calls/s", servers.ECHO[0], _calls, _PLAIN, _TUTORIAL, 4),
+    Goal("calls/s", servers.ECHO[1], _calls, _PLAIN, _TUTORIAL, 1.2),
+    Goal("calls/s", servers.SLEEPING, _calls, _PLAIN, _TUTORIAL, 2),
 ]
 
 
 def table(results: Results) -> Iterator[str]:
     """Yield the lines of the table of all goals, in Markdown."""
-    yield "| workload and metric | server | divided by that of | ratio | goal | met |"
+    yield "| workload and metric | server | baseline | ratio | goal | met |"
     yield "| --- | --- | --- | ---: | ---: | --- |"
     yield from (line for goal in GOALS if (line := goal.line(results)))

@@ -14,7 +14,7 @@ _PREFIX = 5  # bytes before each message: https://github.com/grpc/grpc/blob/mast
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """A workload.
 
     Attributes:
@@ -70,22 +70,22 @@ class LoadError(Exception):
     """The server did not answer as expected, or the load cannot be sent; the message has h2load's output."""
 
 
-def read(output: str, times: str, work: Work) -> Sample:
+def read(output: str, times: str, workload: Workload) -> Sample:
     """Parse the output of h2load.
 
     Args:
         output: its standard output.
         times: its log, with a line "when TAB status TAB microseconds" for each call.
-        work: the workload that it sent.
+        workload: the workload that it sent.
 
     Raises:
         LoadError: a call failed, or the responses do not have the expected length. A gRPC error has no message.
     """
-    answered = re.search(rf"{work.calls} succeeded, 0 failed", output)
+    answered = re.search(rf"{workload.calls} succeeded, 0 failed", output)
     data = re.search(r"\((\d+)\) data", output)
     speed = re.search(r", ([0-9.]+) req/s", output)
-    if not (answered and data and speed and int(data[1]) == work.response_bytes):
-        raise LoadError(f"not every call of {work.path} was answered:\n{output}")
+    if not (answered and data and speed and int(data[1]) == workload.response_bytes):
+        raise LoadError(f"not every call of {workload.path} was answered:\n{output}")
     taken = statistics.quantiles((int(line.split("\t")[2]) / 1000 for line in times.splitlines()), n=100)
     return Sample(float(speed[1]), taken[49], taken[98])
 
@@ -103,11 +103,11 @@ class Load:
         self._program = program
         self._body, self._times = folder / "body", folder / "times"
 
-    def send(self, work: Work, port: int, headers: Sequence[str] = ()) -> Sample:
+    def send(self, workload: Workload, port: int, headers: Sequence[str] = ()) -> Sample:
         """Send a round of calls to a server on this machine, and return its figures.
 
         Args:
-            work: the workload.
+            workload: the workload.
             port: the port of the server.
             headers: additional headers of each call, as "name: value".
 
@@ -116,21 +116,21 @@ class Load:
         """
         self._times.unlink(missing_ok=True)
         finished = self._run(
-            work,
+            workload,
             port,
             headers,
-            f"--requests={work.calls}",
-            f"--clients={work.connections}",
-            f"--max-concurrent-streams={work.streams}",
+            f"--requests={workload.calls}",
+            f"--clients={workload.connections}",
+            f"--max-concurrent-streams={workload.streams}",
             f"--log-file={self._times}",
         )
-        return read(finished, self._times.read_text("ascii"), work)
+        return read(finished, self._times.read_text("ascii"), workload)
 
-    def keep_up(self, work: Work, port: int, connections: int) -> float:
+    def measure_sustained_rate(self, workload: Workload, port: int, connections: int) -> float:
         """Send calls to a server for a few seconds, one after the other on each connection; return the calls/s.
 
         Args:
-            work: the workload; its numbers of calls, connections and streams are ignored.
+            workload: the workload; its numbers of calls, connections and streams are ignored.
             port: the port of the server.
             connections: the number of connections.
 
@@ -138,20 +138,20 @@ class Load:
             LoadError: not every call was answered as expected.
         """
         times = ("--warm-up-time=1", f"--duration={_SECONDS}")
-        finished = self._run(work, port, (), f"--clients={connections}", "--max-concurrent-streams=1", *times)
+        finished = self._run(workload, port, (), f"--clients={connections}", "--max-concurrent-streams=1", *times)
         answered = re.search(r"(\d+) succeeded, 0 failed", finished)
         data = re.search(r"\((\d+)\) data", finished)
         speed = re.search(r", ([0-9.]+) req/s", finished)
-        size = work.response_bytes // work.calls
+        size = workload.response_bytes // workload.calls
         # The bytes include those of the warm-up.
         if not (answered and data and speed) or int(data[1]) % size or int(data[1]) < int(answered[1]) * size:
-            raise LoadError(f"not every call of {work.path} was answered:\n{finished}")
+            raise LoadError(f"not every call of {workload.path} was answered:\n{finished}")
         return float(speed[1])
 
-    def _run(self, work: Work, port: int, headers: Sequence[str], *options: str) -> str:
-        self._body.write_bytes(work.body)
+    def _run(self, workload: Workload, port: int, headers: Sequence[str], *options: str) -> str:
+        self._body.write_bytes(workload.body)
         headers = ("content-type: application/grpc", "te: trailers", *headers)
-        url = f"http://127.0.0.1:{port}{work.path}"
+        url = f"http://127.0.0.1:{port}{workload.path}"
         finished = subprocess.run(
             [self._program, *options, f"--data={self._body}", *(f"--header={header}" for header in headers), url],
             capture_output=True,

@@ -21,70 +21,70 @@ import grpc
 import pygal  # type: ignore[import-untyped]
 from pygal.style import CleanStyle  # type: ignore[import-untyped]
 
-from benchmarks import goals, measured, subjects, workers, works
-from benchmarks.load import Load, LoadError, Work, cores
-from benchmarks.measured import Measured, Results
+from benchmarks import goals, results, servers, workers, workloads
+from benchmarks.load import Load, LoadError, Workload, cores
+from benchmarks.results import Measured, Results
 
-_REFERENCES = {subjects.TUTORIAL.name: "vs. tutorial", subjects.STOCK.name: "vs. stock", subjects.CPP: "vs. C++"}
+_REFERENCES = {servers.TUTORIAL.name: "vs. tutorial", servers.STOCK.name: "vs. stock", servers.CPP: "vs. C++"}
 
 
-def _works(calls: int) -> list[Work]:
-    """Return all workloads, with the names that `subjects` defines."""
-    latency, one, many = subjects.SHAPES
-    small, large = subjects.ECHO
+def _workloads(calls: int) -> list[Workload]:
+    """Return all workloads, with the names that `servers` defines."""
+    latency, one, many = servers.SHAPES
+    small, large = servers.ECHO
     return [
-        *works.works(calls),
-        works.unary(max(calls // 5, 10), latency, connections=1, streams=1),
-        works.unary(calls, one, connections=1, streams=100),
-        works.unary(max(2 * calls, 1000), many, connections=1000, streams=1),
-        works.echo(small, 64 << 10, calls // 5, streams=10),
-        works.echo(large, 1 << 20, calls // 50, streams=1),
-        works.sleeping(subjects.SLEEPING, max(calls // 2, 80)),
+        *workloads.workloads(calls),
+        workloads.unary(max(calls // 5, 10), latency, connections=1, streams=1),
+        workloads.unary(calls, one, connections=1, streams=100),
+        workloads.unary(max(2 * calls, 1000), many, connections=1000, streams=1),
+        workloads.echo(small, 64 << 10, calls // 5, streams=10),
+        workloads.echo(large, 1 << 20, calls // 50, streams=1),
+        workloads.sleeping(servers.SLEEPING, max(calls // 2, 80)),
     ]
 
 
 def measure(
-    load: Load, core: int, all_subjects: Sequence[subjects.Subject], all_works: Sequence[Work], rounds: int
+    load: Load, core: int, all_servers: Sequence[servers.Server], all_workloads: Sequence[Workload], rounds: int
 ) -> Results:
     """Measure all servers in turn with each workload, after a round that is not counted.
 
     Each workload starts new servers, so that an earlier workload does not affect their memory.
     """
-    results: Results = {work.name: {} for work in all_works}
-    for work in all_works:
+    all_results: Results = {workload.name: {} for workload in all_workloads}
+    for workload in all_workloads:
         with ExitStack() as stack:
-            chosen = [subject for subject in all_subjects if work.name in subject.works]
-            servers = [stack.enter_context(subjects.running(subject, core)) for subject in chosen]
+            chosen = [server for server in all_servers if workload.name in server.workloads]
+            running = [stack.enter_context(servers.running(server, core)) for server in chosen]
             for counts in [False] + [True] * rounds:
-                for server in servers:
-                    of_server = results[work.name].setdefault(server.subject.name, Measured())
-                    _measure(load, server, work, of_server if counts else Measured())
-    return results
+                for each in running:
+                    of_server = all_results[workload.name].setdefault(each.server.name, Measured())
+                    _measure(load, each, workload, of_server if counts else Measured())
+    return all_results
 
 
-def _measure(load: Load, server: subjects.Running, work: Work, of_server: Measured) -> None:
+def _measure(load: Load, server: servers.Running, workload: Workload, of_server: Measured) -> None:
     """Measure one round of a server, and add it to the server's figures."""
     began = server.cpu_seconds
-    of_server.samples.append(load.send(work, server.port))
-    of_server.cpu_microseconds.append((server.cpu_seconds - began) / work.calls * 1e6)
+    of_server.samples.append(load.send(workload, server.port))
+    of_server.cpu_microseconds.append((server.cpu_seconds - began) / workload.calls * 1e6)
     of_server.memory = server.peak_memory
-    server.forget_log()
+    server.truncate_log()
 
 
-def plot(of_work: dict[str, Measured]) -> bytes:
+def plot(of_workload: dict[str, Measured]) -> bytes:
     """Return a bar chart of the calls per second of one workload, as SVG."""
     chart = pygal.HorizontalBar(
         title="Unary calls per second on one core",
         show_legend=False,
         print_values=True,
         formatter=lambda speed: f"{speed:,.0f}",
-        height=60 + 40 * len(of_work),
+        height=60 + 40 * len(of_workload),
         style=CleanStyle,
         js=[],
     )
-    names = list(reversed(of_work))
+    names = list(reversed(of_workload))
     chart.x_labels = names
-    chart.add("", [of_work[name].calls_per_second for name in names])
+    chart.add("", [of_workload[name].calls_per_second for name in names])
     rendered: bytes = chart.render()
     return rendered
 
@@ -100,29 +100,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("h2load", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each server, from 1 (default: 5)")
     parser.add_argument("--calls", type=int, default=10000, help="unary calls in a round, from 100 (default: 10000)")
-    parser.add_argument("--works", nargs="+", metavar="NAME", help="measure only these workloads (default: all)")
+    parser.add_argument("--workloads", nargs="+", metavar="NAME", help="measure only these workloads (default: all)")
     parser.add_argument("--json", action="store_true", help="print the figures of every round, in JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the medians of the unary calls, as SVG")
     return parser
 
 
-def _of_workers(h2load: Path, rounds: int, work: Work) -> dict[int, float]:
+def _of_workers(h2load: Path, rounds: int, workload: Workload) -> dict[int, float]:
     """Return the calls per second of one and two workers; empty if cgroups are not available."""
     try:
         with tempfile.TemporaryDirectory() as name:
-            return workers.measure(Load(h2load, Path(name)), work, rounds)
+            return workers.measure(Load(h2load, Path(name)), workload, rounds)
     except OSError as error:
         print(f"benchmarks: workers are not measured: {error}", file=sys.stderr)
         return {}
 
 
-def _measured(h2load: Path, rounds: int, all_works: Sequence[Work]) -> Results:
+def _measured(h2load: Path, rounds: int, all_workloads: Sequence[Workload]) -> Results:
     [server_core, load_core, *_] = cores()
     os.sched_setaffinity(0, {load_core})
     with tempfile.TemporaryDirectory() as name:
-        cpp = subjects.in_cpp(Path(name))
-        all_subjects = [*subjects.PYTHON, *([cpp] if cpp else [])]
-        return measure(Load(h2load, Path(name)), server_core, all_subjects, all_works, rounds)
+        cpp = servers.in_cpp(Path(name))
+        all_servers = [*servers.PYTHON, *([cpp] if cpp else [])]
+        return measure(Load(h2load, Path(name)), server_core, all_servers, all_workloads, rounds)
 
 
 def main() -> int:
@@ -131,44 +131,49 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.rounds < 1 or arguments.calls < 100:  # noqa: PLR2004
         parser.error("--rounds must be at least 1, and --calls at least 100")
-    all_works = _works(arguments.calls)
-    [unary, *_] = all_works
-    names = [work.name for work in all_works]
-    if unknown := set(arguments.works or ()) - set(names):
+    all_workloads = _workloads(arguments.calls)
+    [unary, *_] = all_workloads
+    names = [workload.name for workload in all_workloads]
+    if unknown := set(arguments.workloads or ()) - set(names):
         parser.error(f"unknown workload {', '.join(sorted(unknown))}: must be {', '.join(names)}")
-    all_works = [work for work in all_works if work.name in (arguments.works or names)]
-    if arguments.plot and unary not in all_works:
-        parser.error(f"--plot draws the workload {unary.name}: add it to --works")
+    all_workloads = [workload for workload in all_workloads if workload.name in (arguments.workloads or names)]
+    if arguments.plot and unary not in all_workloads:
+        parser.error(f"--plot draws the workload {unary.name}: add it to --workloads")
     try:
-        results = _measured(arguments.h2load, arguments.rounds, all_works)
+        all_results = _measured(arguments.h2load, arguments.rounds, all_workloads)
         of_workers = _of_workers(arguments.h2load, arguments.rounds, unary)
     except LoadError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
     if arguments.json:
-        print(json.dumps({"machine": _machine(), "results": _figures(results), "workers": of_workers}))
+        print(json.dumps({"machine": _machine(), "results": _figures(all_results), "workers": of_workers}))
     else:
         print(f"{_machine()}, {arguments.rounds} rounds")
-        _report(results, of_workers, all_works)
+        _report(all_results, of_workers, all_workloads)
     if arguments.plot:
         folder = Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."))  # where "bazel run" was typed
-        (folder / arguments.plot).write_bytes(plot(results[unary.name]))
+        (folder / arguments.plot).write_bytes(plot(all_results[unary.name]))
     return 0
 
 
-def _figures(results: Results) -> dict[str, dict[str, dict[str, Any]]]:
-    return {work: {name: asdict(of_server) for name, of_server in of_work.items()} for work, of_work in results.items()}
+def _figures(all_results: Results) -> dict[str, dict[str, dict[str, Any]]]:
+    return {
+        workload: {name: asdict(of_server) for name, of_server in of_workload.items()}
+        for workload, of_workload in all_results.items()
+    }
 
 
-def _report(results: Results, of_workers: dict[int, float], all_works: Sequence[Work]) -> None:
-    for work in all_works:
-        print(f"\n{work.name}: {work.connections} x {work.streams} in flight, {work.calls} calls a round\n")
-        print("\n".join(measured.table(work, results[work.name], _REFERENCES)))
+def _report(all_results: Results, of_workers: dict[int, float], all_workloads: Sequence[Workload]) -> None:
+    for workload in all_workloads:
+        in_flight = f"{workload.connections} x {workload.streams} in flight"
+        print(f"\n{workload.name}: {in_flight}, {workload.calls} calls a round\n")
+        print("\n".join(results.table(workload, all_results[workload.name], _REFERENCES)))
     print("\ngoals\n")
-    print("\n".join(goals.table(results)))
+    print("\n".join(goals.table(all_results)))
     if of_workers:
         [one, two] = of_workers.values()
-        print(f"\nEach on half a core, one worker answers {one:.0f} calls/s, two {two:.0f}: {two / one:.2f} times.")
+        rates = f"1 worker {one:.0f} calls/s, 2 workers {two:.0f} calls/s"
+        print(f"\nWith half a core per worker: {rates} (ratio {two / one:.2f}).")
 
 
 if __name__ == "__main__":

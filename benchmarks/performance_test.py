@@ -37,24 +37,24 @@ def test_the_benchmark_prints_the_tables_that_the_page_shows(tmp_path: Path) -> 
     [session] = [session for session in SESSIONS if "//benchmarks" in session.command]
     shown = _tables(session.output)
     plot = tmp_path / "plot.svg"
-    works = ["unary", "client streaming", "echo of 64 kB"]
-    small = [H2LOAD, "--rounds=1", "--calls=100", f"--plot={plot}", "--works", *works]
+    workloads = ["unary", "client streaming", "echo of 64 kB"]
+    small = [H2LOAD, "--rounds=1", "--calls=100", f"--plot={plot}", "--workloads", *workloads]
     measured = programs.run(["benchmarks/benchmarks", *small])
     assert measured.returncode == 0, measured.stderr
     tables = _tables(measured.stdout)
-    assert [tables[work] for work in works] == [shown[work] for work in works]
+    assert [tables[workload] for workload in workloads] == [shown[workload] for workload in workloads]
     assert set(tables["goals"]) <= set(shown["goals"])
     assert "grpc.server" in plot.read_text(encoding="utf-8")
 
 
 def test_an_unknown_workload_is_an_error_that_lists_all_workloads() -> None:
-    refused = programs.run(["benchmarks/benchmarks", H2LOAD, "--works", "unary", "binary"])
+    refused = programs.run(["benchmarks/benchmarks", H2LOAD, "--workloads", "unary", "binary"])
     assert refused.returncode == 2
     assert "unknown workload binary: must be unary, server streaming" in refused.stderr
 
 
 def test_a_plot_without_the_workload_that_it_draws_is_an_error_that_names_it() -> None:
-    refused = programs.run(["benchmarks/benchmarks", H2LOAD, "--plot=plot.svg", "--works", "echo of 1 MB"])
+    refused = programs.run(["benchmarks/benchmarks", H2LOAD, "--plot=plot.svg", "--workloads", "echo of 1 MB"])
     assert refused.returncode == 2
     assert "--plot draws the workload unary" in refused.stderr
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 # The utilization that the autoscaler aims at: https://cloud.google.com/run/docs/about-instance-autoscaling.
 _UTILIZATION = 0.6
 # The default quota of vCPUs in a region: https://cloud.google.com/run/docs/configuring/max-instances-limits.
-_INSTANCES_A_REGION = 1000
+_INSTANCES_PER_REGION = 1000
 _SECONDS = 30 * 24 * 3600
 
 _LOADS = (1_000, 100_000, 1_000_000)
@@ -54,7 +54,7 @@ def instances(calls_per_second: int, capacity: int) -> int:
 def table(capacity: int) -> str:
     """Return a table of loads and their cost, in Markdown."""
     lines = [
-        "| calls/s | instances | regions | billed by request, per month | billed by instance, per month |",
+        "| calls/s | instances | regions | request-based billing, per month | instance-based billing, per month |",
         "| ---: | ---: | ---: | ---: | ---: |",
     ]
     for load in _LOADS:
@@ -63,7 +63,7 @@ def table(capacity: int) -> str:
         cells = [
             f"{load:,}",
             f"{count:,}",
-            f"{math.ceil(count / _INSTANCES_A_REGION)}",
+            f"{math.ceil(count / _INSTANCES_PER_REGION)}",
             *(f"${cost:,.0f}" for cost in costs),
         ]
         lines.append(f"| {' | '.join(cells)} |")

@@ -21,9 +21,9 @@ from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 from hyperframe.frame import RstStreamFrame, SettingsFrame
 
-from benchmarks import subjects
+from benchmarks import servers
 from benchmarks.load import Load, LoadError
-from benchmarks.works import EVERYWHERE, works
+from benchmarks.workloads import EVERYWHERE, workloads
 from testing import programs, timeouts
 from testing.raw_http2 import RawPeer, prefixed
 
@@ -50,11 +50,11 @@ class Checker:
     wrong: list[str] = field(default_factory=list)
     error: grpc.RpcError | None = None
 
-    def run(self, port: int, over: threading.Event) -> None:
+    def run(self, port: int, stopping: threading.Event) -> None:
         """Make calls until an event is set."""
         with grpc.insecure_channel(f"localhost:{port}") as channel:
             stub = calculator_pb2_grpc.CalculatorStub(channel)
-            while not over.is_set():
+            while not stopping.is_set():
                 first, second = (random.randint(-_LARGEST, _LARGEST) for _ in range(2))  # noqa: S311 - no secret
                 request = pb.CalculateRequest(
                     operation=pb.OPERATION_MULTIPLY, first_operand=first, second_operand=second
@@ -70,22 +70,22 @@ class Checker:
 
 
 @dataclass
-class Disturber:
+class AbusiveClients:
     """Clients that reset their calls, do not read responses, or disconnect silently.
 
     Attributes:
         connections: the number of connections.
-        error: the error that ended it too early.
+        error: the error that stopped the clients too early.
     """
 
     connections: int = 0
     error: OSError | None = None
 
-    def run(self, port: int, over: threading.Event) -> None:
+    def run(self, port: int, stopping: threading.Event) -> None:
         """Open connections until an event is set; some of them stay open for a while."""
         unread: collections.deque[RawPeer] = collections.deque()
         try:
-            while not over.wait(_PAUSE_SECONDS):
+            while not stopping.wait(_PAUSE_SECONDS):
                 self.connections += 2
                 _reset_calls(port)
                 unread.append(_unread_calls(port))
@@ -127,9 +127,11 @@ def main() -> int:
     arguments = parser.parse_args()
     if not arguments.seconds > 0:
         parser.error(f"--seconds={arguments.seconds}: must be above 0")
-    checker, disturber, over = Checker(), Disturber(), threading.Event()
-    with tempfile.TemporaryDirectory() as folder, subjects.running(subjects.OURS) as server:
-        threads = [threading.Thread(target=each.run, args=(server.port, over)) for each in (checker, disturber)]
+    checker, abusive_clients, stopping = Checker(), AbusiveClients(), threading.Event()
+    with tempfile.TemporaryDirectory() as folder, servers.running(servers.OURS) as server:
+        threads = [
+            threading.Thread(target=each.run, args=(server.port, stopping)) for each in (checker, abusive_clients)
+        ]
         for thread in threads:
             thread.start()
         try:
@@ -138,29 +140,29 @@ def main() -> int:
             print(f"soak: {error}", file=sys.stderr)
             return 1
         finally:
-            over.set()
+            stopping.set()
             for thread in threads:
                 thread.join()
-    if failure := checker.error or disturber.error:
+    if failure := checker.error or abusive_clients.error:
         print(f"soak: a client failed: {failure}", file=sys.stderr)
         return 1
-    print(f"{disturber.connections} connections that reset calls or did not read")
-    print(f"{calls} calls, and {checker.answers} of the checking client: {len(checker.wrong)} wrong answers")
+    print(f"{abusive_clients.connections} connections that reset calls or did not read")
+    print(f"{calls} load calls; {checker.answers} checked calls: {len(checker.wrong)} wrong answers")
     return 1 if checker.wrong or not checker.answers else 0
 
 
-def _soak(load: Load, server: subjects.Running, seconds: float) -> int:
+def _soak(load: Load, server: servers.Running, seconds: float) -> int:
     """Send every kind of call in turn, each at least once; return the number of calls."""
-    all_works = works(_CALLS)
+    all_workloads = workloads(_CALLS)
     began = time.monotonic()
     calls = tenths = 0
     elapsed = 0.0
     print(f"{os.cpu_count()} cores\n\n| seconds | calls | memory |\n| ---: | ---: | ---: |", flush=True)
     while elapsed < seconds:
-        for work in all_works:
-            load.send(work, server.port)
-            calls += work.calls
-        server.forget_log()
+        for workload in all_workloads:
+            load.send(workload, server.port)
+            calls += workload.calls
+        server.truncate_log()
         if elapsed >= tenths * seconds / 10:
             tenths += 1
             memory = programs.figure(server.process.pid, "VmRSS")

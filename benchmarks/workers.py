@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks import subjects
-from benchmarks.load import Load, Work, pin
+from benchmarks import servers
+from benchmarks.load import Load, Workload, pin
 from testing import programs
 
 _CONNECTIONS = 80  # the kernel assigns each connection to a worker; with only a few, one worker may get most of them
@@ -41,7 +41,7 @@ def _limited(process: int, cores: float) -> Iterator[None]:
         group.rmdir()
 
 
-def measure(load: Load, work: Work, rounds: int) -> dict[int, float]:
+def measure(load: Load, workload: Workload, rounds: int) -> dict[int, float]:
     """Return the median calls/s of one and two workers, with half a core for each worker.
 
     Raises:
@@ -51,20 +51,20 @@ def measure(load: Load, work: Work, rounds: int) -> dict[int, float]:
     os.sched_setaffinity(0, range(os.cpu_count() or 1))
     speeds: dict[int, list[float]] = {1: [], 2: []}
     with ExitStack() as stack:
-        servers = {}
+        running = {}
         for count in speeds:
             command: list[str | Path] = [programs.SERVER, f"--workers={count}", "--log-format=json"]
-            servers[count] = stack.enter_context(subjects.running(subjects.Subject(f"{count} workers", command)))
-            first = servers[count].process.pid
+            running[count] = stack.enter_context(servers.running(servers.Server(f"{count} workers", command)))
+            first = running[count].process.pid
             for core, process in enumerate(_workers(first) or [first]):
                 pin(process, core)
                 stack.enter_context(_limited(process, _HALF))
         for counts in [False] + [True] * rounds:
-            for count, server in servers.items():
-                speed = load.keep_up(work, server.port, _CONNECTIONS)
+            for count, server in running.items():
+                speed = load.measure_sustained_rate(workload, server.port, _CONNECTIONS)
                 if counts:
                     speeds[count].append(speed)
-                server.forget_log()
+                server.truncate_log()
     return {count: statistics.median(each) for count, each in speeds.items()}
 
 

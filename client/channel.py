@@ -21,7 +21,7 @@ _SERVICE_CONFIG = Path(__file__).with_name("service_config.json").read_text(enco
 _RETRY_POLICY = json.loads(_SERVICE_CONFIG)["methodConfig"][0]["retryPolicy"]
 
 ATTEMPTS: int = _RETRY_POLICY["maxAttempts"]
-PASSING: list[str] = _RETRY_POLICY["retryableStatusCodes"]
+RETRYABLE_CODES: list[str] = _RETRY_POLICY["retryableStatusCodes"]
 
 
 def backoff_seconds(attempts: int) -> float:

@@ -14,14 +14,14 @@ import grpc
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1.calculator_pb2_grpc import CalculatorStub
 
-from client.channel import ATTEMPTS, PASSING, backoff_seconds
+from client.channel import ATTEMPTS, RETRYABLE_CODES, backoff_seconds
 
 
 class _Requests:
     """Requests by their number, read on demand and kept in `unanswered`.
 
-    A gRPC thread reads them for a stream. It may still be reading when the stream ends; that request is for the next
-    stream.
+    A gRPC thread reads them for a stream. If the thread is still waiting for a request when its stream ends, that
+    request goes to the next stream.
     """
 
     def __init__(self, requests: Iterable[pb.ConverseRequest]) -> None:
@@ -52,7 +52,8 @@ def converse(stub: CalculatorStub, requests: Iterable[pb.ConverseRequest]) -> It
 
     Args:
         stub: the stub of the server.
-        requests: the requests; the iterator may wait for answers. Other threads read it, one at a time.
+        requests: the requests; the iterator may wait for answers. It is read by this thread and by gRPC's threads, one
+            at a time.
 
     Yields:
         One response for each request.
@@ -94,4 +95,4 @@ def _is_transient(error: grpc.RpcError) -> bool:
     """
     code = error.code()
     is_cut_off = code is grpc.StatusCode.INTERNAL and "RST_STREAM" in (error.details() or "")
-    return is_cut_off or code is grpc.StatusCode.DEADLINE_EXCEEDED or code.name in PASSING
+    return is_cut_off or code is grpc.StatusCode.DEADLINE_EXCEEDED or code.name in RETRYABLE_CODES

@@ -3,8 +3,8 @@
 import grpc
 
 _ADVICE = {
-    grpc.StatusCode.DEADLINE_EXCEEDED: "{target} did not answer within {timeout:g} s; allow more with --timeout",
-    grpc.StatusCode.NOT_FOUND: "{target} has nothing by that name",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "{target} did not answer within {timeout:g} s; increase --timeout",
+    grpc.StatusCode.NOT_FOUND: "{target} does not know this name",
     grpc.StatusCode.UNIMPLEMENTED: "{target} does not serve this method; name another server with --target",
 }
 

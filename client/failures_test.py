@@ -38,10 +38,10 @@ def target() -> Iterator[str]:
         (
             "DEADLINE_EXCEEDED",
             "Deadline Exceeded",
-            "DEADLINE_EXCEEDED: Deadline Exceeded; {target} did not answer within 3 s; allow more with --timeout",
+            "DEADLINE_EXCEEDED: Deadline Exceeded; {target} did not answer within 3 s; increase --timeout",
         ),
         ("DEADLINE_EXCEEDED", "the server's own", "DEADLINE_EXCEEDED: the server's own"),
-        ("NOT_FOUND", "", "NOT_FOUND: {target} has nothing by that name"),
+        ("NOT_FOUND", "", "NOT_FOUND: {target} does not know this name"),
         ("DATA_LOSS", "", "DATA_LOSS"),
     ],
 )

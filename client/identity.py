@@ -185,7 +185,8 @@ def _impersonated(source: Credentials, account: str, audience: str) -> Credentia
 def _without_impersonation(federated: external_account.Credentials) -> Credentials:
     """Return a federated identity that does not impersonate its account.
 
-    IAM allows the identity, not the account, to get tokens of the account.
+    IAM lets the federated identity create tokens for the account; by default, an account may not create tokens for
+    itself.
     """
     impersonation = "service_account_impersonation"
     info = {name: value for name, value in federated.info.items() if not name.startswith(impersonation)}

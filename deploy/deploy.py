@@ -25,7 +25,7 @@ _SERVICE = re.compile(r"[a-z]([a-z0-9-]{0,47}[a-z0-9])?")
 _ACCOUNT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 _EMAIL = re.compile(r"[a-z0-9.-]+@[a-z0-9.-]+")
 _MOST_INSTANCES = 1000
-# The containers of the service; an image is named after the service, with this suffix.
+# Container name -> suffix of its image's name, which is the service's name plus this suffix.
 _CONTAINERS = {"server": "", "ingress": "-ingress"}
 
 
@@ -92,11 +92,13 @@ class _Service:
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="deploy", description="Push the images and deploy them to Cloud Run.")
-    project = _matching(_PROJECT, "6 to 30 lowercase letters, digits and '-', such as my-project")
+    project = _matching(
+        _PROJECT, "6 to 30 lowercase letters, digits and '-', starting with a letter, such as my-project"
+    )
     parser.add_argument("--project", type=project, required=True, help="the Google Cloud project")
     region = _matching(_REGION, "a region, such as europe-west1")
     parser.add_argument("--region", type=region, required=True, help="the region, such as europe-west1")
-    name = _matching(_SERVICE, "1 to 49 lowercase letters, digits and '-'")
+    name = _matching(_SERVICE, "1 to 49 lowercase letters, digits and '-', starting with a letter")
     parser.add_argument("--service", type=name, default="calculator", help="the service (default: calculator)")
     parser.add_argument(
         "--repository", type=name, default="calculator", help="the Artifact Registry repository (default: calculator)"
@@ -109,14 +111,17 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--min-instances", type=_count, default=0, help="minimum number of instances (default: 0)")
     parser.add_argument("--max-instances", type=_count, default=3, help="maximum number of instances (default: 3)")
-    parser.add_argument("--dry-run", action="store_true", help="print the commands and the manifest, and do nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the commands and the manifest, without running anything"
+    )
     files = [f"{container}-{file}" for container in _CONTAINERS for file in ("image", "sbom")]
     for hidden in ("crane", "template", *files):
         parser.add_argument(f"--{hidden}-path", type=Path, required=True, help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
     if not arguments.service_account and not _ACCOUNT.fullmatch(arguments.service):
         parser.error(
-            f"--service={arguments.service}: a service account has a name of 6 to 30 characters; set --service-account"
+            f"--service={arguments.service} cannot be used as the service account's name,"
+            " which needs 6 to 30 characters: set --service-account"
         )
     if arguments.max_instances < max(1, arguments.min_instances):
         parser.error(f"--max-instances={arguments.max_instances}: must be at least 1 and at least --min-instances")

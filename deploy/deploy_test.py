@@ -95,7 +95,7 @@ def test_without_gcloud_nothing_is_pushed(tmp_path: Path) -> None:
         (["--project=my-project", "--region=Europe"], "'Europe' is not valid: must be a region"),
         ([*WHERE, "--service=a\nb"], "is not valid: must be 1 to 49"),
         ([*WHERE, "--service-account=me"], "'me' is not valid: must be the email address"),
-        ([*WHERE, "--service=calc"], "--service=calc: a service account has a name of 6 to 30 characters"),
+        ([*WHERE, "--service=calc"], "--service=calc cannot be used as the service account's name, which needs 6"),
         ([*WHERE, "--max-instances=0"], "--max-instances=0: must be at least 1"),
         ([*WHERE, "--min-instances=4"], "--max-instances=3: must be at least 1 and at least --min-instances"),
         ([*WHERE, "--max-instances=-1"], "'-1' is not valid: must be 0 to 1000"),

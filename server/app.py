@@ -43,7 +43,7 @@ class BoundServer:
         server: the gRPC server.
         address: the address that it listens on, with the actual port number.
         health: the health service.
-        interceptor: knows the calls in flight.
+        interceptor: tracks the calls in flight.
         telemetry: exports traces and metrics; None if both are off.
     """
 
@@ -91,8 +91,9 @@ def _options(config: Config, *, is_shared: bool) -> list[tuple[str, int]]:
     ]
     if config.engine == "stock":
         options += [
-            # Otherwise gRPC core also counts streams that have ended for the client, but whose memory is not freed yet.
-            # It then resets new calls of a client within the limit (REFUSED_STREAM), without a line in the log.
+            # Otherwise gRPC core counts streams that the client sees as closed, but whose memory is not freed yet,
+            # towards max_concurrent_streams, and refuses new calls (REFUSED_STREAM, unlogged) from a client that is
+            # within the limit.
             ("grpc.http.overload_protection", 0),
             # Otherwise gRPC core randomly rejects metadata larger than max_metadata_size.
             ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
@@ -124,7 +125,7 @@ def build(config: Config, shared: SharedPort | None = None) -> BoundServer:
         config.max_concurrent_calls, config.max_deadline, log, start_span, _authenticator(config)
     )
     # Not `maximum_concurrent_rpcs`: the engine would refuse calls itself, without a reason or a line in the log.
-    # Instead, the interceptor refuses calls in the spare threads.
+    # The interceptor refuses them instead, using the spare threads.
     pool = futures.ThreadPoolExecutor(config.max_concurrent_calls + MAX_OPERATIONAL_CALLS + _SPARE_CALLS, "call")
     options = _options(config, is_shared=bool(shared))
     if is_stock:

@@ -74,8 +74,8 @@ class Config:
         identity: the identity tokens that calls must have; None if the server does not verify tokens.
         service: the name of this service in traces and metrics.
         project: the Google Cloud project of the traces in the log; empty if unknown.
-        traces: whether to export traces by OTLP.
-        metrics: whether to export metrics by OTLP.
+        traces: whether to export traces over OTLP.
+        metrics: whether to export metrics over OTLP.
     """
 
     port: int = DEFAULT_PORT
@@ -168,7 +168,7 @@ _FLAGS: dict[str, tuple[Callable[[str, str], object], str, str]] = {
     "min_ping_interval": (
         _seconds,
         "SECONDS",
-        "minimum time between keepalive pings of a client; connections with more pings are closed",
+        "minimum time between keepalive pings of a client; connections that ping more often are closed",
     ),
     "keepalive_time": (
         _seconds,
@@ -216,8 +216,18 @@ _IDENTITY_FLAGS: dict[str, tuple[str, Callable[[str, str], str], str, str]] = {
         "accepted audience of tokens: the service's URL; repeatable",
     ),
     "callers": ("--allowed-caller", _email, "EMAIL", "account that may call; repeatable"),
-    "exempt": ("--exempt", _exemption, "WHAT", "health or reflection: may be called without a token; repeatable"),
-    "keys": ("--identity-keys", _url, "URL", f"URL of the JWKS that verifies tokens [default: {IdentityRules.keys}]"),
+    "exempt": (
+        "--exempt",
+        _exemption,
+        "WHAT",
+        "service that requires no token: health or reflection; repeatable",
+    ),
+    "keys": (
+        "--identity-keys",
+        _url,
+        "URL",
+        f"URL of the JWKS used to verify tokens [default: {IdentityRules.keys}]",
+    ),
     "issuers": (
         "--identity-issuer",
         _text,
@@ -248,7 +258,7 @@ def _identity(flags: Mapping[str, Any]) -> IdentityRules | None:
 
 
 def _is_exported(signal: str, environment: Mapping[str, str]) -> bool:
-    """Return whether OpenTelemetry's variables enable the export of a signal, TRACES or METRICS, by OTLP.
+    """Return whether OpenTelemetry's variables enable the export of a signal, TRACES or METRICS, over OTLP.
 
     https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
     """
@@ -274,7 +284,7 @@ def _is_exported(signal: str, environment: Mapping[str, str]) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="server",
-        description="Serves the calculator by gRPC, without TLS: on Cloud Run, the platform terminates TLS.",
+        description="Serves the calculator over gRPC, without TLS: on Cloud Run, the platform terminates TLS.",
         allow_abbrev=False,
     )
     for name, (_, metavar, text) in _FLAGS.items():
@@ -286,7 +296,10 @@ def _parser() -> argparse.ArgumentParser:
         "--require-identity-token", action="store_true", help="require an identity token of an allowed caller"
     )
     parser.add_argument(
-        "--no-access-log", dest="access_log", action="store_false", help="do not log each call: the platform may do so"
+        "--no-access-log",
+        dest="access_log",
+        action="store_false",
+        help="disable the access log, for platforms that log requests themselves",
     )
     parser.add_argument("--channelz", action="store_true", help="serve channelz, which describes the connections")
     return parser

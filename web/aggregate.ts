@@ -3,7 +3,7 @@
 import type { Client } from "@connectrpc/connect";
 import type { AggregateResponse, Calculator } from "@proto/calculator/v1/calculator_pb.js";
 import { formatNumber, parseNumber } from "../client/ts/numbers.ts";
-import { NUMBERS_A_MESSAGE } from "../client/ts/operations.ts";
+import { NUMBERS_PER_MESSAGE } from "../client/ts/operations.ts";
 import { find, InputProblem, panel } from "./panel.ts";
 import { plot } from "./plot.ts";
 
@@ -40,8 +40,8 @@ export function column(text: string): number[] {
 }
 
 async function* messages(numbers: readonly number[]): AsyncIterable<{ numbers: number[] }> {
-  for (let start = 0; start < numbers.length; start += NUMBERS_A_MESSAGE) {
-    yield { numbers: numbers.slice(start, start + NUMBERS_A_MESSAGE) };
+  for (let start = 0; start < numbers.length; start += NUMBERS_PER_MESSAGE) {
+    yield { numbers: numbers.slice(start, start + NUMBERS_PER_MESSAGE) };
   }
 }
 

@@ -6,7 +6,7 @@
 import type { Client } from "@connectrpc/connect";
 import { createAsyncIterable } from "@connectrpc/connect/protocol";
 import type { Calculator, ConverseRequest } from "@proto/calculator/v1/calculator_pb.js";
-import { itself } from "../client/ts/conversation.ts";
+import { reminderOf } from "../client/ts/conversation.ts";
 import { formatNumber } from "../client/ts/numbers.ts";
 import { parseLine } from "../client/ts/operations.ts";
 import { find, InputProblem, panel } from "./panel.ts";
@@ -19,7 +19,7 @@ export function conversing(form: HTMLFormElement, client: Client<typeof Calculat
 
   const ask = async (line: string, signal: AbortSignal): Promise<void> => {
     const request = parsed(line);
-    const reminder = last === undefined ? [] : [itself(last)];
+    const reminder = last === undefined ? [] : [reminderOf(last)];
     const responses = await Array.fromAsync(client.converse(createAsyncIterable([...reminder, request]), { signal }));
     const outcome = responses.at(-1)?.outcome;
     if (outcome?.case === "result") {
@@ -39,7 +39,8 @@ function parsed(line: string): ConverseRequest {
   try {
     return parseLine(line);
   } catch {
-    throw new InputProblem(`“${line}” is not understood. Write 3 + 4, or * 2 to continue from the last result.`);
+    const expected = "an operation such as 3 + 4, or * 2 to continue from the last result";
+    throw new InputProblem(`Invalid line “${line}”: must be ${expected}.`);
   }
 }
 

@@ -18,7 +18,7 @@ export function sentence(error: ConnectError, hasToken: boolean): string {
     case Code.ResourceExhausted:
       return "The calculator is busy. Try again in a moment.";
     case Code.DeadlineExceeded:
-      return "The calculator took too long to answer. Try again, or ask for less.";
+      return "The calculator took too long to answer. Try again, or use less input.";
     case Code.Unauthenticated:
     case Code.PermissionDenied:
       return hasToken

@@ -16,7 +16,7 @@ case $0 in
 */*) self=$PWD/$0 ;;
 *) self=$(command -v "$0") ;;
 esac
-# The interpreter is told the name it was called by, since a virtual environment is found by that name.
+# Pass the script's own path as argv[0]: Python finds its virtual environment by it.
 usr=$(readlink -f "$self")
 usr=${usr%/bin/python3}
 PYTHONNOUSERSITE=1

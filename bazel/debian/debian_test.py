@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bazel.debian.mirror import SUITE, FileServer, Mirror, build
+from bazel.debian.fake_mirror import SUITE, FileServer, Mirror, build
 from testing import nested_bazel
 
 RULES = ("bazel/debian/debian.bzl", "bazel/debian/fetch.sh", "tools/apt/apt.sh")

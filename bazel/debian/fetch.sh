@@ -11,12 +11,13 @@ shopt -s inherit_errexit
 # shellcheck source=tools/apt/apt.sh
 source "$1"
 lock=$2
-export LC_ALL=C.UTF-8 LANGUAGE= # apt's messages must be English, to be searched. LANGUAGE would override LC_ALL.
+# Force English messages, since this script searches them. LANGUAGE would override LC_ALL.
+export LC_ALL=C.UTF-8 LANGUAGE=
 
 # The pattern of a line in the lock. In addition, its path must not contain "..".
 readonly PIN='[a-z0-9][a-z0-9+.-]* \S+ [0-9a-f]{64} pool/\S+'
-# The timeout for the archive, in seconds. An archive that never answers delays the build once by up to four times as
-# much: apt tries twice, and waits twice as long for an answer as for a connection.
+# Connection timeout for the archive. A silent archive delays the build by at most four times this: two attempts, each
+# with a response timeout of twice the connection timeout.
 readonly ARCHIVE_SECONDS=10
 
 die() {
@@ -30,8 +31,7 @@ apt_helper() {
 }
 
 # mirror_bases: prints the base URIs of the mirror. If its URI is mirror+SCHEME:PATH, a list of mirrors, prints the URIs
-# in
-#   that list in order, since apt-helper does not support lists.
+# in that list in order, since apt-helper does not support lists.
 mirror_bases() {
   local list=${mirror#mirror+}
   if [[ $list == "$mirror" ]]; then
@@ -49,8 +49,7 @@ from_mirror() {
 }
 
 # from_archive [URI FILE HASH]...: downloads files from the archive. If the first download times out, skips the others,
-# so
-#   that an archive that never answers costs one timeout and not one per file.
+# so that an archive that never answers costs one timeout and not one per file.
 from_archive() {
   local began=$SECONDS options=(-o Acquire::Retries=1)
   options+=(-o "Acquire::http::Timeout=$ARCHIVE_SECONDS" -o "Acquire::https::Timeout=$ARCHIVE_SECONDS")
@@ -59,8 +58,7 @@ from_archive() {
 }
 
 # download FROM BASE: downloads the files in ./missing from BASE with the function FROM. Removes those that have the
-# pinned
-#   hash from ./missing.
+# pinned hash from ./missing.
 download() {
   local from=$1 base=${2%/} files=() name version sha256 path
   while read -r name version sha256 path; do
@@ -80,8 +78,7 @@ download() {
 }
 
 # use_current SUITE: downloads the current versions of the packages in ./missing. For each that differs from its pin,
-# adds
-#   the pin to ./stale and prints the pinned and the used version.
+# adds the pin to ./stale and prints the pinned and the used version.
 use_current() {
   local suite=$1 deb name version sha256 names
   apt_open "$PWD/apt" "$suite" >&2 || die "Pinned packages of $lock are no longer served:
@@ -112,14 +109,12 @@ suite=$(sed -n 's/^suite //p' "$lock")
 snapshot=$(sed -n 's/^snapshot //p' "$lock")
 grep -vE '^(suite|snapshot) ' "$lock" >missing || true
 [[ $suite && $snapshot && -s missing ]] ||
-  die "$lock does not consist of 'suite NAME', 'snapshot TIMESTAMP' and lines 'name version sha256 path'; to rewrite it:
-./bazelw run //third_party/debian:lock"
+  die "$lock is malformed: it must contain 'suite NAME', 'snapshot TIMESTAMP' and lines 'name version sha256 path';
+to rewrite it: ./bazelw run //third_party/debian:lock"
 while IFS= read -r line; do
   [[ $line =~ ^$PIN$ && $line != *' pool/'*..* ]] ||
-    die "$lock has the invalid line '$line'; accepted are lines 'name version sha256 path' that match
-$PIN
-and have no '..' in the path; to rewrite the lock:
-./bazelw run //third_party/debian:lock"
+    die "$lock: invalid line '$line': must be 'name version sha256 path', match $PIN and have no '..' in the path;
+to rewrite the lock: ./bazelw run //third_party/debian:lock"
 done <missing
 archive=${DEBIAN_SNAPSHOT:-https://snapshot.debian.org/archive/debian}
 archive=${archive%/}/$snapshot

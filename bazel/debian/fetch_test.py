@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bazel.debian.mirror import SUITE, FileServer, Mirror, Package, build
+from bazel.debian.fake_mirror import SUITE, FileServer, Mirror, Package, build
 from testing import programs
 
 FETCH = Path("bazel/debian/fetch.sh").absolute()
@@ -347,7 +347,7 @@ def test_an_incomplete_lock_is_an_error_that_names_the_lock(machine: Machine, mi
     lock.write_text("".join(f"{line}\n" for line in lines if not line.startswith(missing)), encoding="utf-8")
     done = machine.run_fetch(lock)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"{lock} does not consist of")
+    assert done.stderr.startswith(f"{lock} is malformed: it must contain ")
     assert machine.mirror.requests == []
 
 
@@ -371,9 +371,7 @@ def test_a_line_that_is_not_a_pin_is_an_error_that_names_it(machine: Machine, li
     lock.write_text(f"{lock.read_text('utf-8')}{line}", encoding="utf-8")
     done = machine.run_fetch(lock)
     assert done.returncode == 1
-    assert done.stderr.startswith(
-        f"{lock} has the invalid line '{line}'; accepted are lines 'name version sha256 path'"
-    )
+    assert done.stderr.startswith(f"{lock}: invalid line '{line}': must be 'name version sha256 path', match ")
     assert machine.mirror.requests == []
 
 

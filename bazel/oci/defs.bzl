@@ -60,8 +60,8 @@ def oci_load(name, image, repo_tags, **kwargs):
 def oci_push(name, image, repository = "", remote_tags = [], referrers = [], **kwargs):
     """`bazel run :NAME -- HOST/NAME:TAG` pushes an image to a registry, and prints the reference to pull.
 
-    `--repository` and `--tag` do the same. The credentials are those in Docker's configuration. If it has none for one
-    of Google's registries, they are gcloud's. Layers that the registry already has are not sent again.
+    `--repository` and `--tag` do the same. Credentials come from Docker's configuration or, for Google's registries
+    without an entry there, from gcloud. Layers that the registry already has are not sent again.
 
     Args:
       name: name of the target.

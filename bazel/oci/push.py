@@ -19,7 +19,8 @@ from bazel.oci.layout import Layout
 _GOOGLE = re.compile(r"(.*\.)?(gcr\.io|pkg\.dev)")
 _GCLOUD = "gcloud"
 
-# A host has a dot or a port, or is localhost: a name without a host would refer to Docker Hub. The rest is specified in
+# The host is required: it has a dot or a port, or is localhost. (Without one, Docker would assume Docker Hub.) The
+# syntax of the rest is specified in
 # https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests.
 _HOST = r"localhost|[\w-]+(\.[\w-]+)+|[\w-]+(\.[\w-]+)*:[0-9]{1,5}|\[[0-9a-fA-F:]+\](:[0-9]{1,5})?"
 _PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
@@ -33,7 +34,7 @@ class ConfigError(ValueError):
 
 
 def parse(reference: str, tags: Sequence[str] = ()) -> tuple[str, list[str]]:
-    """Return the repository of a reference, and a list of its tag, if any, and the additional tags.
+    """Return the repository of a reference, and the list of all tags: its own, if any, then the additional ones.
 
     Args:
         reference: HOST/NAME or HOST/NAME:TAG.
@@ -51,7 +52,10 @@ def parse(reference: str, tags: Sequence[str] = ()) -> tuple[str, list[str]]:
     all_tags = [*([] if found["tag"] is None else [found["tag"]]), *tags]
     for tag in all_tags:
         if not _TAG.fullmatch(tag):
-            raise ValueError(f"{tag!r} is not a valid tag: must be 1-128 letters, digits, '_', '.' and '-'")
+            raise ValueError(
+                f"{tag!r} is not a valid tag: must be 1-128 letters, digits, '_', '.' and '-',"
+                " and must not start with '.' or '-'"
+            )
     return found["repository"], list(dict.fromkeys(all_tags))
 
 
@@ -126,10 +130,15 @@ def push(crane: Path, image: Path, repository: str, tags: list[str], referrers: 
 def _parser(repository: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="push",
-        description="Push the image, and print HOST/NAME:TAG@DIGEST. The credentials are Docker's or gcloud's.",
+        description="Push the image, and print HOST/NAME:TAG@DIGEST. Uses the credentials of Docker or gcloud.",
     )
     where = parser.add_mutually_exclusive_group(required=not repository)
-    where.add_argument("reference", nargs="?", help="HOST/NAME[:TAG]; without a tag, pull the image by digest")
+    where.add_argument(
+        "reference",
+        nargs="?",
+        help="HOST/NAME[:TAG]; without a tag (and without remote_tags of the rule),"
+        " the image can be pulled only by digest",
+    )
     where.add_argument("--repository", default=repository, help="HOST/NAME, instead of a reference")
     parser.add_argument("--tag", action="append", default=[], help="an additional tag; can be repeated")
     return parser

@@ -4,8 +4,8 @@
 # Bazel's default template is a Python program, which needs a python3 on the host and delays every start by 0.1 s.
 set -eu
 
-# Find the runfiles: they are next to this script or, if this script is a runfile of another program, they are that
-# program's. The path must be absolute, since a relative one may not show that the current folder is inside runfiles.
+# Find the runfiles: next to this script, or those of the program that has this script among its runfiles. Use an
+# absolute path: a relative one may lack the `.runfiles` component.
 case $0 in
 /*) self=$0 ;;
 *) self=$PWD/$0 ;;

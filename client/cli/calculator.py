@@ -12,7 +12,7 @@ from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
 from client import conversation
-from client.cli.commands import OPERANDS, Caller, Number, Text, format_number, standard_input, understood
+from client.cli.commands import OPERANDS, Caller, Number, Text, format_number, parse_lines, standard_input
 
 _OPERATIONS = {
     "+": pb.OPERATION_ADD,
@@ -64,7 +64,7 @@ def _progress(response: pb.EvaluateResponse) -> str:
 @click.argument("numbers", nargs=-1)
 @click.pass_obj
 def aggregate(caller: Caller, numbers: tuple[str, ...]) -> None:
-    """Print count, sum, mean, variance and range of NUMBERS; with "-", of the numbers on standard input."""
+    """Print count, sum, mean, variance and range of NUMBERS. Pass "-" to read them from standard input."""
     # Reading standard input can take any time, so a deadline would limit the input, not the server.
     words, timeout = (_words(standard_input()), None) if numbers == ("-",) else (iter(numbers), caller.timeout)
     reader = _NumberReader(words)
@@ -128,9 +128,11 @@ def _lines(response: pb.AggregateResponse) -> Iterator[str]:
 @click.command()
 @click.pass_obj
 def converse(caller: Caller) -> None:
-    """Calculate line by line until the input ends, such as "3 + 4"; "* 2" continues from the last result."""
+    """Evaluate one operation per input line, such as "3 + 4"; "* 2" continues from the last result."""
     with caller.channel() as channel:
-        operations = understood(standard_input(), _operation, "3 + 4, or * 2 to continue from the last result")
+        operations = parse_lines(
+            standard_input(), _operation, "an operation such as 3 + 4, or * 2 to continue from the last result"
+        )
         for response in conversation.converse(calculator_pb2_grpc.CalculatorStub(channel), operations):
             failure = f"{response.failure.reason}: {response.failure.message}"
             caller.show(response, failure if response.HasField("failure") else format_number(response.result))

@@ -154,16 +154,16 @@ def standard_input() -> TextIO:
     return sys.stdin
 
 
-def understood(lines: Iterable[str], parse: Callable[[str], T], expected: str) -> Iterator[T]:
+def parse_lines(lines: Iterable[str], parse: Callable[[str], T], expected: str) -> Iterator[T]:
     """Yield the parsed lines; report an invalid line on standard error, and continue.
 
     Args:
         lines: the lines to parse; empty ones are skipped.
         parse: parses a line, or raises ValueError or click.BadParameter.
-        expected: the expected form of a line, for the error message.
+        expected: what a line must be, for the error message.
     """
     for line in filter(str.strip, lines):
         try:
             yield parse(line)
         except (ValueError, click.BadParameter):
-            click.echo(f"Not understood: {line.strip()!r}; write {expected}", err=True)
+            click.echo(f"Invalid line {line.strip()!r}: must be {expected}", err=True)

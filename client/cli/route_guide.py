@@ -4,7 +4,7 @@ import click
 from routeguide import route_guide_pb2 as pb
 from routeguide import route_guide_pb2_grpc
 
-from client.cli.commands import OPERANDS, Caller, Range, standard_input, understood
+from client.cli.commands import OPERANDS, Caller, Range, parse_lines, standard_input
 
 _UNITS_PER_DEGREE = 10_000_000  # defined by the proto
 _LATITUDES = Range(-90, 90)
@@ -30,7 +30,7 @@ def _degrees(point: pb.Point) -> str:
 
 
 def _show_feature(caller: Caller, found: pb.Feature) -> None:
-    caller.show(found, f"{_degrees(found.location)}  {found.name or '(nothing known here)'}")
+    caller.show(found, f"{_degrees(found.location)}  {found.name or '(no feature)'}")
 
 
 @click.group("route-guide")
@@ -82,7 +82,7 @@ def record(caller: Caller, places: list[pb.Point]) -> None:
 def chat(caller: Caller) -> None:
     """Leave a note for each input line, such as "40.7 -74 hello"; print earlier notes at the same place."""
     with caller.channel() as channel:
-        notes = understood(standard_input(), _note, _NOTE)
+        notes = parse_lines(standard_input(), _note, _NOTE)
         for note in route_guide_pb2_grpc.RouteGuideStub(channel).RouteChat(notes):
             caller.show(note, f"{_degrees(note.location)}  {note.message}")
 

@@ -13,10 +13,10 @@ import {
   EvaluateResponseSchema,
   Operation,
 } from "@proto/calculator/v1/calculator_pb.js";
-import { type Caller, inputLines, UsageError, understood } from "./commands.ts";
+import { type Caller, inputLines, parseLines, UsageError } from "./commands.ts";
 import * as conversation from "./conversation.ts";
 import { formatNumber, parseNumber } from "./numbers.ts";
-import { NUMBERS_A_MESSAGE, OPERATIONS, parseLine, signOf } from "./operations.ts";
+import { NUMBERS_PER_MESSAGE, OPERATIONS, parseLine, signOf } from "./operations.ts";
 
 /** Prints the result of one operation. */
 export function calc(caller: Caller, firstOperand: number, sign: string, secondOperand: number): Promise<void> {
@@ -45,7 +45,7 @@ function progress({ progress }: EvaluateResponse): string {
   return `${first} ${signOf(operation)} ${second} = ${value}    ${remaining}`;
 }
 
-/** Prints count, sum, mean, variance and range of numbers; with "-", of the numbers on standard input. */
+/** Prints count, sum, mean, variance and range of numbers; "-" reads them from standard input. */
 export async function aggregate(caller: Caller, words: string[]): Promise<void> {
   const isInput = words.length === 1 && words[0] === "-";
   // Reading standard input can take any time, so a deadline would limit the input, not the server.
@@ -85,7 +85,7 @@ class NumberReader {
         this.#problem = `number ${place}: ${(error as RangeError).message}`;
         break;
       }
-      if (numbers.length === NUMBERS_A_MESSAGE) {
+      if (numbers.length === NUMBERS_PER_MESSAGE) {
         yield create(AggregateRequestSchema, { numbers });
         numbers = [];
       }
@@ -114,10 +114,11 @@ function* lines(answer: AggregateResponse): Iterable<string> {
   }
 }
 
-/** Calculates line by line until the input ends, such as "3 + 4"; "* 2" continues from the last result. */
+/** Evaluates one operation per input line, such as "3 + 4"; "* 2" continues from the last result. */
 export function converse(caller: Caller): Promise<void> {
   return caller.call(Calculator, async (client) => {
-    const requests = understood(inputLines(), parseLine, "3 + 4, or * 2 to continue from the last result");
+    const expected = "an operation such as 3 + 4, or * 2 to continue from the last result";
+    const requests = parseLines(inputLines(), parseLine, expected);
     for await (const answer of conversation.converse(client, requests)) {
       const { outcome } = answer;
       const text =

@@ -119,9 +119,9 @@ export async function* inputLines(): AsyncIterable<string> {
  * Yields the parsed lines; reports an invalid line on standard error, and continues.
  *
  * @param parse parses a line, or throws a RangeError.
- * @param expected the expected form of a line, for the error message.
+ * @param expected what a line must be, for the error message.
  */
-export async function* understood<T>(
+export async function* parseLines<T>(
   lines: AsyncIterable<string>,
   parse: (line: string) => T,
   expected: string,
@@ -133,7 +133,7 @@ export async function* understood<T>(
       if (!(error instanceof RangeError)) {
         throw error;
       }
-      process.stderr.write(`Not understood: '${line.trim()}'; write ${expected}\n`);
+      process.stderr.write(`Invalid line '${line.trim()}': must be ${expected}\n`);
     }
   }
 }

@@ -77,7 +77,7 @@ export async function* converse(
         requests.forget(answered);
         [answered, failedAttempts] = [answered + 1, 0];
         if (response.outcome.case === "result") {
-          reminder = itself(response.outcome.value);
+          reminder = reminderOf(response.outcome.value);
         }
         yield response;
       }
@@ -93,7 +93,7 @@ export async function* converse(
 }
 
 /** Returns a request whose result is the number, so that the server knows it as the last result. */
-export function itself(number: number): ConverseRequest {
+export function reminderOf(number: number): ConverseRequest {
   return create(ConverseRequestSchema, {
     operation: Operation.MULTIPLY,
     firstOperand: number,

@@ -4,7 +4,7 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import { codeName, isStreamReset, NoTokenError } from "./status.ts";
 
 /** The server that was called, and the options of the call. */
-export interface Called {
+export interface CallInfo {
   readonly target: string;
   /** The timeout of the call, in seconds. */
   readonly timeout: number;
@@ -14,24 +14,24 @@ export interface Called {
 }
 
 /** Describes a failed call in one line. */
-export function describe(error: ConnectError, called: Called): string {
+export function describe(error: ConnectError, call: CallInfo): string {
   if (error.cause instanceof NoTokenError) {
     return error.cause.message; // the call was not sent to a server
   }
   const details = error.rawMessage.split(/\s+/u).filter(Boolean).join(" ");
-  return `${codeName(error.code)}: ${[details, advice(error, called)].filter(Boolean).join("; ")}`;
+  return `${codeName(error.code)}: ${[details, advice(error, call)].filter(Boolean).join("; ")}`;
 }
 
-function advice(error: ConnectError, { target, timeout, audience, isTls }: Called): string {
+function advice(error: ConnectError, { target, timeout, audience, isTls }: CallInfo): string {
   switch (error.code) {
     case Code.DeadlineExceeded:
       // Otherwise the deadline was the server's, not the client's.
-      return isOurs(error) ? `${target} did not answer within ${timeout} s; allow more with --timeout` : "";
+      return isClientError(error) ? `${target} did not answer within ${timeout} s; increase --timeout` : "";
     case Code.Unimplemented:
       return `${target} does not serve this method; name another server with --target`;
     case Code.Unavailable:
     case Code.Internal:
-      return isOurs(error) && !isStreamReset(error) ? notReached(target, isTls) : "";
+      return isClientError(error) && !isStreamReset(error) ? notReached(target, isTls) : "";
     case Code.Unauthenticated:
     case Code.PermissionDenied:
       return audience
@@ -49,6 +49,6 @@ function notReached(target: string, isTls: boolean): string {
 }
 
 /** Returns whether the client caused an error: such an error has a cause, or was raised before any headers arrived. */
-function isOurs(error: ConnectError): boolean {
+function isClientError(error: ConnectError): boolean {
   return error.cause !== undefined || [...error.metadata].length === 0;
 }

@@ -111,13 +111,15 @@ function program(): Command {
   command(
     root,
     "aggregate",
-    'print count, sum, mean, variance and range of NUMBERS; with "-", of the numbers on standard input',
+    'print count, sum, mean, variance and range of NUMBERS; pass "-" to read them from standard input',
   )
     .argument("[NUMBERS...]")
     .action((words: string[]) => calculator.aggregate(caller(root), words));
-  command(root, "converse", 'calculate line by line, such as "3 + 4"; "* 2" continues from the last result').action(
-    () => calculator.converse(caller(root)),
-  );
+  command(
+    root,
+    "converse",
+    'evaluate one operation per input line, such as "3 + 4"; "* 2" continues from the last result',
+  ).action(() => calculator.converse(caller(root)));
   return root;
 }
 

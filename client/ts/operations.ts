@@ -5,7 +5,7 @@ import { type ConverseRequest, ConverseRequestSchema, Operation } from "@proto/c
 import { parseNumber } from "./numbers.ts";
 
 /** The batch size of Aggregate. About 40 kB per message: few messages, and far below the message size limit. */
-export const NUMBERS_A_MESSAGE = 5000;
+export const NUMBERS_PER_MESSAGE = 5000;
 
 export const OPERATIONS: Readonly<Record<string, Operation>> = {
   "+": Operation.ADD,

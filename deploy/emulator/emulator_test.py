@@ -101,7 +101,7 @@ def test_the_printed_client_command_works_with_the_programs(binary: Emulator) ->
     assert binary.call("health") == ("SERVING\n", "")
 
 
-def test_the_printed_commands_of_grpcurl_and_curl_work_with_the_printed_way_to_get_a_token(binary: Emulator) -> None:
+def test_the_printed_grpcurl_and_curl_commands_work_with_the_printed_token(binary: Emulator) -> None:
     *_, fetch, grpcurl, curl = binary.text.replace("\\\n", "").splitlines()
     [url] = re.findall(r"curl -s -H 'Metadata-Flavor: Google' +'(.*)'", fetch)
     with urlopen(Request(url, headers={"Metadata-Flavor": "Google"}), timeout=timeouts.SECONDS) as answer:

@@ -39,13 +39,13 @@ class _Process:
         self._process = subprocess.Popen(
             command, env={**environment, "PORT": "0"}, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
-        self._told = threading.Event()
+        self._started_or_exited = threading.Event()
         self._port: int | None = None
         self._follower = threading.Thread(target=self._follow)
         self._follower.start()
 
     def _follow(self) -> None:
-        """Copy its log to standard error until it exits."""
+        """Copy the process's log to standard error until it exits."""
         assert self._process.stderr  # noqa: S101 - it is a pipe
         with self._process.stderr as lines:
             for line in lines:
@@ -53,29 +53,29 @@ class _Process:
                 found = _LISTENS.search(line)
                 if found and self._port is None:
                     self._port = int(found[1])
-                    self._told.set()
-        self._told.set()
+                    self._started_or_exited.set()
+        self._started_or_exited.set()
 
     def port(self) -> int:
-        """Wait until it listens, and return the port.
+        """Wait until the program listens, and return its port.
 
         Raises:
-            InstanceError: it exited, or did not listen in time.
+            InstanceError: the program exited, or did not listen in time.
         """
-        self._told.wait(_START_SECONDS)
+        self._started_or_exited.wait(_START_SECONDS)
         if self._port is None:
             raise InstanceError(f"{self._name} did not start")
         return self._port
 
-    def tell_to_stop(self) -> None:
-        """Send it SIGTERM, if it still runs."""
+    def terminate(self) -> None:
+        """Send SIGTERM to the process, if it still runs."""
         # The process may exit between any two of these calls.
         with contextlib.suppress(ProcessLookupError, FileNotFoundError, IndexError):
             if self._process.poll() is None:
                 os.kill(self._process_of(self._process.pid), signal.SIGTERM)
 
     def end(self) -> None:
-        """Wait until it exits, and kill it at the end of the grace period."""
+        """Wait until the process exits, and kill it at the end of the grace period."""
         try:
             self._process.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -85,8 +85,8 @@ class _Process:
         self._follower.join()
 
 
-def itself(process: int) -> int:
-    """Return the process itself, for commands that handle signals in their first process."""
+def same_process(process: int) -> int:
+    """Return the given process, for commands that handle signals in their first process."""
     return process
 
 
@@ -102,7 +102,7 @@ class Program:
 
     name: str
     command: Callable[[int], Sequence[str]]
-    process_of: Callable[[int], int] = itself
+    process_of: Callable[[int], int] = same_process
 
 
 @contextmanager
@@ -132,6 +132,6 @@ def serving(programs: Sequence[Program], environment: Mapping[str, str], count: 
         yield ports
     finally:
         for process in running:
-            process.tell_to_stop()
+            process.terminate()
         for process in running:
             process.end()

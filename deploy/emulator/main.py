@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bazel.oci.container import Container
 from bazel.oci.layout import Layout
-from deploy.emulator import front, instances
+from deploy.emulator import front_end, instances
 from deploy.emulator.instances import Program
 from ingress import stopping
 from ingress.envoy import EnvoyError
@@ -51,7 +51,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--timeout", type=int, default=300, help="request timeout in seconds (default: 300)")
     parser.add_argument("--binary", action="store_true", help="run //server and //ingress instead of the images")
     parser.add_argument("--allow-unauthenticated", action="store_true", help="accept requests without a token")
-    parser.add_argument("--http1", action="store_true", help="forward by HTTP/1, as Cloud Run without --use-http2")
+    parser.add_argument("--http1", action="store_true", help="forward over HTTP/1, as Cloud Run without --use-http2")
     for name in ("bubblewrap", "envoy", "ingress", "ingress-image", "server", "server-image"):
         parser.add_argument(f"--{name}-path", type=Path, required=True, help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
@@ -90,7 +90,7 @@ def _from_image(name: str, image: Path, bubblewrap: Path, folder: Path, *flags: 
     return Program(name, lambda port: [*command, *(flag.format(port=port) for flag in flags)], container.process)
 
 
-def _serve(settings: front.Front, ports: list[int], issuer: Issuer, envoy: Path, folder: Path) -> None:
+def _serve(settings: front_end.FrontEndSettings, ports: list[int], issuer: Issuer, envoy: Path, folder: Path) -> None:
     """Serve the instances until a signal.
 
     Args:
@@ -102,7 +102,7 @@ def _serve(settings: front.Front, ports: list[int], issuer: Issuer, envoy: Path,
     """
     with (
         MetadataServer(issuer) as metadata,
-        front.serving(envoy.absolute(), settings, ports, CertificateAuthority(), folder) as running,
+        front_end.serving(envoy.absolute(), settings, ports, CertificateAuthority(), folder) as running,
     ):
         port, ca_cert = running.port(), folder / "ca.crt"
         print(_TRY.format(port=port, metadata=metadata.host, ca_cert=ca_cert, audience=_AUDIENCE), flush=True)
@@ -113,7 +113,7 @@ def main(words: Sequence[str]) -> int:
     """Run the emulator until a signal; return 1 if a part of it did not start."""
     arguments = _arguments(words)
     issuer = Issuer()
-    settings = front.Front(
+    settings = front_end.FrontEndSettings(
         audiences=(_AUDIENCE,),
         concurrency=arguments.concurrency,
         is_http1=arguments.http1,

@@ -6,7 +6,7 @@ variable "project" {
 
   validation {
     condition     = can(regex("^([a-z][a-z0-9.-]*:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project))
-    error_message = "project is '${var.project}': must be 6 to 30 lowercase letters, digits and '-', such as my-project."
+    error_message = "project is '${var.project}': must be 6 to 30 lowercase letters, digits and '-', starting with a letter, such as my-project."
   }
 }
 
@@ -27,7 +27,7 @@ variable "service" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.service))
-    error_message = "service is '${var.service}': must be 6 to 30 lowercase letters, digits and '-', as it also names a service account."
+    error_message = "service is '${var.service}': must be 6 to 30 lowercase letters, digits and '-', starting with a letter, as it also names a service account."
   }
 }
 
@@ -38,7 +38,7 @@ variable "repository" {
 
   validation {
     condition     = can(regex("^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", var.repository))
-    error_message = "repository is '${var.repository}': must be 1 to 63 lowercase letters, digits and '-'."
+    error_message = "repository is '${var.repository}': must be 1 to 63 lowercase letters, digits and '-', starting with a letter."
   }
 }
 
@@ -93,7 +93,7 @@ variable "min_instances" {
 }
 
 variable "max_instances" {
-  description = "The maximum number of instances, which limits the cost of the worst day."
+  description = "The maximum number of instances, which caps the cost."
   type        = number
   default     = 3
 

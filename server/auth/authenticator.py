@@ -1,4 +1,4 @@
-"""The authenticator, which verifies identity tokens if the platform does not, or in addition to the platform.
+"""The authenticator, which verifies identity tokens in place of the platform, or in addition to it.
 
 https://developers.google.com/identity/openid-connect/openid-connect#validatinganidtoken
 """
@@ -17,7 +17,7 @@ from server.rpc.errors import CallError
 _CLAIMS = ["aud", "email", "exp", "iat", "iss"]
 _LEEWAY_SECONDS = 10  # the accepted difference between the clocks of issuer and server
 
-# Verified tokens are cached, since callers reuse them and a verification takes as long as the rest of a small call.
+# Verified tokens are cached, since callers reuse them and a verification takes ten times as long as a small call.
 _CACHE_SECONDS = 300
 _MAX_CACHED = 1000
 
@@ -29,7 +29,7 @@ _FAULTS: tuple[tuple[type[Exception], str], ...] = (
     (jwt.ExpiredSignatureError, "it has expired"),
     (jwt.ImmatureSignatureError, "it is not valid yet"),
     (jwt.InvalidAudienceError, "it is for another audience"),
-    (jwt.InvalidIssuerError, "it was issued by another issuer"),
+    (jwt.InvalidIssuerError, "it was issued by an issuer that is not accepted"),
     (jwt.MissingRequiredClaimError, f"it does not have all of the claims {', '.join(_CLAIMS)}"),
     (jwt.InvalidSignatureError, "its signature is invalid"),
     (jwt.DecodeError, "it is not a JSON Web Token"),
@@ -44,7 +44,7 @@ class IdentityTokens:
     """
 
     def __init__(self, rules: IdentityRules) -> None:
-        """Start to fetch the keys."""
+        """Start fetching the keys."""
         self._rules = rules
         self._exempt = tuple(EXEMPTIONS[name] for name in rules.exempt)
         self._keys = Keys(rules.keys)
@@ -85,7 +85,7 @@ class IdentityTokens:
         try:
             key = self._keys.find(jwt.get_unverified_header(token).get("kid", ""))
             if not key:
-                raise _invalid("it is signed with a key that its issuer does not have")
+                raise _invalid("its key ID is not among the issuer's published keys")
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
@@ -108,7 +108,7 @@ def _token(metadata: Metadata) -> str:
     values = [value for name, value in metadata if name == "authorization"]
     scheme, _, token = str(values[0]).partition(" ") if len(values) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token:
-        raise CallError(Reason.NOT_IDENTIFIED, "one identity token is required, as `authorization: Bearer TOKEN`")
+        raise CallError(Reason.NOT_IDENTIFIED, "exactly one `authorization: Bearer TOKEN` header is required")
     if token.endswith(f".{_REMOVED_SIGNATURE}"):
         raise CallError(
             Reason.NOT_IDENTIFIED,

@@ -50,7 +50,7 @@ def test_an_unknown_key_is_not_fetched_repeatedly() -> None:
         keys = Keys(server.url)
         for _ in range(50):
             assert not _has(keys, NEW)
-        assert server.asked == 1
+        assert server.request_count == 1
 
 
 INVALID_RESPONSES = {
@@ -73,9 +73,9 @@ def test_the_previous_keys_remain_valid_while_fetches_fail(answer: tuple[int, st
         keys = Keys(server.url, fresh=0, pause=0)
         assert _has(keys, OLD)
         server.answer = answer
-        asked = server.asked
+        asked = server.request_count
         for more in (1, 2, 3):
-            programs.eventually(lambda more=more: _has(keys, OLD) and server.asked > asked + more)  # type: ignore[misc]
+            programs.eventually(lambda more=more: _has(keys, OLD) and server.request_count > asked + more)  # type: ignore[misc]
         server.serve_keys_of(NEW)
         programs.eventually(lambda: _has(keys, NEW))
 
@@ -87,7 +87,7 @@ def test_during_a_slow_fetch_only_the_first_request_for_an_unknown_key_waits() -
         server.gate.clear()
         waiting = threading.Thread(target=keys.find, args=("unknown",))
         waiting.start()
-        programs.eventually(lambda: server.asked > 1)
+        programs.eventually(lambda: server.request_count > 1)
         with pytest.raises(UnavailableError):
             keys.find("another unknown")
         assert _has(keys, OLD)
@@ -102,4 +102,4 @@ def test_keys_that_were_never_fetched_are_unavailable() -> None:
         for _ in range(3):
             with pytest.raises(UnavailableError):
                 keys.find(_id(OLD))
-        assert server.asked == 1
+        assert server.request_count == 1

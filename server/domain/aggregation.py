@@ -1,4 +1,4 @@
-"""Count, sum, mean, variance and range of any number of numbers, in constant memory, exact until they are rounded."""
+"""Exact count, sum, mean, variance and range of a stream of numbers in constant memory; each result is rounded once."""
 
 import math
 from collections.abc import Iterable

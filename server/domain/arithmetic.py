@@ -18,7 +18,7 @@ class Operation(Enum):
     POWER = "^"
     REMAINDER = "%"
 
-    __hash__ = object.__hash__  # that of Enum is in Python, and takes longer than an operation
+    __hash__ = object.__hash__  # Enum.__hash__ is pure Python, and slower than the arithmetic itself
 
 
 _FUNCTIONS: dict[Operation, Callable[[float, float], float]] = {
@@ -34,8 +34,8 @@ _FUNCTIONS: dict[Operation, Callable[[float, float], float]] = {
 def calculate(operation: Operation, first: float, second: float) -> float:
     """Apply an operation to two operands in IEEE 754 double precision.
 
-    Infinities and NaN are accepted, and yield the results of IEEE 754. If finite operands have no finite result, which
-    IEEE 754 calls an exception, the function raises an error.
+    Arithmetic follows IEEE 754, except that an operation on finite operands without a finite result is an error.
+    Infinite and NaN operands are accepted, and yield the results of IEEE 754.
 
     For operands of 32 bits, a sum or difference rounded to 32 bits equals the 32-bit result, since the 53 bits of the
     significand are more than 2 * 24 + 2 (Figueroa, "When is double rounding innocuous?", ACM SIGNUM Newsletter 30(3),

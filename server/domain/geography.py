@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _SCALE = 10_000_000
-_EARTH_RADIUS_METRES = 6_371_000
+_EARTH_RADIUS_METERS = 6_371_000
 
 
 class Place(NamedTuple):
@@ -39,9 +39,9 @@ def within(corner: Place, opposite: Place) -> Iterator[tuple[Place, str]]:
 
 
 def distance(first: Place, second: Place) -> float:
-    """Return the distance between places on a sphere, in metres (https://en.wikipedia.org/wiki/Haversine_formula)."""
+    """Return the distance between places on a sphere, in meters (https://en.wikipedia.org/wiki/Haversine_formula)."""
     latitudes = [math.radians(place.latitude / _SCALE) for place in (first, second)]
     north = math.sin((latitudes[1] - latitudes[0]) / 2) ** 2
     east = math.sin(math.radians((second.longitude - first.longitude) / _SCALE) / 2) ** 2
     half_chord = north + math.cos(latitudes[0]) * math.cos(latitudes[1]) * east
-    return 2 * _EARTH_RADIUS_METRES * math.asin(min(1.0, math.sqrt(half_chord)))
+    return 2 * _EARTH_RADIUS_METERS * math.asin(min(1.0, math.sqrt(half_chord)))

@@ -24,7 +24,7 @@ def test_a_rectangle_contains_the_features_between_any_two_opposite_corners(one:
         assert (place in found) == is_inside
 
 
-def test_a_degree_of_latitude_is_about_111_kilometres() -> None:
+def test_a_degree_of_latitude_is_about_111_kilometers() -> None:
     assert distance(Place(0, 0), Place(10_000_000, 0)) == pytest.approx(111_195, abs=1)
 
 

@@ -1,4 +1,4 @@
-"""Traces and metrics with OpenTelemetry, exported by OTLP. Imported only if they are enabled."""
+"""Traces and metrics with OpenTelemetry, exported over OTLP. Imported only if they are enabled."""
 
 import logging
 import threading
@@ -85,8 +85,8 @@ class Telemetry:
 
     def close(self, timeout: float) -> None:
         """Export the remaining data within a timeout in seconds; what is left after it is lost."""
-        # The SDK's own shutdown timeout cannot be shortened, and a platform soon kills an instance that it stops. The
-        # shutdowns run in parallel, since the collector of one may not respond.
+        # The SDK's own shutdown timeout cannot be shortened, and the platform kills a stopping instance after a few
+        # seconds. Shut both down in parallel, in case one collector does not respond.
         deadline = time.monotonic() + timeout
         threads = [threading.Thread(target=each.shutdown, daemon=True) for each in (self._tracers, self._meters)]
         for thread in threads:

@@ -1,6 +1,7 @@
-"""Defers imports of grpc, its companion packages and protobuf that this server does not use: a quarter of all imports.
+"""Defers modules that grpc, its companion packages and protobuf import but this server does not use.
 
-These are the modules for asyncio, and the pure-Python implementation of protobuf, which the one in C replaces.
+They are a quarter of all imports: the modules for asyncio, and the pure-Python implementation of protobuf, which the
+one in C replaces.
 
 importlib's LazyLoader is not suitable. It leaves deferred modules in sys.modules, where two threads that import a
 package and one of its modules at the same time deadlock, and where a module may be loaded twice.

@@ -6,7 +6,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 
 
 def exempt_loopback(environment: MutableMapping[str, str]) -> None:
-    """Keep gRPC and Python from connecting to this machine through a proxy, which would connect to its own machine.
+    """Keep gRPC and Python from using a proxy for loopback addresses: on the proxy, `localhost` is the proxy itself.
 
     Both read `no_proxy` before `NO_PROXY`, so `no_proxy` is set to the loopback hosts and the hosts exempted so far.
 

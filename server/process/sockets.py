@@ -86,5 +86,5 @@ class SharedPort:
         self.port: int = self._bound.getsockname()[1]
 
     def release(self) -> None:
-        """Release the port: this process listens on it, or leaves it to the other processes."""
+        """Close the reserving socket, once this process's own server has bound the port."""
         self._bound.close()

@@ -24,7 +24,8 @@ _SIGNALS = (*_STOP_SIGNALS, *_OWN_SIGNALS)
 _MIN_BACKOFF_SECONDS = 0.1
 _MAX_BACKOFF_SECONDS = 10.0
 _STABLE_SECONDS = 30.0
-# After this many consecutive exits before readiness, the supervisor exits, so that the platform can start it elsewhere.
+# Once all workers have been ready, the supervisor gives up after this many consecutive exits before readiness; until
+# then, after one. It then exits, so that the platform can start it elsewhere.
 _MAX_FAILED_STARTS = 5
 
 
@@ -35,7 +36,7 @@ class _Worker:
     Attributes:
         number: the number of the slot, from 0.
         process: the process ID; 0 if no process is running.
-        starts: the time of the last start or, if no process is running, of the next one, by time.monotonic.
+        start_time: `time.monotonic()` of the last start; if no process is running, of the next start.
         backoff: the time from the next exit to the restart, in seconds.
         is_ready: whether the process is ready.
         failed_starts: the number of consecutive exits before readiness.
@@ -43,7 +44,7 @@ class _Worker:
 
     number: int
     process: int = 0
-    starts: float = 0
+    start_time: float = 0
     backoff: float = _MIN_BACKOFF_SECONDS
     is_ready: bool = False
     failed_starts: int = 0
@@ -54,8 +55,8 @@ class Supervisor:
 
     Args:
         count: the number of workers, 1-256.
-        work: called in each worker process. It works until SIGTERM, which is blocked there, and returns the exit
-            status. It must call its argument once the worker is ready.
+        work: called in each worker process with a callback, which it must call once it is ready. Runs until SIGTERM
+            (blocked, so wait for it with sigwait), and returns the exit status.
         all_ready: called once all workers are ready for the first time.
     """
 
@@ -76,14 +77,14 @@ class Supervisor:
         """Keep the workers running until SIGINT or SIGTERM, then drain them. A second signal kills them.
 
         Returns:
-            0 if all workers exited with status 0 after the signal, else 1; or, without a signal, the status of a worker
-            that failed at the first start or at several consecutive restarts.
+            After a stop signal: 0 if all workers exited with status 0, else 1. Otherwise: the status (at least 1) of
+            the worker that made the supervisor give up.
         """
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the parent process may have ignored it
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         while True:
             for worker in self._workers:
-                if not worker.process and worker.starts <= time.monotonic():
+                if not worker.process and worker.start_time <= time.monotonic():
                     self._start(worker)
             number = self._wait()
             self._read_ready()
@@ -101,20 +102,20 @@ class Supervisor:
 
     def _wait(self) -> int:
         """Wait for a signal or the time of the next start. Return the number of the signal, or 0."""
-        starts = [worker.starts for worker in self._workers if not worker.process]
-        if not starts:
+        start_times = [worker.start_time for worker in self._workers if not worker.process]
+        if not start_times:
             return signal.sigwaitinfo(_SIGNALS).si_signo
-        timeout = max(0, min(starts) - time.monotonic())
+        timeout = max(0, min(start_times) - time.monotonic())
         received = signal.sigtimedwait(_SIGNALS, timeout)
         return received.si_signo if received else 0
 
     def _start(self, worker: _Worker) -> None:
-        worker.starts, worker.is_ready = time.monotonic(), False
+        worker.start_time, worker.is_ready = time.monotonic(), False
         try:
             worker.process = os.fork()
         except OSError as error:
             _LOGGER.error("Cannot start worker %d: %s", worker.number, error)  # noqa: TRY400 - a traceback adds nothing
-            worker.starts += _MAX_BACKOFF_SECONDS
+            worker.start_time += _MAX_BACKOFF_SECONDS
             return
         if not worker.process:
             os._exit(self._run_worker(worker.number))
@@ -155,7 +156,8 @@ class Supervisor:
     def _reap(self) -> Iterator[tuple[_Worker, int]]:
         """Reap workers that have exited, and yield each with its exit status, which is negative for a signal."""
         while any(worker.process for worker in self._workers):
-            process, status = os.waitpid(-1, os.WNOHANG)  # as PID 1 of a container, also adopts other children
+            # As a container's PID 1, this process also inherits orphans, so this may not be a worker.
+            process, status = os.waitpid(-1, os.WNOHANG)
             if not process:
                 return
             for worker in self._workers:
@@ -166,9 +168,9 @@ class Supervisor:
     def _schedule_restart(self, worker: _Worker, code: int) -> None:
         """Schedule the restart of a worker that has exited."""
         now = time.monotonic()
-        if now - worker.starts > _STABLE_SECONDS:
+        if now - worker.start_time > _STABLE_SECONDS:
             worker.backoff = _MIN_BACKOFF_SECONDS
-        worker.starts = now + worker.backoff
+        worker.start_time = now + worker.backoff
         _LOGGER.error("Worker %d %s; restarting in %g s", worker.number, _describe_exit(code), worker.backoff)
         worker.backoff = min(2 * worker.backoff, _MAX_BACKOFF_SECONDS)
 

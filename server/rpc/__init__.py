@@ -1,1 +1,1 @@
-"""What applies to every call of any service: limits, error statuses, records."""
+"""Call handling shared by all services: limits, error statuses, records."""

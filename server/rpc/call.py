@@ -81,7 +81,7 @@ class MethodPolicy:
         path: the path of the method, such as "/calculator.v1.Calculator/Calculate".
         is_known: whether the server has the method.
         handler: the handler of the method.
-        limit: counts the calls of the method.
+        limit: the limit that its calls count against, shared with other methods.
         log: writes the record of a call; None without an access log.
         start_span: starts a span; None if neither traces nor metrics are exported.
         authenticator: verifies identity tokens; None if the method does not require one.
@@ -107,7 +107,7 @@ class CallScope:
     | `__exit__` | converts an error to a status, once the handler has returned |
     | `_on_end` | writes the record, once the response is in the send buffer or the client is gone |
 
-    The last two steps run in any order and in different threads.
+    The last two steps may run in either order, and in different threads.
 
     Args:
         method: the method of the call.
@@ -129,7 +129,7 @@ class CallScope:
     _has_returned = False
     _has_ended = False
     _span: Span | None = None
-    _blocks: ExitStack | None = None
+    _exit_stack: ExitStack | None = None
 
     def __init__(self, method: MethodPolicy, context: grpc.ServicerContext) -> None:
         """Read the metadata and start the clock."""
@@ -158,13 +158,13 @@ class CallScope:
         return self
 
     def _enter_span(self) -> None:
-        self._blocks = ExitStack()
+        self._exit_stack = ExitStack()
         if self.method.start_span:
             path = self.method.path if self.method.is_known else None
             self._span = self.method.start_span(path, self.context.invocation_metadata(), self._trace)
             self._trace = self._span.trace or self._trace
-            self._blocks.enter_context(self._span.current())
-        self._blocks.enter_context(logs.trace_scope(self._trace))
+            self._exit_stack.enter_context(self._span.current())
+        self._exit_stack.enter_context(logs.trace_scope(self._trace))
 
     def _authenticate(self, authenticator: Authenticator) -> None:
         try:
@@ -204,7 +204,10 @@ class CallScope:
         return message
 
     def expire(self) -> None:
-        """End the call, in any thread: with DEADLINE_EXCEEDED on nggrpc, with CANCELLED on grpcio's server."""
+        """End the call; safe to call from any thread.
+
+        The client gets DEADLINE_EXCEEDED from nggrpc, but CANCELLED from grpcio.
+        """
         self._is_expired = True
         self.context.set_code(grpc.StatusCode.DEADLINE_EXCEEDED)
         self.context.set_details(_EXPIRED)
@@ -219,10 +222,10 @@ class CallScope:
         if error and not self.context.is_active():  # the servicer failed because the call had ended
             self._is_cut = True
         self.method.limit.mark_answered(self)
-        if self._has_ended:  # if `_on_end` ran before the handler returned, it did not release the call
+        if self._has_ended:  # `_on_end` ran first and left the release to us
             self.method.limit.release(self)
-        if error or self._blocks:
-            with self._blocks or nullcontext():
+        if error or self._exit_stack:
+            with self._exit_stack or nullcontext():
                 if isinstance(error, Exception):
                     self._fail(error)
 
@@ -232,7 +235,7 @@ class CallScope:
             self.context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _EXPIRED)  # not the servicer's error
         if isinstance(error, CalculatorError):
             self.context.abort_with_status(error_status.of_error(error))
-        # Generated servicers do this in methods that are not implemented.
+        # Generated stubs of unimplemented methods set UNIMPLEMENTED and raise NotImplementedError.
         if type(error) is NotImplementedError and self._code is grpc.StatusCode.UNIMPLEMENTED:
             self.context.abort_with_status(error_status.of_error(CallError(Reason.UNKNOWN_METHOD, str(error))))
         # The servicer has called context.abort, or the client is gone.
@@ -282,8 +285,10 @@ class CallScope:
         if code:
             return code
         # nggrpc has a code for every call that has ended; grpcio only has one that the servicer has set.
-        if self.is_stopped:  # the servicer may have returned as at the end of the requests
-            return grpc.StatusCode.UNAVAILABLE  # which the client gets
+        # The server aborted the call: the client gets UNAVAILABLE, even if the servicer took this for the end of the
+        # requests and returned normally.
+        if self.is_stopped:
+            return grpc.StatusCode.UNAVAILABLE
         if self._is_cut:
             return grpc.StatusCode.DEADLINE_EXCEEDED if self._deadline_left_ms == 0 else grpc.StatusCode.CANCELLED
         return grpc.StatusCode.OK

@@ -34,9 +34,10 @@ class Limit(Generic[T]):
     | answered | `mark_answered`: its handler has returned | `2 * max_concurrent_calls + 10` |
 
     A client may start another call as soon as it has read a response, before this server has learned that the response
-    was delivered. Such a client must not be refused, so an answered call does not count as in flight. A client that
-    reads no responses must not make the server hold any number of them, so answered calls have their own maximum. It is
-    larger, since a client may read all responses and start as many calls before the server has learned of one delivery.
+    was delivered. Such a client must not be refused, so an answered call does not count as in flight. Answered calls
+    have their own maximum, so that a client that never reads cannot make the server hold unlimited responses. It is
+    larger than the in-flight maximum: a client may read every response and start as many new calls before the server
+    learns of a single delivery.
 
     Args:
         max_concurrent_calls: the maximum number of calls in flight.

@@ -20,7 +20,7 @@ _BY_NUMBER: dict[int, Operation] = {
     pb.OPERATION_POWER: Operation.POWER,
     pb.OPERATION_REMAINDER: Operation.REMAINDER,
 }
-# Each number takes some microseconds of the I/O thread, during which other calls wait.
+# Each number takes a few microseconds of the I/O thread, during which other calls wait.
 _MAX_NUMBERS = 10_000
 
 _NAMES = {operation: pb.Operation.Name(number) for number, operation in _BY_NUMBER.items()}

@@ -20,7 +20,7 @@ _MAX_PLACES = 1000
 _MAX_NOTES_PER_PLACE = 100
 _MAX_NOTE_BYTES = 1000
 
-_LONGEST_ROUTE_METRES = 2**31 - 1
+_LONGEST_ROUTE_METERS = 2**31 - 1
 
 
 def _place(point: pb.Point) -> Place:
@@ -92,8 +92,8 @@ class RouteGuideServicer(route_guide_pb2_grpc.RouteGuideServicer):
             distance += geography.distance(last, place) if last else 0
             last = place
         elapsed = time.monotonic() - began
-        if distance > _LONGEST_ROUTE_METRES:
-            raise ResultOverflowError(f"the route is longer than {_LONGEST_ROUTE_METRES} m")
+        if distance > _LONGEST_ROUTE_METERS:
+            raise ResultOverflowError(f"the route is longer than {_LONGEST_ROUTE_METERS} m")
         return pb.RouteSummary(
             point_count=points, feature_count=named, distance=int(distance), elapsed_time=int(elapsed)
         )

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFE = dt.timedelta(days=7)
+_LIFETIME = dt.timedelta(days=7)
 # Clients whose clock is slightly behind must accept the certificate too.
 _BEFORE = dt.timedelta(minutes=5)
 _NAMES = ("localhost", "*.localhost")
@@ -31,7 +31,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivate
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _BEFORE)
-        .not_valid_after(now + _LIFE)
+        .not_valid_after(now + _LIFETIME)
     )
 
 

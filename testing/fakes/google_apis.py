@@ -30,7 +30,7 @@ _ACCOUNTS = f"https://{_IAM}/v1/projects/-/serviceAccounts/"
 _PROVIDER = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/provider"
 _URN = "urn:ietf:params:oauth:"
 _SCOPES = {"https://www.googleapis.com/auth/cloud-platform", "https://www.googleapis.com/auth/iam"}
-_LIFE_SECONDS = 3600
+_LIFETIME_SECONDS = 3600
 
 PERSON, WORKLOAD, ROBOT = "ada@example.com", "a workload outside Google Cloud", "robot@project.iam.gserviceaccount.com"
 OTHER_ACCOUNT = "other@project.iam.gserviceaccount.com"
@@ -45,12 +45,12 @@ class IssuedToken:
     """A token that the fake issued.
 
     Attributes:
-        who: the person, service account or workload that requested the token.
+        caller: the person, service account or workload that requested the token.
         account: the account that the token authenticates.
         audience: the audience of an identity token; empty for an access token.
     """
 
-    who: str
+    caller: str
     account: str
     audience: str = ""
 
@@ -68,10 +68,10 @@ class GoogleApis(LoopbackServer):
     Attributes:
         issued: the tokens that were issued, in order.
         hosts: the host names that the proxy serves.
-        strangers: other host names that were requested.
+        unexpected_hosts: other host names that were requested.
         ca_cert: the certificate that clients have to trust.
-        may_be: the allowed impersonations, as (caller, account). As in IAM, an account may not impersonate itself by
-            default.
+        allowed_impersonations: the allowed impersonations, as (caller, account). As in IAM, an account may not
+            impersonate itself by default.
         secrets: texts that must not appear in any output.
     """
 
@@ -83,8 +83,13 @@ class GoogleApis(LoopbackServer):
         self.context.load_cert_chain(certificate, key)
         self.issued: list[IssuedToken] = []
         self.hosts = list(_HOSTS)
-        self.strangers: list[str] = []
-        self.may_be = {(PERSON, ACCOUNT), (WORKLOAD, ACCOUNT), (ROBOT, ACCOUNT), (ACCOUNT, OTHER_ACCOUNT)}
+        self.unexpected_hosts: list[str] = []
+        self.allowed_impersonations = {
+            (PERSON, ACCOUNT),
+            (WORKLOAD, ACCOUNT),
+            (ROBOT, ACCOUNT),
+            (ACCOUNT, OTHER_ACCOUNT),
+        }
         self._issuer = Issuer()
         self._bearers: dict[str, str] = {}
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -138,12 +143,12 @@ class GoogleApis(LoopbackServer):
         if url == _EXCHANGE:
             return self._exchange(dict(parse_qsl(body, strict_parsing=True)))
         if found := re.fullmatch(rf"{_ACCOUNTS}([^/:]+):(generateAccessToken|generateIdToken)", url):
-            who = self._bearers.get(authorization.removeprefix("Bearer "))
-            if not who:
+            caller = self._bearers.get(authorization.removeprefix("Bearer "))
+            if not caller:
                 raise _RefusedError(HTTPStatus.UNAUTHORIZED, "UNAUTHENTICATED")
-            if (who, found[1]) not in self.may_be:
+            if (caller, found[1]) not in self.allowed_impersonations:
                 raise _RefusedError(HTTPStatus.FORBIDDEN, "PERMISSION_DENIED")
-            return self._of_account(who, found[1], found[2], json.loads(body))
+            return self._of_account(caller, found[1], found[2], json.loads(body))
         raise _RefusedError(HTTPStatus.NOT_FOUND, "NOT_FOUND")
 
     def _token(self, form: dict[str, str]) -> _Json:
@@ -166,25 +171,25 @@ class GoogleApis(LoopbackServer):
         _check(set(form["scope"].split()) <= _SCOPES)
         return self._bearer(WORKLOAD, WORKLOAD) | {"issued_token_type": form["requested_token_type"]}
 
-    def _of_account(self, who: str, account: str, what: str, body: _Json) -> _Json:
-        if what == "generateIdToken":
+    def _of_account(self, caller: str, account: str, method: str, body: _Json) -> _Json:
+        if method == "generateIdToken":
             _check(body["includeEmail"] is True)  # Cloud Run identifies the account by its email
-            return {"token": self._identity(who, account, body["audience"])}
+            return {"token": self._identity(caller, account, body["audience"])}
         _check(set(body["scope"]) <= _SCOPES)
-        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + _LIFE_SECONDS))
-        return {"accessToken": self._bearer(who, account)["access_token"], "expireTime": end}
+        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + _LIFETIME_SECONDS))
+        return {"accessToken": self._bearer(caller, account)["access_token"], "expireTime": end}
 
-    def _bearer(self, who: str, account: str) -> _Json:
+    def _bearer(self, caller: str, account: str) -> _Json:
         token = secrets.token_urlsafe()
         self._bearers[token] = account
         self.secrets.append(token)
-        self.issued.append(IssuedToken(who, account))
-        return {"access_token": token, "expires_in": _LIFE_SECONDS, "token_type": "Bearer"}
+        self.issued.append(IssuedToken(caller, account))
+        return {"access_token": token, "expires_in": _LIFETIME_SECONDS, "token_type": "Bearer"}
 
-    def _identity(self, who: str, account: str, audience: str) -> str:
+    def _identity(self, caller: str, account: str, audience: str) -> str:
         token = self._issuer.token(audience, email=account, sub=account, azp=account)
         self.secrets.append(token)
-        self.issued.append(IssuedToken(who, account, audience))
+        self.issued.append(IssuedToken(caller, account, audience))
         return token
 
 
@@ -201,7 +206,7 @@ class _Handler(QuietHandler):
 class _Proxy(_Handler):
     def do_CONNECT(self) -> None:
         if self.path not in [f"{host}:443" for host in self.server.hosts]:
-            self.server.strangers.append(self.path)
+            self.server.unexpected_hosts.append(self.path)
             self.send_error(HTTPStatus.FORBIDDEN)
             return
         self.send_response(HTTPStatus.OK)

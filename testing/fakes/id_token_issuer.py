@@ -14,19 +14,19 @@ from jwt.algorithms import RSAAlgorithm
 ISSUER = "https://accounts.google.com"
 ACCOUNT = "caller@project.iam.gserviceaccount.com"
 _ALGORITHM = "RS256"
-_LIFE_SECONDS = 3600
+_LIFETIME_SECONDS = 3600
 
 
 class Issuer:
     """An issuer with one signing key.
 
     Args:
-        life: lifetime of a token, in seconds.
+        lifetime: the lifetime of a token, in seconds.
     """
 
-    def __init__(self, life: float = _LIFE_SECONDS) -> None:
+    def __init__(self, lifetime: float = _LIFETIME_SECONDS) -> None:
         """Generate the key."""
-        self._life = life
+        self._lifetime = lifetime
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._id = f"{self._key.public_key().public_numbers().n % 2**64:016x}"
 
@@ -46,7 +46,7 @@ class Issuer:
             "email": ACCOUNT,
             "email_verified": True,
             "iat": int(now),
-            "exp": int(now + self._life),
+            "exp": int(now + self._lifetime),
         }
         return jwt.encode(usual | claims, self._key, algorithm=_ALGORITHM, headers={"kid": self._id})
 

@@ -35,7 +35,7 @@ def _changed(issuer: Issuer, audience: str) -> str:
     return f"{header}.{claims}.{issuer.token('https://other').rpartition('.')[2]}"
 
 
-BAD_TOKENS: dict[str, Callable[[Issuer, str], str | None]] = {
+INVALID_TOKENS: dict[str, Callable[[Issuer, str], str | None]] = {
     "none": lambda _issuer, _audience: None,
     "empty": lambda _issuer, _audience: "",
     "not a token": lambda _issuer, _audience: "let me in",
@@ -52,7 +52,7 @@ BAD_TOKENS: dict[str, Callable[[Issuer, str], str | None]] = {
     "signed with the public key": _signed_with_the_public_key,
     "changed": _changed,
 }
-"""Functions that make a bad token for an issuer and an audience, by what is wrong with it. None means no token."""
+"""Functions that make an invalid token for an issuer and an audience, by what is wrong with it. None means no token."""
 
 
 def metadata(token: str | None, header: str = "authorization") -> tuple[tuple[str, str], ...]:

@@ -15,13 +15,14 @@ class JwksServer(LoopbackServer):
 
     Attributes:
         answer: the HTTP status and the body of the next responses.
-        asked: the number of requests received.
+        request_count: the number of requests received.
         gate: while this event is not set, responses are held back.
     """
 
     def __init__(self, *issuers: Issuer) -> None:
         super().__init__(_Handler)
-        self.asked = 0
+        self.request_count = 0
+        self._lock = threading.Lock()
         self.gate = threading.Event()
         self.gate.set()
         self.serve_keys_of(*issuers)
@@ -30,6 +31,11 @@ class JwksServer(LoopbackServer):
         """Replace the keys that it serves."""
         keys = [key for issuer in issuers for key in json.loads(issuer.keys())["keys"]]
         self.answer = (200, json.dumps({"keys": keys}))
+
+    def count_request(self) -> None:
+        """Count a request; each request has its own thread."""
+        with self._lock:
+            self.request_count += 1
 
     def __exit__(self, *error: object) -> None:
         """Release the responses that are held back, and stop."""
@@ -46,7 +52,7 @@ class _Handler(QuietHandler):
     server: JwksServer
 
     def do_GET(self) -> None:
-        self.server.asked += 1
+        self.server.count_request()
         self.server.gate.wait()
         status, body = self.server.answer
         self.send_response(status)

@@ -12,21 +12,21 @@ class Proxy(LoopbackServer):
 
     Attributes:
         port: the local port to which it forwards all connections.
-        asked: the requested destinations, HOST:PORT.
+        destinations: the requested destinations, HOST:PORT, in order.
     """
 
     def __init__(self, port: int) -> None:
         """Bind a port."""
         super().__init__(_Handler)
         self.port = port
-        self.asked: list[str] = []
+        self.destinations: list[str] = []
 
 
 class _Handler(QuietHandler):
     server: Proxy
 
     def do_CONNECT(self) -> None:
-        self.server.asked.append(self.path)
+        self.server.destinations.append(self.path)
         with socket.create_connection(("127.0.0.1", self.server.port)) as server:
             self.send_response(HTTPStatus.OK)
             self.end_headers()

@@ -32,7 +32,7 @@ AUDIENCE = "https://localhost"
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, second_operand=3)
 SERVICE = "calculator-abc.a.run.app"
 # Hides the credentials of the person who runs the tests.
-NOBODY = {"GOOGLE_APPLICATION_CREDENTIALS": "", "GCE_METADATA_HOST": "", "K_SERVICE": ""}
+NO_CREDENTIALS = {"GOOGLE_APPLICATION_CREDENTIALS": "", "GCE_METADATA_HOST": "", "K_SERVICE": ""}
 
 
 class Recorder(grpc.ServerInterceptor):
@@ -90,13 +90,13 @@ def cloud(recorder: Recorder, ca_cert: Path) -> Iterator[Callable[..., list[str]
             return _client("--target", SERVICE, *options, "calc", "2", "+", "3", **(proxied | environment))
 
         yield call
-        assert set(tunnel.asked) <= {f"{SERVICE}:443"}
+        assert set(tunnel.destinations) <= {f"{SERVICE}:443"}
 
 
 @pytest.fixture
 def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetadataServer]:
     """A metadata server that programs find as they do on Google Cloud."""
-    for name, value in NOBODY.items():
+    for name, value in NO_CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     with MetadataServer(Issuer()) as server:
         monkeypatch.setenv("GCE_METADATA_HOST", server.host)
@@ -107,7 +107,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetadataServer]:
 
 def _client(*arguments: str, **environment: str) -> list[str]:
     """Run the client's command line; return its stdout and stderr."""
-    finished = programs.run([programs.CLIENT, *arguments], **(NOBODY | environment))
+    finished = programs.run([programs.CLIENT, *arguments], **(NO_CREDENTIALS | environment))
     return [finished.stdout, finished.stderr]
 
 
@@ -256,7 +256,7 @@ def google(tmp_path: Path) -> Iterator[GoogleApis]:
     (tmp_path / "google").mkdir()
     with GoogleApis(tmp_path / "google") as running:
         yield running
-        assert running.strangers == []  # no other host is contacted, and gRPC does not use the proxy
+        assert running.unexpected_hosts == []  # no other host is contacted, and gRPC does not use the proxy
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ class Caller:
         """Write a credentials file, and return the environment that makes the client use it."""
         file = self.ca_cert.with_name("credentials.json")
         file.write_text(json.dumps(credentials), encoding="utf-8")
-        return NOBODY | self.google.environment | {"GOOGLE_APPLICATION_CREDENTIALS": str(file)}
+        return NO_CREDENTIALS | self.google.environment | {"GOOGLE_APPLICATION_CREDENTIALS": str(file)}
 
     def ask(self, credentials: dict[str, Any], *options: str) -> list[str]:
         """Run the client with credentials; return its stdout and stderr, which must not contain a secret."""
@@ -349,7 +349,7 @@ def test_credentials_without_a_service_account_are_a_one_line_error(
 
 
 def test_a_denied_impersonation_is_a_one_line_error_without_a_call(caller: Caller) -> None:
-    caller.google.may_be.clear()
+    caller.google.allowed_impersonations.clear()
     output, error = caller.ask(caller.google.login_of_person(), "--impersonate-service-account", ACCOUNT)
     assert (output, error.count("\n")) == ("", 1)
     assert error.startswith("Error: cannot fetch an identity token: Error getting ID token: ")
@@ -388,8 +388,8 @@ def test_a_valid_token_is_sent_while_google_cannot_be_reached(
     assert impersonating.Calculate(REQUEST, timeout=timeouts.SECONDS).result == 5
     google.hosts.clear()
     assert impersonating.Calculate(REQUEST, timeout=timeouts.SECONDS).result == 5
-    assert set(google.strangers) == {"iamcredentials.googleapis.com:443"}
-    google.strangers.clear()
+    assert set(google.unexpected_hosts) == {"iamcredentials.googleapis.com:443"}
+    google.unexpected_hosts.clear()
     assert len(set(recorder.tokens())) == 1
 
 
@@ -406,7 +406,7 @@ def gcloud(tmp_path: Path) -> Callable[[str], str]:
     return install
 
 
-def test_gcloud_gives_a_person_a_token_without_a_chosen_audience(
+def test_gcloud_user_tokens_have_gclouds_own_audience(
     recorder: Recorder, ca_cert: Path, gcloud: Callable[[str], str]
 ) -> None:
     token = Issuer().token("32555940559.apps.googleusercontent.com")

@@ -44,7 +44,7 @@ def test_invalid_arguments_are_refused_with_status_2(server: programs.Server, ar
             ["route-guide", "feature", "40.9146138", "-74.6188906"],
             "40.9146138 -74.6188906  Berkshire Valley Management Area Trail, Jefferson, NJ, USA",
         ),
-        (["route-guide", "feature", "0", "-1e-7"], "0.0000000 -0.0000001  (nothing known here)"),
+        (["route-guide", "feature", "0", "-1e-7"], "0.0000000 -0.0000001  (no feature)"),
         (
             ["route-guide", "features", "40.91", "-74.62", "40.92", "-74.61"],
             "40.9146138 -74.6188906  Berkshire Valley Management Area Trail, Jefferson, NJ, USA",
@@ -115,11 +115,11 @@ def test_aggregate_shows_its_progress_on_a_terminal(server: programs.Server) -> 
     assert "5000" in shown
 
 
-def test_chat_prints_earlier_notes_and_reports_lines_that_it_did_not_understand(server: programs.Server) -> None:
+def test_chat_prints_earlier_notes_and_reports_invalid_lines(server: programs.Server) -> None:
     finished = _client(server, "route-guide", "chat", standard_input="1 2 hello\n91 2 x\nhello\n1 2 hello again \n")
     assert finished.stdout == "1.0000000 2.0000000  hello\n"
-    expected = "write a latitude (-90 to 90), a longitude (-180 to 180) and a message"
-    assert finished.stderr == f"Not understood: '91 2 x'; {expected}\nNot understood: 'hello'; {expected}\n"
+    expected = "must be a latitude (-90 to 90), a longitude (-180 to 180) and a message"
+    assert finished.stderr == f"Invalid line '91 2 x': {expected}\nInvalid line 'hello': {expected}\n"
 
 
 def test_list_shows_every_service_and_method(server: programs.Server) -> None:
@@ -143,7 +143,7 @@ def test_a_server_on_this_machine_is_not_called_through_a_proxy(server: programs
     assert (finished.stdout, finished.stderr) == ("5\n", "")
 
 
-def test_an_rpc_error_is_one_line_and_status_1(server: programs.Server) -> None:
+def test_an_rpc_error_prints_one_line_and_exits_with_1(server: programs.Server) -> None:
     finished = _client(server, "health", "nobody")
     assert (finished.returncode, finished.stdout) == (1, "")
     assert finished.stderr.startswith("Error: NOT_FOUND")
@@ -156,7 +156,7 @@ def test_a_call_to_a_silent_server_fails_at_the_deadline(command: str) -> None:
         target = f"localhost:{silent.getsockname()[1]}"
         finished = programs.run([programs.CLIENT, "--target", target, "--timeout", "0.5", *command.split()])
     assert finished.returncode == 1
-    assert finished.stderr.endswith(f"{target} did not answer within 0.5 s; allow more with --timeout\n")
+    assert finished.stderr.endswith(f"{target} did not answer within 0.5 s; increase --timeout\n")
 
 
 def test_closed_standard_input_is_an_error(server: programs.Server) -> None:

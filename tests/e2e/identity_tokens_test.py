@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 from testing import programs, service_list, timeouts
 from testing.fakes import invalid_tokens
 from testing.fakes.id_token_issuer import ACCOUNT, Issuer
-from testing.fakes.invalid_tokens import BAD_TOKENS
+from testing.fakes.invalid_tokens import INVALID_TOKENS
 from testing.fakes.jwks_server import JwksServer
 
 AUDIENCE = "https://calculator-abc.a.run.app"
@@ -82,18 +82,18 @@ def exempting(keys: JwksServer) -> Iterator[Calculator]:
         yield calculator
 
 
-@pytest.mark.parametrize("bad", BAD_TOKENS)
-def test_every_method_that_is_not_exempt_refuses_a_bad_token(
-    closed: Calculator, exempting: Calculator, bad: str
+@pytest.mark.parametrize("invalid", INVALID_TOKENS)
+def test_every_method_that_is_not_exempt_refuses_an_invalid_token(
+    closed: Calculator, exempting: Calculator, invalid: str
 ) -> None:
     methods = service_list.methods(exempting.channel)
     assert len(methods) > 10
-    metadata = invalid_tokens.metadata(BAD_TOKENS[bad](ISSUER, AUDIENCE))
+    metadata = invalid_tokens.metadata(INVALID_TOKENS[invalid](ISSUER, AUDIENCE))
     for method in methods:
         # A header that ends with a space is not valid (RFC 9113, section 8.2.1), and the call is reset.
-        refused = grpc.StatusCode.INTERNAL if bad == "empty" else grpc.StatusCode.UNAUTHENTICATED
+        refused = grpc.StatusCode.INTERNAL if invalid == "empty" else grpc.StatusCode.UNAUTHENTICATED
         assert service_list.status(closed.channel, method, metadata) is refused, method.full_name
-        is_exempt = method.containing_service.full_name in EXEMPT and bad != "empty"
+        is_exempt = method.containing_service.full_name in EXEMPT and invalid != "empty"
         assert (service_list.status(exempting.channel, method, metadata) is not refused) == is_exempt, method.full_name
 
 
@@ -192,7 +192,7 @@ def test_calls_shortly_after_a_failed_fetch_of_the_jwks_fail_without_another_fet
             for _ in range(20):
                 assert calculator.refusal(ISSUER.token(AUDIENCE)).code() is grpc.StatusCode.UNAVAILABLE
             assert calculator.server.wait_for_log("Cannot fetch the keys")
-            assert empty.asked == 1
+            assert empty.request_count == 1
 
 
 def test_a_slow_jwks_server_does_not_hold_up_calls_for_long() -> None:
@@ -210,4 +210,4 @@ def test_concurrent_calls_fetch_the_jwks_once() -> None:
         metadata = invalid_tokens.metadata(ISSUER.token(AUDIENCE))
         calls = [method.future(b"", timeout=timeouts.SECONDS, metadata=metadata) for _ in range(90)]
         assert all(call.result() == b"" for call in calls)
-        assert keys.asked == 1
+        assert keys.request_count == 1

@@ -1,4 +1,4 @@
-"""Tests of what an operator relies on: health, reflection, limits, the access log."""
+"""Tests of operational features: health, reflection, limits, the access log."""
 
 import json
 import os

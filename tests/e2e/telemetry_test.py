@@ -74,9 +74,7 @@ def _call_each_kind(channel: grpc.Channel, *metadata: tuple[str, str]) -> None:
     list(stub.Converse(iter(converse), timeout=timeouts.SECONDS, metadata=metadata))
 
 
-def test_calls_of_every_kind_are_spans_in_the_callers_trace_and_log_lines_with_the_same_ids(
-    collector: Collector,
-) -> None:
+def test_every_kind_of_call_has_a_span_and_a_log_line_in_the_callers_trace(collector: Collector) -> None:
     with (
         programs.serving(
             OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,

@@ -16,11 +16,11 @@ import pytest
 from testing import programs, timeouts
 
 # The script of a fake program: it prints its name and its arguments, and exits with a distinctive status.
-SPEAK = 'echo "${0##*/} $# $*"; exit 5'
+REPORT_ARGUMENTS = 'echo "${0##*/} $# $*"; exit 5'
 
 
 def _reporting(version: str) -> str:
-    return f'[ "$1" != --version ] || {{ echo "bazel {version}"; exit; }}; {SPEAK}'
+    return f'[ "$1" != --version ] || {{ echo "bazel {version}"; exit; }}; {REPORT_ARGUMENTS}'
 
 
 MAKE_TOOLBOX = """#!/bin/sh
@@ -52,7 +52,7 @@ class Checkout:
             shutil.copy(file, self.root / file)
         self._write(self.toolbox / "make.sh", MAKE_TOOLBOX)
         self._write(self.toolbox / "unneeded", "")
-        self.put_in_toolbox(SPEAK)
+        self.put_in_toolbox(REPORT_ARGUMENTS)
 
     def _write(self, program: Path, script: str) -> Path:
         program.write_text(script, encoding="utf-8")
@@ -93,15 +93,15 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 def test_the_variable_bazel_takes_precedence(checkout: Checkout) -> None:
-    checkout.put_on_path("bazelisk", SPEAK)
-    mine = checkout.put_on_path("mine", SPEAK)
+    checkout.put_on_path("bazelisk", REPORT_ARGUMENTS)
+    mine = checkout.put_on_path("mine", REPORT_ARGUMENTS)
     finished = checkout.bazelw("build", "//a b", BAZEL=str(mine))
     assert (finished.stdout, finished.returncode) == ("mine 2 build //a b\n", 5)
 
 
 def test_bazelisk_is_preferred_to_bazel(checkout: Checkout) -> None:
     checkout.put_on_path("bazel", _reporting("7.7.1"))
-    checkout.put_on_path("bazelisk", SPEAK)
+    checkout.put_on_path("bazelisk", REPORT_ARGUMENTS)
     assert checkout.bazelw("version").stdout == "bazelisk 1 version\n"
 
 
@@ -127,7 +127,7 @@ def test_without_a_bazel_a_toolbox_is_made_once_and_entered(checkout: Checkout) 
 
 
 def test_the_toolbox_can_be_forced(checkout: Checkout) -> None:
-    checkout.put_on_path("bazelisk", SPEAK)
+    checkout.put_on_path("bazelisk", REPORT_ARGUMENTS)
     assert checkout.bazelw("build", BAZELW="toolbox").stdout.startswith("bazel 2 --bazelrc")
 
 
@@ -192,9 +192,9 @@ def test_bazel_run_starts_the_program_outside_the_toolbox(checkout: Checkout) ->
         env=checkout.environment(TMPDIR=str(checkout.root)),
         stdout=subprocess.PIPE,
     ) as call:
-        programs_seen, speaker = call.communicate(timeout=timeouts.SECONDS)[0].splitlines()
+        programs_seen, reporter = call.communicate(timeout=timeouts.SECONDS)[0].splitlines()
     assert int(programs_seen) > len(list((checkout.cache / "bazelw" / _toolbox_name(checkout) / "usr/bin").iterdir()))
-    assert speaker == f"{call.pid} //x y"
+    assert reporter == f"{call.pid} //x y"
     assert call.returncode == 5
     assert not list(checkout.root.glob("tmp.*"))
 
@@ -208,8 +208,8 @@ def test_bazel_run_does_not_start_a_program_that_cannot_be_built(checkout: Check
 
 @pytest.mark.parametrize("option", ["--norun", "--script_path=mine"])
 def test_bazel_run_without_starting_the_program_is_left_to_bazel(checkout: Checkout, option: str) -> None:
-    speaks = f"bazel 4 --bazelrc=/usr/share/bazel/toolbox.bazelrc run {option} //x\n"
-    assert checkout.bazelw("run", option, "//x").stdout == speaks
+    reported = f"bazel 4 --bazelrc=/usr/share/bazel/toolbox.bazelrc run {option} //x\n"
+    assert checkout.bazelw("run", option, "//x").stdout == reported
 
 
 def test_a_signal_during_bazel_run_ends_the_build(checkout: Checkout) -> None:

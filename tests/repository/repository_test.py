@@ -29,6 +29,6 @@ def test_every_archive_is_an_official_release_with_its_hash() -> None:
 
 def test_every_reason_of_the_api_has_the_status_that_its_comment_names() -> None:
     proto = Path("proto/calculator/v1/calculator.proto").read_text(encoding="utf-8")
-    listed = re.findall(r"^  // ([A-Z_]+)\b.*\n  REASON_([A-Z_]+) = ", proto, re.MULTILINE)
+    listed = re.findall(r"^  // ([A-Z_]+)\b.*\n(?:  // [a-z].*\n)*  REASON_([A-Z_]+) = ", proto, re.MULTILINE)
     assert {(code.name, reason.value) for reason, code in error_status.CODES.items()} == set(listed)
     assert {f"REASON_{reason}" for reason in Reason} == set(pb.Reason.keys()) - {"REASON_UNSPECIFIED"}

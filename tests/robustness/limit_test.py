@@ -53,7 +53,7 @@ def test_a_grpc_client_with_as_many_threads_as_the_limit_loses_no_call() -> None
         programs.eventually(lambda: _statuses(server) == {"OK": threads * calls})
 
 
-def test_an_http2_client_that_reuses_each_stream_slot_at_once_loses_no_call(tmp_path: Path) -> None:
+def test_an_http2_client_that_reuses_each_stream_slot_immediately_loses_no_call(tmp_path: Path) -> None:
     streams, calls = 100, 10_000
     body = tmp_path / "body"
     body.write_bytes(prefixed(ADD.SerializeToString()))

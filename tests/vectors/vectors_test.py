@@ -13,7 +13,7 @@ from bazel.oci.container import Container
 from bazel.oci.layout import Layout
 from client.access import Access
 from client.channel import connect
-from deploy.emulator import front
+from deploy.emulator import front_end
 from testing import image_server, programs, timeouts
 from testing.fakes.certificate_authority import CertificateAuthority
 from testing.fakes.id_token_issuer import Issuer
@@ -57,9 +57,11 @@ def _endpoint(name: str, folder: Path) -> Iterator[Endpoint]:
             yield Endpoint(ingress.address)
             return
         issuer = Issuer()
-        settings = front.Front(audiences=(AUDIENCE,), keys=issuer.keys())
+        settings = front_end.FrontEndSettings(audiences=(AUDIENCE,), keys=issuer.keys())
         program = Path(os.environ["ENVOY"]).absolute()
-        running = stack.enter_context(front.serving(program, settings, [ingress.port], CertificateAuthority(), folder))
+        running = stack.enter_context(
+            front_end.serving(program, settings, [ingress.port], CertificateAuthority(), folder)
+        )
         metadata = stack.enter_context(MetadataServer(issuer))
         yield Endpoint(f"localhost:{running.port()}", folder / "ca.crt", metadata.host)
 

@@ -4,12 +4,12 @@ from concurrent import futures
 
 import grpc
 
-from benchmarks.peers import threads
+from benchmarks.peers import sync_servicers
 
 
 def main() -> None:
     """Serve on any free port, until killed."""
-    threads.serve(grpc.server(futures.ThreadPoolExecutor(max_workers=threads.POOL_THREADS)))
+    sync_servicers.serve(grpc.server(futures.ThreadPoolExecutor(max_workers=sync_servicers.POOL_THREADS)))
 
 
 if __name__ == "__main__":

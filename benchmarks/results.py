@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from benchmarks.load import Sample, Work
+from benchmarks.load import Sample, Workload
 
 
 @dataclass
@@ -45,26 +45,28 @@ Results: TypeAlias = dict[str, dict[str, Measured]]
 """All measurements, by workload and then by server."""
 
 
-def table(work: Work, of_work: dict[str, Measured], references: dict[str, str]) -> Iterator[str]:
+def table(workload: Workload, of_workload: dict[str, Measured], references: dict[str, str]) -> Iterator[str]:
     """Yield the lines of the table of one workload, in Markdown; it has messages/s if a call has several messages.
 
     Args:
-        work: the workload.
-        of_work: the measurements of each server.
+        workload: the workload.
+        of_workload: the measurements of each server.
         references: the servers to compare with; each has a column of ratios, with this heading.
     """
-    unit = "messages/s" if work.messages > 1 else "calls/s"
+    unit = "messages/s" if workload.messages > 1 else "calls/s"
     figures = (unit, "min-max", *references.values(), "p50", "p99", "CPU/call", "memory")
     yield f"| server | {' | '.join(figures)} |"
     yield "| --- |" + " ---: |" * len(figures)
-    for name, measured in of_work.items():
-        speeds = [sample.calls_per_second * work.messages for sample in measured.samples]
+    for name, measured in of_workload.items():
+        speeds = [sample.calls_per_second * workload.messages for sample in measured.samples]
         ratios = [
-            f"{measured.calls_per_second / of_work[reference].calls_per_second:.2f}" if reference in of_work else "-"
+            f"{measured.calls_per_second / of_workload[reference].calls_per_second:.2f}"
+            if reference in of_workload
+            else "-"
             for reference in references
         ]
         cells = (
-            f"{measured.calls_per_second * work.messages:.0f}",
+            f"{measured.calls_per_second * workload.messages:.0f}",
             f"{min(speeds):.0f}-{max(speeds):.0f}",
             *ratios,
             f"{measured.p50:.2f} ms",

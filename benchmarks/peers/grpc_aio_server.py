@@ -9,7 +9,7 @@ import grpc.aio
 from calculator.v1 import calculator_pb2_grpc
 from routeguide import route_guide_pb2_grpc
 
-from benchmarks.peers import asynchronous
+from benchmarks.peers import async_servicers
 
 # The generated code has type annotations only for servers with threads.
 _CalculatorServicer: Any = calculator_pb2_grpc.CalculatorServicer
@@ -18,20 +18,20 @@ _RouteGuideServicer: Any = route_guide_pb2_grpc.RouteGuideServicer
 
 class _Calculator(_CalculatorServicer):  # type: ignore[misc]
     async def Calculate(self, request: Any, context: Any) -> Any:  # noqa: ANN401
-        return asynchronous.calculate(request)
+        return async_servicers.calculate(request)
 
     async def Aggregate(self, request_iterator: Any, context: Any) -> Any:  # noqa: ANN401
-        return await asynchronous.aggregate(request_iterator)
+        return await async_servicers.aggregate(request_iterator)
 
     async def Converse(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401
-        answer = asynchronous.conversation()
+        answer = async_servicers.conversation()
         async for request in request_iterator:
             yield answer(request)
 
 
 class _Guide(_RouteGuideServicer):  # type: ignore[misc]
     async def ListFeatures(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: ANN401
-        for feature in asynchronous.list_features(request):
+        for feature in async_servicers.list_features(request):
             yield feature
 
 

@@ -8,7 +8,7 @@ from calculator.v1 import calculator_pb2 as pb
 from google.protobuf.message import Message
 from routeguide import route_guide_pb2
 
-from benchmarks.load import CONNECTIONS, STREAMS, Work
+from benchmarks.load import CONNECTIONS, STREAMS, Workload
 from server.services.calculator_v1 import CalculatorServicer
 from server.services.route_guide import RouteGuideServicer
 
@@ -29,7 +29,7 @@ def _bytes(messages: Iterator[Message]) -> list[bytes]:
     return [message.SerializeToString() for message in messages]
 
 
-def unary(calls: int, name: str = "unary", connections: int = CONNECTIONS, streams: int = STREAMS) -> Work:
+def unary(calls: int, name: str = "unary", connections: int = CONNECTIONS, streams: int = STREAMS) -> Workload:
     """Return a workload of unary calls.
 
     Args:
@@ -40,10 +40,10 @@ def unary(calls: int, name: str = "unary", connections: int = CONNECTIONS, strea
     """
     request = pb.CalculateRequest(operation=pb.OPERATION_MULTIPLY, first_operand=6, second_operand=7)
     response = CalculatorServicer().Calculate(request, _CONTEXT)
-    return Work(name, _CALCULATE, _bytes(iter([request])), _bytes(iter([response])), calls, connections, streams)
+    return Workload(name, _CALCULATE, _bytes(iter([request])), _bytes(iter([response])), calls, connections, streams)
 
 
-def streaming(calls: int) -> list[Work]:
+def streaming(calls: int) -> list[Workload]:
     """Return a workload for each of the three kinds of streaming calls, which have 100 messages or a few more.
 
     Args:
@@ -54,21 +54,21 @@ def streaming(calls: int) -> list[Work]:
     sums = [pb.ConverseRequest(operation=pb.OPERATION_ADD, second_operand=1)] * _MESSAGES
     streams = max(calls // 25, 80)
     return [
-        Work(
+        Workload(
             "server streaming",
             "/routeguide.RouteGuide/ListFeatures",
             _bytes(iter([EVERYWHERE])),
             _bytes(guide.ListFeatures(EVERYWHERE, _CONTEXT)),
             streams,
         ),
-        Work(
+        Workload(
             "client streaming",
             "/calculator.v1.Calculator/Aggregate",
             _bytes(iter(numbers)),
             _bytes(iter([calculator.Aggregate(iter(numbers), _CONTEXT)])),
             streams,
         ),
-        Work(
+        Workload(
             "bidirectional streaming",
             "/calculator.v1.Calculator/Converse",
             _bytes(iter(sums)),
@@ -78,7 +78,7 @@ def streaming(calls: int) -> list[Work]:
     ]
 
 
-def works(calls: int) -> list[Work]:
+def workloads(calls: int) -> list[Workload]:
     """Return the workloads of all kinds of calls, the unary calls first.
 
     Args:
@@ -87,13 +87,13 @@ def works(calls: int) -> list[Work]:
     return [unary(calls), *streaming(calls)]
 
 
-def echo(name: str, size: int, calls: int, streams: int) -> Work:
+def echo(name: str, size: int, calls: int, streams: int) -> Workload:
     """Return a workload of calls that echo a request of `size` bytes."""
     message = [bytes(size)]
-    return Work(name, _ECHO, message, message, max(calls, CONNECTIONS), streams=streams)
+    return Workload(name, _ECHO, message, message, max(calls, CONNECTIONS), streams=streams)
 
 
-def sleeping(name: str, calls: int) -> Work:
+def sleeping(name: str, calls: int) -> Workload:
     """Return a workload of calls whose handler sleeps for a millisecond before it sends the request back."""
     message = [b"a request"]
-    return Work(name, "/benchmarks.Echo/Sleep", message, message, calls)
+    return Workload(name, "/benchmarks.Echo/Sleep", message, message, calls)

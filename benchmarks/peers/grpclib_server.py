@@ -9,24 +9,24 @@ from grpclib.const import Cardinality, Handler
 from grpclib.server import Server
 from routeguide import route_guide_pb2
 
-from benchmarks.peers import asynchronous
+from benchmarks.peers import async_servicers
 
 
 async def _calculate(stream: Any) -> None:  # noqa: ANN401
-    await stream.send_message(asynchronous.calculate(await stream.recv_message()))
+    await stream.send_message(async_servicers.calculate(await stream.recv_message()))
 
 
 async def _list_features(stream: Any) -> None:  # noqa: ANN401
-    for feature in asynchronous.list_features(await stream.recv_message()):
+    for feature in async_servicers.list_features(await stream.recv_message()):
         await stream.send_message(feature)
 
 
 async def _aggregate(stream: Any) -> None:  # noqa: ANN401
-    await stream.send_message(await asynchronous.aggregate(stream))
+    await stream.send_message(await async_servicers.aggregate(stream))
 
 
 async def _converse(stream: Any) -> None:  # noqa: ANN401
-    answer = asynchronous.conversation()
+    answer = async_servicers.conversation()
     async for request in stream:
         await stream.send_message(answer(request))
 

@@ -22,13 +22,13 @@ from bazel.oci.container import Container
 from bazel.oci.layout import Layout
 from client.access import HEADERS, NONE, Access
 from client.channel import connect
-from deploy.emulator import front
+from deploy.emulator import front_end
 from ingress.envoy import Envoy
 from testing import image_server, programs, service_list, timeouts
 from testing.fakes import invalid_tokens
 from testing.fakes.certificate_authority import CertificateAuthority
 from testing.fakes.id_token_issuer import ACCOUNT, Issuer
-from testing.fakes.invalid_tokens import BAD_TOKENS
+from testing.fakes.invalid_tokens import INVALID_TOKENS
 from testing.fakes.jwks_server import JwksServer
 from testing.fakes.metadata_server import MetadataServer
 
@@ -48,14 +48,14 @@ class CloudRun:
     """
 
     def __init__(
-        self, front: Envoy, ca_cert: Path, issuer: Issuer, server: programs.Server, ingress: programs.Server
+        self, front_end: Envoy, ca_cert: Path, issuer: Issuer, server: programs.Server, ingress: programs.Server
     ) -> None:
-        self.target = f"localhost:{front.port()}"
+        self.target = f"localhost:{front_end.port()}"
         self.ca_cert = ca_cert
         self.issuer = issuer
         self.server = server
         self.ingress = ingress
-        self.envoy = front
+        self.envoy = front_end
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +70,12 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> list[Container]:
 @contextmanager
 def _cloud_run(containers: list[Container], folder: Path, issuer: Issuer, *flags: str) -> Iterator[CloudRun]:
     """Run the images behind a front end that accepts the tokens of an issuer; flags are for the server."""
-    settings = front.Front(audiences=(AUDIENCE,), keys=issuer.keys())
+    settings = front_end.FrontEndSettings(audiences=(AUDIENCE,), keys=issuer.keys())
     server_container, ingress_container = containers
     with (
         image_server.serving(server_container, *flags, K_SERVICE="calculator") as server,
         image_server.serving(ingress_container, f"--server-port={server.port}") as ingress,
-        front.serving(
+        front_end.serving(
             Path(os.environ["ENVOY"]).absolute(), settings, [ingress.port], CertificateAuthority(), folder
         ) as envoy,
     ):
@@ -131,29 +131,29 @@ def methods(cloud_run: CloudRun) -> list[MethodDescriptor]:
 
 
 @pytest.mark.parametrize("header", ["authorization", "x-serverless-authorization"])
-@pytest.mark.parametrize("bad", BAD_TOKENS)
-def test_no_method_lets_a_bad_token_through(
-    cloud_run: CloudRun, methods: list[MethodDescriptor], bad: str, header: str
+@pytest.mark.parametrize("invalid", INVALID_TOKENS)
+def test_no_method_lets_an_invalid_token_through(
+    cloud_run: CloudRun, methods: list[MethodDescriptor], invalid: str, header: str
 ) -> None:
-    refused = grpc.StatusCode.PERMISSION_DENIED if bad == "none" else grpc.StatusCode.UNAUTHENTICATED
+    refused = grpc.StatusCode.PERMISSION_DENIED if invalid == "none" else grpc.StatusCode.UNAUTHENTICATED
     before = len(cloud_run.server.log)
     with connect(cloud_run.target, access=Access(ca_cert=cloud_run.ca_cert, auth=NONE)) as channel:
         assert len(methods) > 10
         for method in methods:
-            metadata = invalid_tokens.metadata(BAD_TOKENS[bad](cloud_run.issuer, AUDIENCE), header)
+            metadata = invalid_tokens.metadata(INVALID_TOKENS[invalid](cloud_run.issuer, AUDIENCE), header)
             assert service_list.status(channel, method, metadata) is refused, method.full_name
         # A valid token must be accepted, or the rejections above would prove nothing.
         [check] = [method for method in methods if method.full_name == "grpc.health.v1.Health.Check"]
         metadata = invalid_tokens.metadata(cloud_run.issuer.token(AUDIENCE), header)
         assert service_list.status(channel, check, metadata) is grpc.StatusCode.OK
     cloud_run.server.wait_for_log("Health/Check")
-    # Calls through Envoy come by IPv4. The call that listed the methods does not.
+    # Calls through Envoy arrive over IPv4; the direct call that listed the methods did not.
     lines = [line for line in cloud_run.server.log[before:] if '"peer": "ipv4:' in line]
     assert not [line for line in lines if "Health/Check" not in line]
 
 
 def _post(cloud_run: CloudRun, method: str, content_type: str, body: bytes) -> tuple[int, bytes]:
-    """Send a request by HTTP/1, as a browser or curl would; return the status and the body."""
+    """Send a request over HTTP/1, as a browser or curl would; return the status and the body."""
     port = int(cloud_run.target.rpartition(":")[2])
     context = ssl.create_default_context(cafile=str(cloud_run.ca_cert))
     headers = {"Content-Type": content_type, "Authorization": f"Bearer {cloud_run.issuer.token(AUDIENCE)}"}
@@ -226,7 +226,8 @@ def test_every_request_has_a_trace_either_its_callers_or_a_new_one(cloud_run: Cl
     callers = "4bf92f3577b34da6a3ce929d0e0e4736"
     token = ("authorization", f"Bearer {cloud_run.issuer.token(AUDIENCE)}")
     googles = "105445aa7843bc8bf206b12000100000"
-    # A log line may be written after its response. Once this one is there, those of all earlier calls are, too.
+    # A log line may be written after its response. Once the line of this call is logged, the lines of all earlier calls
+    # are, too.
     last = "0af7651916cd43dd8448eb211c80319c"
     _calculate(cloud_run, token, ("traceparent", f"00-{last}-00f067aa0ba902b7-01"))
     cloud_run.server.wait_for_log(last)

@@ -30,18 +30,18 @@ UNARY = "unary"
 
 
 @dataclass(frozen=True)
-class Subject:
+class Server:
     """A server under test.
 
     Attributes:
         name: its name in the tables.
         command: its command line.
-        works: the names of the workloads that it is measured with.
+        workloads: the names of the workloads that it is measured with.
     """
 
     name: str
     command: Sequence[str | Path]
-    works: Sequence[str] = (UNARY, *STREAMING)
+    workloads: Sequence[str] = (UNARY, *STREAMING)
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Running:
     """A running server.
 
     Attributes:
-        subject: the server.
+        server: the server.
         process: its process.
         port: the port that it listens on.
         log: its stderr, a file.
     """
 
-    subject: Subject
+    server: Server
     process: subprocess.Popen[bytes]
     port: int
     log: IO[bytes]
@@ -71,7 +71,7 @@ class Running:
         # This is clock_getcpuclockid(3), which Python has only for threads.
         return time.clock_gettime((~self.process.pid << 3) | 2)
 
-    def forget_log(self) -> None:
+    def truncate_log(self) -> None:
         """Truncate the log, which is in memory."""
         os.ftruncate(self.log.fileno(), 0)
 
@@ -79,21 +79,21 @@ class Running:
 # The workload "1000 x 1" has a thousand calls in flight.
 _OUR_COMMAND: list[str | Path] = [programs.SERVER, "--log-format=json", "--max-concurrent-calls=1000"]
 
-TUTORIAL = Subject("tutorial: grpc.server", [_PEERS / "tutorial"], (UNARY, *SHAPES, *STREAMING, *ECHO, SLEEPING))
-AIO = Subject("grpc.aio, asyncio", [_PEERS / "aio"])
-STOCK = Subject("ours, --engine=stock", [*_OUR_COMMAND, "--engine=stock"], (UNARY, *SHAPES, *STREAMING))
-OURS = Subject("ours", _OUR_COMMAND, (UNARY, *SHAPES, *STREAMING))
-UNLOGGED = Subject("ours, --no-access-log", [*_OUR_COMMAND, "--no-access-log"], (UNARY, *SHAPES, *STREAMING))
-PLAIN = Subject("nggrpc.server", [_PEERS / "plain_nggrpc"], TUTORIAL.works)
-POOL = Subject("nggrpc.server, thread pool", [_PEERS / "plain_nggrpc", "pool"], (UNARY, *STREAMING))
-NATIVE = Subject("pygrpc_native.server", [_PEERS / "native"], TUTORIAL.works)
+TUTORIAL = Server("tutorial: grpc.server", [_PEERS / "tutorial_server"], (UNARY, *SHAPES, *STREAMING, *ECHO, SLEEPING))
+AIO = Server("grpc.aio, asyncio", [_PEERS / "grpc_aio_server"])
+STOCK = Server("ours, --engine=stock", [*_OUR_COMMAND, "--engine=stock"], (UNARY, *SHAPES, *STREAMING))
+OURS = Server("ours", _OUR_COMMAND, (UNARY, *SHAPES, *STREAMING))
+UNLOGGED = Server("ours, --no-access-log", [*_OUR_COMMAND, "--no-access-log"], (UNARY, *SHAPES, *STREAMING))
+PLAIN = Server("nggrpc.server", [_PEERS / "nggrpc_server"], TUTORIAL.workloads)
+POOL = Server("nggrpc.server, thread pool", [_PEERS / "nggrpc_server", "pool"], (UNARY, *STREAMING))
+NATIVE = Server("pygrpc_native.server", [_PEERS / "pygrpc_native_server"], TUTORIAL.workloads)
 PYTHON = [
     TUTORIAL,
     AIO,
-    Subject("grpc.aio, uvloop", [_PEERS / "aio", "uvloop"]),
-    Subject("grpclib", [_PEERS / "pure_python"]),
+    Server("grpc.aio, uvloop", [_PEERS / "grpc_aio_server", "uvloop"]),
+    Server("grpclib", [_PEERS / "grpclib_server"]),
     NATIVE,
-    Subject("pygrpc-native, low-level API", [_PEERS / "native", "events"], (UNARY, *SHAPES, *ECHO)),
+    Server("pygrpc-native, low-level API", [_PEERS / "pygrpc_native_server", "events"], (UNARY, *SHAPES, *ECHO)),
     STOCK,
     OURS,
     UNLOGGED,
@@ -106,7 +106,7 @@ CPP = "gRPC in C++, callbacks"
 """The name of the server that `in_cpp` builds."""
 
 
-def in_cpp(folder: Path) -> Subject | None:
+def in_cpp(folder: Path) -> Server | None:
     """Build the server in C++; return None if Debian's libgrpc++-dev and protobuf-compiler-grpc are not installed.
 
     Args:
@@ -130,11 +130,11 @@ def in_cpp(folder: Path) -> Subject | None:
     subprocess.run(
         [compiler, "-O2", "-std=c++17", f"-I{folder}", *sources, "-o", program, *found.stdout.split()], check=True
     )
-    return Subject(CPP, [program], (UNARY, *SHAPES, *ECHO))
+    return Server(CPP, [program], (UNARY, *SHAPES, *ECHO))
 
 
 @contextmanager
-def running(subject: Subject, core: int | None = None) -> Iterator[Running]:
+def running(server: Server, core: int | None = None) -> Iterator[Running]:
     """Run a server until the block ends, on one core if one is given; then kill it.
 
     Raises:
@@ -142,18 +142,18 @@ def running(subject: Subject, core: int | None = None) -> Iterator[Running]:
     """
     # The log is in memory: a pipe would need a reader on the core of the load, and a disk has unpredictable latency.
     with tempfile.TemporaryFile("a+b", dir="/dev/shm") as log:
-        process = subprocess.Popen(subject.command, stderr=log, env=os.environ | {"PORT": "0"})
+        process = subprocess.Popen(server.command, stderr=log, env=os.environ | {"PORT": "0"})
         try:
-            port = _port(subject, process, log)
+            port = _port(server, process, log)
             if core is not None:
                 load.pin(process.pid, core)
-            yield Running(subject, process, port, log)
+            yield Running(server, process, port, log)
         finally:
             process.kill()
             process.wait()
 
 
-def _port(subject: Subject, process: subprocess.Popen[bytes], log: IO[bytes]) -> int:
+def _port(server: Server, process: subprocess.Popen[bytes], log: IO[bytes]) -> int:
     ends, output = time.monotonic() + timeouts.SECONDS, ""
     has_ended = False
     while time.monotonic() < ends and not has_ended:
@@ -163,4 +163,4 @@ def _port(subject: Subject, process: subprocess.Popen[bytes], log: IO[bytes]) ->
         if announced := re.search(r"Listening on \S*:([0-9]+)\D", output):
             return int(announced[1])
         time.sleep(0.05)
-    raise load.LoadError(f"{subject.name} does not listen; its log:\n{output}")
+    raise load.LoadError(f"{server.name} does not listen; its log:\n{output}")

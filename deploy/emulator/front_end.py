@@ -16,20 +16,20 @@ from testing.fakes.certificate_authority import CertificateAuthority
 from testing.fakes.id_token_issuer import ISSUER
 
 _TYPE = "type.googleapis.com/envoy.extensions."
-_LISTENER = "front"
+_LISTENER = "front_end"
 _MOST_CONNECTIONS = 1000
 
 
 @dataclass(frozen=True)
-class Front:
-    """Settings of the front end.
+class FrontEndSettings:
+    """The settings of a front end.
 
     Attributes:
         audiences: the accepted audiences of tokens: the service's URL, and its custom audiences.
         keys: the issuer's public keys, as a JSON Web Key Set (JWKS).
         timeout: the timeout of a request, streams included, in seconds, from 1 to 3600.
         concurrency: the maximum number of concurrent requests per instance, from 1 to 1000; further requests wait.
-        is_http1: whether requests are forwarded by HTTP/1, as without `--use-http2`.
+        is_http1: whether requests are forwarded over HTTP/1, as without `--use-http2`.
         is_public: whether requests without a token are forwarded, as with `--allow-unauthenticated`.
         port: the port to listen on, on this machine; 0 means a free one.
     """
@@ -51,7 +51,7 @@ def _filter(name: str, message: str, **fields: Any) -> dict[str, Any]:  # noqa: 
     return {"name": f"envoy.filters.http.{name}", "typed_config": _typed(f"filters.http.{name}.v3.{message}", **fields)}
 
 
-def _tokens(front: Front) -> dict[str, Any]:
+def _tokens(settings: FrontEndSettings) -> dict[str, Any]:
     """Return the filter that verifies the token.
 
     If a request has both headers, only x-serverless-authorization is verified: the other one is for the service.
@@ -60,8 +60,8 @@ def _tokens(front: Front) -> dict[str, Any]:
     providers = {
         header: {
             "issuer": ISSUER,
-            "audiences": list(front.audiences),
-            "local_jwks": {"inline_string": front.keys},
+            "audiences": list(settings.audiences),
+            "local_jwks": {"inline_string": settings.keys},
             "forward": True,
             "from_headers": [{"name": header, "value_prefix": "Bearer "}],
             "payload_in_metadata": "claims",
@@ -76,10 +76,10 @@ def _tokens(front: Front) -> dict[str, Any]:
     return _filter("jwt_authn", "JwtAuthentication", providers=providers, rules=rules)
 
 
-def _exact_audience(front: Front) -> dict[str, Any]:
+def _exact_audience(settings: FrontEndSettings) -> dict[str, Any]:
     """Return the filter that compares audiences exactly, as Cloud Run does: jwt_authn ignores scheme and last slash."""
     claim = {"filter": "envoy.filters.http.jwt_authn", "path": [{"key": "claims"}, {"key": "aud"}]}
-    texts = [{"string_match": {"exact": audience}} for audience in front.audiences]
+    texts = [{"string_match": {"exact": audience}} for audience in settings.audiences]
     values = [*texts, *({"list_match": {"one_of": text}} for text in texts)]
     principals = [{"sourced_metadata": {"metadata_matcher": claim | {"value": value}}} for value in values]
     policy = {"permissions": [{"any": True}], "principals": principals}
@@ -127,13 +127,13 @@ def _previous_hosts() -> dict[str, Any]:
     return {"name": f"envoy.retry_host_predicates.{name}", "typed_config": predicate}
 
 
-def _listener(front: Front, folder: Path) -> dict[str, Any]:
+def _listener(settings: FrontEndSettings, folder: Path) -> dict[str, Any]:
     route = {
         "match": {"prefix": "/"},
         "route": {
             "cluster": "instances",
             "timeout": "0s",  # disabled: this timeout would start only at the end of the client's request stream
-            "max_stream_duration": {"max_stream_duration": f"{front.timeout}s"},
+            "max_stream_duration": {"max_stream_duration": f"{settings.timeout}s"},
             # A request that an instance has not started, because it stops or has stopped, is sent to another instance.
             "retry_policy": {
                 "retry_on": "connect-failure,refused-stream",
@@ -143,6 +143,7 @@ def _listener(front: Front, folder: Path) -> dict[str, Any]:
             },
         },
     }
+    verification = [_tokens(settings), _exact_audience(settings), _script("remove_signature.lua")]
     manager = _typed(
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=_LISTENER,
@@ -150,14 +151,14 @@ def _listener(front: Front, folder: Path) -> dict[str, Any]:
         use_remote_address=True,  # all callers are external, so they cannot choose x-request-id
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
         http_filters=[
-            *([] if front.is_public else [_tokens(front), _exact_audience(front), _script("remove_signature.lua")]),
+            *([] if settings.is_public else verification),
             _script("begin_trace.lua"),
             _filter("router", "Router"),
         ],
     )
     return {
         "name": _LISTENER,
-        "address": {"socket_address": {"address": "127.0.0.1", "port_value": front.port}},
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": settings.port}},
         "enable_reuse_port": False,  # otherwise a second emulator could silently share the port
         "filter_chains": [
             {
@@ -168,11 +169,11 @@ def _listener(front: Front, folder: Path) -> dict[str, Any]:
     }
 
 
-def configuration(front: Front, instances: list[int], folder: Path) -> dict[str, Any]:
+def configuration(settings: FrontEndSettings, instances: list[int], folder: Path) -> dict[str, Any]:
     """Return Envoy's configuration.
 
     Args:
-        front: the settings.
+        settings: the settings.
         instances: the ports of the instances on this machine.
         folder: the folder of server.crt and server.key.
     """
@@ -183,12 +184,12 @@ def configuration(front: Front, instances: list[int], folder: Path) -> dict[str,
     # With HTTP/2, an instance has one connection with as many streams as its concurrency; with HTTP/1, as many
     # connections. Further requests wait.
     connections, protocol = (
-        (front.concurrency, {"http_protocol_options": {}})
-        if front.is_http1
-        else (1, {"http2_protocol_options": {"max_concurrent_streams": front.concurrency}})
+        (settings.concurrency, {"http_protocol_options": {}})
+        if settings.is_http1
+        else (1, {"http2_protocol_options": {"max_concurrent_streams": settings.concurrency}})
     )
     options = _typed("upstreams.http.v3.HttpProtocolOptions", explicit_http_config=protocol)
-    limit = front.concurrency * len(instances)
+    limit = settings.concurrency * len(instances)
     cluster = {
         "name": "instances",
         "type": "STATIC",
@@ -211,23 +212,23 @@ def configuration(front: Front, instances: list[int], folder: Path) -> dict[str,
     return {
         "overload_manager": {"resource_monitors": [connections_limit]},
         "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}},
-        "static_resources": {"listeners": [_listener(front, folder)], "clusters": [cluster]},
+        "static_resources": {"listeners": [_listener(settings, folder)], "clusters": [cluster]},
     }
 
 
 @contextmanager
 def serving(
-    program: Path, front: Front, instances: list[int], authority: CertificateAuthority, folder: Path
+    program: Path, settings: FrontEndSettings, instances: list[int], authority: CertificateAuthority, folder: Path
 ) -> Iterator[Envoy]:
     """Run a front end until the block ends.
 
     Args:
         program: the path of Envoy.
-        front: the settings.
+        settings: the settings.
         instances: the ports of the instances on this machine.
         authority: the certificate authority that issues the server certificate.
         folder: a folder for the configuration, the certificate and its key.
     """
     authority.write(folder)
-    with envoy.running(program, json.dumps(configuration(front, instances, folder)), folder) as process:
+    with envoy.running(program, json.dumps(configuration(settings, instances, folder)), folder) as process:
         yield process

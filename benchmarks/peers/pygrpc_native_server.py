@@ -6,7 +6,7 @@ from concurrent import futures
 import pygrpc_native
 from calculator.v1 import calculator_pb2 as pb
 
-from benchmarks.peers import threads
+from benchmarks.peers import sync_servicers
 from server.services.calculator_v1 import CalculatorServicer
 
 _BATCH = 64
@@ -14,7 +14,7 @@ _BATCH = 64
 
 def _serve_events() -> None:
     """Answer each event of the low-level API in the main thread."""
-    methods = (("/calculator.v1.Calculator/Calculate", False), (f"/{threads.ECHO_SERVICE}/Echo", False))
+    methods = (("/calculator.v1.Calculator/Calculate", False), (f"/{sync_servicers.ECHO_SERVICE}/Echo", False))
     front = pygrpc_native.NativeGrpcFront("127.0.0.1:0", methods)
     front.start()
     print(f"Listening on 127.0.0.1:{front.bound_port}", file=sys.stderr, flush=True)
@@ -35,7 +35,7 @@ def main() -> None:
     if sys.argv[1:] == ["events"]:
         _serve_events()
     else:
-        threads.serve(pygrpc_native.server(futures.ThreadPoolExecutor(max_workers=threads.POOL_THREADS)))
+        sync_servicers.serve(pygrpc_native.server(futures.ThreadPoolExecutor(max_workers=sync_servicers.POOL_THREADS)))
 
 
 if __name__ == "__main__":
