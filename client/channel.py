@@ -23,6 +23,11 @@ _RETRY_POLICY = json.loads(_SERVICE_CONFIG)["methodConfig"][0]["retryPolicy"]
 ATTEMPTS: int = _RETRY_POLICY["maxAttempts"]
 RETRYABLE_CODES: list[str] = _RETRY_POLICY["retryableStatusCodes"]
 
+# If a connection is silent for the keepalive time during a call, a ping checks it. Without an answer to the ping, the
+# calls fail with UNAVAILABLE. The TypeScript client has the same interval.
+KEEPALIVE_MS = 30_000
+KEEPALIVE_TIMEOUT_MS = 10_000
+
 
 def backoff_seconds(attempts: int) -> float:
     """Return the seconds to wait after a number of failed attempts: gRPC's exponential backoff with jitter."""
@@ -53,14 +58,21 @@ def connect(
 
     Returns:
         A channel, which the caller closes: `with connect(...) as channel`. A call with a single request is attempted up
-        to five times before its deadline if the server is unreachable or busy.
+        to five times before its deadline if the server is unreachable or busy. If the server does not respond for
+        about 40 s, not even to a ping, calls fail with UNAVAILABLE.
 
     Raises:
         AccessError: a token would be sent in plaintext, a required token is not available, or the CA certificates
             cannot be read.
     """
     address = parse(target)
-    options: list[tuple[str, str | int]] = [("grpc.service_config", _SERVICE_CONFIG)]
+    options: list[tuple[str, str | int]] = [
+        ("grpc.service_config", _SERVICE_CONFIG),
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+        ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # of pings for flow control, which delay the former
+        ("grpc.http2.max_pings_without_data", 0),  # no limit: a silent stream is exactly what pings are for
+    ]
     if address.is_loopback:
         options.append(("grpc.enable_http_proxy", 0))  # a proxy from the environment cannot reach this machine
     credentials = credentials or credentials_for(address, access)

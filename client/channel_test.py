@@ -1,5 +1,7 @@
 """Tests of channels: credentials and retries."""
 
+import queue
+import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any
@@ -9,8 +11,10 @@ import pytest
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
+from client import channel
 from client.channel import backoff_seconds, connect
 from testing import timeouts
+from testing.relay import Relay
 
 REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD)
 
@@ -102,6 +106,38 @@ def test_a_request_stream_is_not_retried(servicer: Servicer, serve: Serve) -> No
     with connect(serve()) as channel, pytest.raises(grpc.RpcError):
         calculator_pb2_grpc.CalculatorStub(channel).Aggregate(iter([pb.AggregateRequest()]), timeout=timeouts.SECONDS)
     assert len(refusals) == 1
+
+
+@pytest.mark.parametrize("method", ["Calculate", "Aggregate"])
+def test_a_call_over_a_connection_that_freezes_fails_or_is_retried(
+    servicer: Servicer, serve: Serve, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(channel, "KEEPALIVE_MS", 200)
+    monkeypatch.setattr(channel, "KEEPALIVE_TIMEOUT_MS", 200)
+    called: queue.SimpleQueue[str] = queue.SimpleQueue()
+    release = threading.Event()
+
+    def wait(_context: grpc.ServicerContext) -> None:
+        called.put(method)
+        assert release.wait(timeouts.SECONDS)
+
+    servicer.calculate = wait
+    port = int(serve().rpartition(":")[2])
+    with Relay(port) as relay, connect(f"localhost:{relay.port}") as opened:
+        stub = calculator_pb2_grpc.CalculatorStub(opened)
+        if method == "Calculate":
+            call: Any = stub.Calculate.future(REQUEST, timeout=timeouts.SECONDS)
+        else:
+            call = stub.Aggregate.future(iter([pb.AggregateRequest()]), timeout=timeouts.SECONDS)
+        assert called.get(timeout=timeouts.SECONDS) == method
+        relay.freeze()
+        if method == "Calculate":
+            assert called.get(timeout=timeouts.SECONDS) == method
+            release.set()
+            assert call.result().result == 5
+        else:
+            assert call.exception().code() is grpc.StatusCode.UNAVAILABLE
+            release.set()
 
 
 def test_backoff_grows_with_the_failed_attempts_up_to_a_limit() -> None:

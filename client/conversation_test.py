@@ -18,11 +18,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import nggrpc
-from client import conversation
+from client import channel, conversation
 from client.channel import ATTEMPTS, connect
 from client.conversation import converse
 from server.rpc.interceptor import CallInterceptor
 from server.services.calculator_v1 import CalculatorServicer
+from testing.relay import Relay
 
 CUT_OFF = "Stream removed (RST_STREAM (Received RST_STREAM with error code 2))"
 
@@ -67,15 +68,25 @@ class Servicer(CalculatorServicer):
 
 
 @contextmanager
-def _serving(servicer: CalculatorServicer, max_deadline: float = 60) -> Iterator[CalculatorStub]:
+def _started(servicer: CalculatorServicer, max_deadline: float = 60) -> Iterator[int]:
+    """Start a server, and give its port."""
     interceptor = CallInterceptor(max_concurrent_calls=10, max_deadline=max_deadline)
-    server = nggrpc.server(futures.ThreadPoolExecutor(10), interceptors=[interceptor])
+    server = nggrpc.server(
+        futures.ThreadPoolExecutor(10),
+        interceptors=[interceptor],
+        options=[("grpc.http2.min_ping_interval_without_data_ms", 1), ("grpc.keepalive_permit_without_calls", 1)],
+    )
     calculator_pb2_grpc.add_CalculatorServicer_to_server(servicer, server)
     port = server.add_insecure_port("localhost:0")
     server.start()
-    with connect(f"localhost:{port}") as channel:
-        yield CalculatorStub(channel)
+    yield port
     server.stop(grace=None).wait()
+
+
+@contextmanager
+def _serving(servicer: CalculatorServicer, max_deadline: float = 60) -> Iterator[CalculatorStub]:
+    with _started(servicer, max_deadline) as port, connect(f"localhost:{port}") as opened:
+        yield CalculatorStub(opened)
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +127,25 @@ def _in_turn(stub: CalculatorStub, requests: Iterable[pb.ConverseRequest]) -> It
 
 def _add(second: float) -> pb.ConverseRequest:
     return pb.ConverseRequest(operation=pb.OPERATION_ADD, second_operand=second)
+
+
+def test_a_conversation_continues_on_another_connection_if_its_connection_freezes(
+    servicer: Servicer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "KEEPALIVE_MS", 200)
+    monkeypatch.setattr(channel, "KEEPALIVE_TIMEOUT_MS", 200)
+    servicer.cut_off(())
+    with _started(servicer) as port, Relay(port) as relay, connect(f"localhost:{relay.port}") as opened:
+        asked = queue.SimpleQueue[pb.ConverseRequest | None]()
+        answers = converse(CalculatorStub(opened), iter(asked.get, None))
+        asked.put(_add(1))
+        assert next(answers).result == 1
+        relay.freeze()
+        asked.put(_add(2))
+        assert next(answers).result == 3
+        asked.put(None)
+        assert list(answers) == []
+        assert relay.connections == 2
 
 
 FAILS = pb.ConverseRequest(operation=pb.OPERATION_DIVIDE, second_operand=0)
