@@ -19,7 +19,7 @@ HEADERS = ("authorization", "x-serverless-authorization")
 
 
 class AccessError(ValueError):
-    """Options that contradict each other, or missing credentials; the message says what to change."""
+    """Contradictory options, unreadable certificates, or missing credentials; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def speaks_tls(address: Address, access: Access) -> bool:
 
 
 def audience(address: Address, access: Access) -> str:
-    """Return the audience of the tokens if calls to an address require one; otherwise an empty string."""
+    """Return the audience of the token if calls to an address require a token; otherwise an empty string."""
     is_named = bool(access.audience or access.impersonate)
     is_required = access.auth == IDENTITY_TOKEN or (access.auth == AUTO and is_named and speaks_tls(address, access))
     return (access.audience or address.audience) if is_required else ""
@@ -63,8 +63,8 @@ def credentials(address: Address, access: Access) -> grpc.ChannelCredentials | N
     """Return the credentials of a channel to an address; None for plaintext without a token.
 
     Raises:
-        AccessError: a token would be sent in plaintext, a required token is not available, or the CA certificates
-            cannot be read.
+        AccessError: a token would be sent in plaintext to another machine, the audience is unknown, a required token is
+            not available, or the CA certificates cannot be read.
     """
     calls = _call_credentials(address, access)
     if speaks_tls(address, access):
@@ -90,7 +90,7 @@ def _certificates(file: Path | None) -> bytes | None:
 
 def _call_credentials(address: Address, access: Access) -> grpc.CallCredentials | None:
     is_tls, required = speaks_tls(address, access), audience(address, access)
-    is_optional = access.auth == AUTO and not required  # a public service does not need one
+    is_optional = access.auth == AUTO and not required  # a public service does not need a token
     if access.auth == NONE or (is_optional and not (is_tls and address.is_cloud_run)):
         return None
     if not is_tls and not address.is_loopback:

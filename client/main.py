@@ -10,6 +10,9 @@ from typing import Any, NoReturn
 # Ctrl+C ends the program without a traceback, even during the imports.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+# `bazel run` starts programs in another folder than the one in which it was typed, to which file names are relative.
+os.chdir(os.environ.get("BUILD_WORKING_DIRECTORY", "."))
+
 # Silence gRPC core's native log: the status of a call has the same information.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 

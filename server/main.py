@@ -13,6 +13,10 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # handler interrupts other code, and Ctrl+C during startup also causes a graceful shutdown.
 signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
 
+# `bazel run` starts programs in another folder than the one in which it was typed. File names, such as those in
+# OpenTelemetry's variables, are relative to the latter.
+os.chdir(os.environ.get("BUILD_WORKING_DIRECTORY", "."))
+
 # Silence gRPC core's native log: its lines ignore our format and can echo client-controlled text. Must be set before
 # `import grpc`.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

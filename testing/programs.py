@@ -116,7 +116,7 @@ def run(
     Args:
         command: the program and its arguments.
         folder: its working directory.
-        standard_input: the text that it reads.
+        standard_input: the text that it reads; os.fsdecode makes a text of any bytes.
         environment: variables to add to the environment of the test.
 
     Raises:
@@ -146,7 +146,7 @@ def run_within(
     """
     # Files, not pipes: a pipe does not reach its end while a process that the program left behind keeps it open.
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as error:
-        given.write(standard_input.encode())
+        given.write(standard_input.encode(errors="surrogateescape"))
         given.seek(0)
         streams = {"stdin": given, "stdout": output, "stderr": error}
         variables = os.environ | {"PYTHONFAULTHANDLER": "1"} | environment

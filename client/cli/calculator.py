@@ -4,15 +4,15 @@ import itertools
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TextIO
 
 import click
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 
 from client import conversation
-from client.cli.commands import OPERANDS, Caller, Number, Text, format_number, parse_lines, standard_input
+from client.cli.commands import OPERANDS, Caller, Number, Text
+from client.cli.numbers import format_number, parse_number
+from client.cli.standard_input import StandardInput
 
 _OPERATIONS = {
     "+": pb.OPERATION_ADD,
@@ -65,51 +65,39 @@ def _progress(response: pb.EvaluateResponse) -> str:
 @click.pass_obj
 def aggregate(caller: Caller, numbers: tuple[str, ...]) -> None:
     """Print count, sum, mean, variance and range of NUMBERS. Pass "-" to read them from standard input."""
-    # Reading standard input can take any time, so a deadline would limit the input, not the server.
-    words, timeout = (_words(standard_input()), None) if numbers == ("-",) else (iter(numbers), caller.timeout)
-    reader = _NumberReader(words)
-    with caller.channel() as channel, reader.messages() as messages:
-        response = calculator_pb2_grpc.CalculatorStub(channel).Aggregate(messages, timeout=timeout)
-    reader.check()
+    if numbers == ("-",):
+        source = StandardInput()
+        # Reading standard input can take any time, so a deadline would limit the input, not the server.
+        response = _aggregate(caller, source.words(parse_number), timeout=None)
+        source.check()
+    else:
+        response = _aggregate(caller, iter(_parse_all(numbers)), caller.timeout)
     caller.show(response, "\n".join(_lines(response)))
 
 
-def _words(lines: TextIO) -> Iterator[str]:
-    return itertools.chain.from_iterable(line.split() for line in lines)
+def _parse_all(words: tuple[str, ...]) -> list[float]:
+    numbers = []
+    for place, word in enumerate(words, 1):
+        try:
+            numbers.append(parse_number(word))
+        except ValueError as error:
+            raise click.UsageError(f"number {place}: {error}") from error
+    return numbers
 
 
-class _NumberReader:
-    """A reader that parses words as numbers and batches them. An invalid word ends the input; `check` reports it."""
-
-    def __init__(self, words: Iterator[str]) -> None:
-        self._words = words
-        self._problem = ""
-
-    def _numbers(self) -> Iterator[float]:
-        for place, word in enumerate(self._words, 1):
-            try:
-                yield float(word)
-            except ValueError:
-                self._problem = f"number {place}: {word!r} is not a number"
-                return
-
-    @contextmanager
-    def messages(self) -> Iterator[Iterator[pb.AggregateRequest]]:
-        """Yield an iterator of messages; show on a terminal how many numbers it has read."""
-        with click.progressbar(
-            self._numbers(),
-            file=sys.stderr,
-            hidden=not sys.stderr.isatty(),
-            label="numbers",
-            show_pos=True,
-            update_min_steps=_NUMBERS_PER_MESSAGE,
-        ) as numbers:
-            yield _messages(iter(numbers))
-
-    def check(self) -> None:
-        """Raise UsageError if a word was not a number."""
-        if self._problem:
-            raise click.UsageError(self._problem)
+def _aggregate(caller: Caller, numbers: Iterator[float], timeout: float | None) -> pb.AggregateResponse:
+    """Call Aggregate; show on a terminal how many numbers were read."""
+    progress = click.progressbar(
+        numbers,
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+        label="numbers",
+        show_pos=True,
+        update_min_steps=_NUMBERS_PER_MESSAGE,
+    )
+    with caller.channel() as channel, progress as counted:
+        stub = calculator_pb2_grpc.CalculatorStub(channel)
+        return stub.Aggregate(_messages(iter(counted)), timeout=timeout)
 
 
 def _messages(numbers: Iterator[float]) -> Iterator[pb.AggregateRequest]:
@@ -129,25 +117,24 @@ def _lines(response: pb.AggregateResponse) -> Iterator[str]:
 @click.pass_obj
 def converse(caller: Caller) -> None:
     """Evaluate one operation per input line, such as "3 + 4"; "* 2" continues from the last result."""
+    source = StandardInput()
     with caller.channel() as channel:
-        operations = parse_lines(
-            standard_input(), _operation, "an operation such as 3 + 4, or * 2 to continue from the last result"
-        )
+        operations = source.lines(_operation)
         for response in conversation.converse(calculator_pb2_grpc.CalculatorStub(channel), operations):
             failure = f"{response.failure.reason}: {response.failure.message}"
             caller.show(response, failure if response.HasField("failure") else format_number(response.result))
+    source.check()
 
 
-_NUMBER = Number()
 _LINE = re.compile(r"\s*(?P<first>\S+\s+)?(?P<sign>[-+*/^%])\s+(?P<second>\S+)\s*")
 
 
 def _operation(line: str) -> pb.ConverseRequest:
     match = _LINE.fullmatch(line)
     if not match:
-        raise ValueError(line)
+        raise ValueError("must be an operation such as 3 + 4, or * 2 to continue from the last result")
     return pb.ConverseRequest(
         operation=_OPERATIONS[match["sign"]],
-        first_operand=_NUMBER(match["first"].strip()) if match["first"] else None,
-        second_operand=_NUMBER(match["second"]),
+        first_operand=parse_number(match["first"].strip()) if match["first"] else None,
+        second_operand=parse_number(match["second"]),
     )

@@ -1,13 +1,11 @@
-"""Shared code of all commands: parameter types, channels, errors, input and output."""
+"""Shared code of all commands: parameter types, channels, errors and output."""
 
 import json
 import math
 import struct
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TextIO, TypeVar
 
 import click
 import grpc
@@ -18,8 +16,7 @@ from client import access, failures
 from client.access import Access, AccessError
 from client.address import parse
 from client.channel import connect
-
-T = TypeVar("T")
+from client.cli.numbers import parse_number
 
 # A negative operand looks like an unknown option; click passes it on as an argument.
 OPERANDS = {"ignore_unknown_options": True}
@@ -33,12 +30,9 @@ class Number(click.ParamType[float]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number, or fail with a usage error."""
         try:
-            number = float(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is not a number", param, ctx)
-        if math.isinf(number) and "inf" not in str(value).lower():
-            self.fail(f"{value!r} is out of range: the largest number is 1.7976931348623157e308", param, ctx)
-        return number
+            return parse_number(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Float32(Number):
@@ -140,30 +134,3 @@ class Caller:
             message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
         )
         click.echo(json.dumps(fields))
-
-
-def format_number(value: float) -> str:
-    """Format a number with the fewest digits that identify it, without a trailing `.0`."""
-    return repr(value).removesuffix(".0")
-
-
-def standard_input() -> TextIO:
-    """Return standard input; fail with a usage error if the parent process has closed it."""
-    if sys.stdin is None:
-        raise click.UsageError("standard input is closed")
-    return sys.stdin
-
-
-def parse_lines(lines: Iterable[str], parse: Callable[[str], T], expected: str) -> Iterator[T]:
-    """Yield the parsed lines; report an invalid line on standard error, and continue.
-
-    Args:
-        lines: the lines to parse; empty ones are skipped.
-        parse: parses a line, or raises ValueError or click.BadParameter.
-        expected: what a line must be, for the error message.
-    """
-    for line in filter(str.strip, lines):
-        try:
-            yield parse(line)
-        except (ValueError, click.BadParameter):
-            click.echo(f"Invalid line {line.strip()!r}: must be {expected}", err=True)

@@ -4,7 +4,8 @@ import click
 from routeguide import route_guide_pb2 as pb
 from routeguide import route_guide_pb2_grpc
 
-from client.cli.commands import OPERANDS, Caller, Range, parse_lines, standard_input
+from client.cli.commands import OPERANDS, Caller, Range
+from client.cli.standard_input import StandardInput
 
 _UNITS_PER_DEGREE = 10_000_000  # defined by the proto
 _LATITUDES = Range(-90, 90)
@@ -81,12 +82,16 @@ def record(caller: Caller, places: list[pb.Point]) -> None:
 @click.pass_obj
 def chat(caller: Caller) -> None:
     """Leave a note for each input line, such as "40.7 -74 hello"; print earlier notes at the same place."""
+    source = StandardInput()
     with caller.channel() as channel:
-        notes = parse_lines(standard_input(), _note, _NOTE)
-        for note in route_guide_pb2_grpc.RouteGuideStub(channel).RouteChat(notes):
+        for note in route_guide_pb2_grpc.RouteGuideStub(channel).RouteChat(source.lines(_note)):
             caller.show(note, f"{_degrees(note.location)}  {note.message}")
+    source.check()
 
 
 def _note(line: str) -> pb.RouteNote:
-    latitude, longitude, message = line.strip().split(maxsplit=2)
+    try:
+        latitude, longitude, message = line.split(maxsplit=2)
+    except ValueError:
+        raise ValueError(f"must be {_NOTE}") from None
     return pb.RouteNote(location=_point(_LATITUDES(latitude), _LONGITUDES(longitude)), message=message)

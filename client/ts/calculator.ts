@@ -1,6 +1,7 @@
 // The commands of calculator.v1: calc, eval, aggregate, converse.
 
 import { create } from "@bufbuild/protobuf";
+import type { CallOptions } from "@connectrpc/connect";
 import {
   type AggregateRequest,
   AggregateRequestSchema,
@@ -13,8 +14,9 @@ import {
   EvaluateResponseSchema,
   Operation,
 } from "@proto/calculator/v1/calculator_pb.js";
-import { type Caller, inputLines, parseLines, UsageError } from "./commands.ts";
+import { type Caller, UsageError } from "./commands.ts";
 import * as conversation from "./conversation.ts";
+import { StandardInput } from "./input.ts";
 import { formatNumber, parseNumber } from "./numbers.ts";
 import { NUMBERS_PER_MESSAGE, OPERATIONS, parseLine, signOf } from "./operations.ts";
 
@@ -47,59 +49,47 @@ function progress({ progress }: EvaluateResponse): string {
 
 /** Prints count, sum, mean, variance and range of numbers; "-" reads them from standard input. */
 export async function aggregate(caller: Caller, words: string[]): Promise<void> {
-  const isInput = words.length === 1 && words[0] === "-";
+  if (words.length !== 1 || words[0] !== "-") {
+    return send(caller, words.map(numbered), caller.callOptions);
+  }
+  const input = new StandardInput();
   // Reading standard input can take any time, so a deadline would limit the input, not the server.
-  const options = isInput ? {} : caller.callOptions;
-  const reader = new NumberReader(isInput ? inputWords() : words);
+  return send(caller, input.words(parseNumber), {}, () => input.check());
+}
+
+/** Parses a number of the command line. */
+function numbered(word: string, index: number): number {
+  try {
+    return parseNumber(word);
+  } catch (error) {
+    throw new UsageError(`number ${index + 1}: ${(error as RangeError).message}`, { cause: error });
+  }
+}
+
+async function send(
+  caller: Caller,
+  numbers: AsyncIterable<number> | Iterable<number>,
+  options: CallOptions,
+  check: () => void = () => undefined,
+): Promise<void> {
   await caller.call(Calculator, async (client) => {
-    const answer = await client.aggregate(reader.messages(), options);
-    reader.check();
+    const answer = await client.aggregate(batches(numbers), options);
+    check();
     caller.show(AggregateResponseSchema, answer, [...lines(answer)].join("\n"));
   });
 }
 
-async function* inputWords(): AsyncIterable<string> {
-  for await (const line of inputLines()) {
-    yield* line.trim().split(/\s+/u);
-  }
-}
-
-/** A reader that parses words as numbers and batches them. An invalid word ends the input; `check` reports it. */
-class NumberReader {
-  readonly #words: AsyncIterable<string> | Iterable<string>;
-  #problem = "";
-
-  constructor(words: AsyncIterable<string> | Iterable<string>) {
-    this.#words = words;
-  }
-
-  /** Yields the numbers in messages. */
-  async *messages(): AsyncIterable<AggregateRequest> {
-    let numbers: number[] = [];
-    let place = 0;
-    for await (const word of this.#words) {
-      place += 1;
-      try {
-        numbers.push(parseNumber(word));
-      } catch (error) {
-        this.#problem = `number ${place}: ${(error as RangeError).message}`;
-        break;
-      }
-      if (numbers.length === NUMBERS_PER_MESSAGE) {
-        yield create(AggregateRequestSchema, { numbers });
-        numbers = [];
-      }
-    }
-    if (numbers.length > 0) {
-      yield create(AggregateRequestSchema, { numbers });
+async function* batches(numbers: AsyncIterable<number> | Iterable<number>): AsyncIterable<AggregateRequest> {
+  let batch: number[] = [];
+  for await (const number of numbers) {
+    batch.push(number);
+    if (batch.length === NUMBERS_PER_MESSAGE) {
+      yield create(AggregateRequestSchema, { numbers: batch });
+      batch = [];
     }
   }
-
-  /** Throws a UsageError if a word was not a number. */
-  check(): void {
-    if (this.#problem) {
-      throw new UsageError(this.#problem);
-    }
+  if (batch.length > 0) {
+    yield create(AggregateRequestSchema, { numbers: batch });
   }
 }
 
@@ -117,9 +107,8 @@ function* lines(answer: AggregateResponse): Iterable<string> {
 /** Evaluates one operation per input line, such as "3 + 4"; "* 2" continues from the last result. */
 export function converse(caller: Caller): Promise<void> {
   return caller.call(Calculator, async (client) => {
-    const expected = "an operation such as 3 + 4, or * 2 to continue from the last result";
-    const requests = parseLines(inputLines(), parseLine, expected);
-    for await (const answer of conversation.converse(client, requests)) {
+    const input = new StandardInput();
+    for await (const answer of conversation.converse(client, input.lines(parseLine))) {
       const { outcome } = answer;
       const text =
         outcome.case === "failure"
@@ -127,5 +116,6 @@ export function converse(caller: Caller): Promise<void> {
           : formatNumber(outcome.value ?? Number.NaN);
       caller.show(ConverseResponseSchema, answer, text);
     }
+    input.check();
   });
 }

@@ -1,6 +1,5 @@
-// Shared code of all commands: options, channels, errors, input and output.
+// Shared code of all commands: options, channels, errors and output.
 
-import { createInterface } from "node:readline/promises";
 import {
   type DescMessage,
   type DescService,
@@ -103,37 +102,4 @@ function asJson<T extends DescMessage>(schema: T, message: MessageShape<T>): str
 export function fail(message: string, status: number): never {
   process.stderr.write(`Error: ${message}\n`);
   process.exit(status);
-}
-
-/** Yields the lines of standard input that are not empty. */
-export async function* inputLines(): AsyncIterable<string> {
-  process.stdin.once("error", (error) => fail(`standard input cannot be read: ${error.message}`, 2));
-  for await (const line of createInterface({ input: process.stdin })) {
-    if (line.trim()) {
-      yield line;
-    }
-  }
-}
-
-/**
- * Yields the parsed lines; reports an invalid line on standard error, and continues.
- *
- * @param parse parses a line, or throws a RangeError.
- * @param expected what a line must be, for the error message.
- */
-export async function* parseLines<T>(
-  lines: AsyncIterable<string>,
-  parse: (line: string) => T,
-  expected: string,
-): AsyncIterable<T> {
-  for await (const line of lines) {
-    try {
-      yield parse(line);
-    } catch (error) {
-      if (!(error instanceof RangeError)) {
-        throw error;
-      }
-      process.stderr.write(`Invalid line '${line.trim()}': must be ${expected}\n`);
-    }
-  }
 }

@@ -166,4 +166,6 @@ async function main(): Promise<void> {
   }
 }
 
+// `bazel run` starts programs in another folder than the one in which it was typed. File names are relative to the latter.
+process.chdir(process.env["BUILD_WORKING_DIRECTORY"] ?? ".");
 void main();

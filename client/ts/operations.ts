@@ -31,7 +31,7 @@ const LINE = /^\s*(?<first>\S+\s+)?(?<sign>[-+*/^%])\s+(?<second>\S+)\s*$/u;
 export function parseLine(line: string): ConverseRequest {
   const found = LINE.exec(line)?.groups;
   if (!found) {
-    throw new RangeError(`'${line}' must be a line such as 3 + 4`);
+    throw new RangeError("must be an operation such as 3 + 4, or * 2 to continue from the last result");
   }
   return create(ConverseRequestSchema, {
     operation: OPERATIONS[found["sign"] ?? ""] ?? Operation.UNSPECIFIED,

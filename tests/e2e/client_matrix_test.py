@@ -17,6 +17,7 @@ import pytest
 
 from testing import programs, timeouts
 
+OUT_OF_RANGE = "is out of range: the largest number is 1.7976931348623157e308"
 CLIENTS = {"Python": programs.CLIENT, "TypeScript": Path("client/ts/ts").absolute()}
 
 
@@ -172,8 +173,75 @@ def test_aggregate_names_the_word_that_is_not_a_number(client: Path, server: pro
 def test_converse_answers_line_by_line_and_remembers_the_result(client: Path, server: programs.Server) -> None:
     finished = _run(client, server, "converse", standard_input="3 + 4\n* 2\n\n/ 0\n1 + 1e999\n- 1\n-1 - -1")
     assert finished.stdout.splitlines() == ["7", "14", "DIVISION_BY_ZERO: 14 / 0 divides by zero", "13", "0"]
+    assert finished.stderr == f"Invalid line '1 + 1e999': '1e999' {OUT_OF_RANGE}\n"
+
+
+def test_converse_says_what_a_line_must_be(client: Path, server: programs.Server) -> None:
+    finished = _run(client, server, "converse", standard_input="3 plus 4\n")
     expected = "must be an operation such as 3 + 4, or * 2 to continue from the last result"
-    assert finished.stderr == f"Invalid line '1 + 1e999': {expected}\n"
+    assert (finished.returncode, finished.stderr) == (0, f"Invalid line '3 plus 4': {expected}\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "data", "outcome"),
+    [
+        ("aggregate -", b"1 \xff\n3", ("", "number 2: not UTF-8")),
+        ("aggregate -", "1\n2\n".encode("utf-16"), ("", "number 1: not UTF-8")),
+        ("aggregate -", b"1 " + b"2" * 1001, ("", "number 2: longer than 1000 bytes")),
+        ("aggregate -", b"1 1e400", ("", f"number 2: '1e400' {OUT_OF_RANGE}")),
+        ("converse", b"1 + 1\n\n* \xff\n* 2\n", ("2\n", "line 3: not UTF-8")),
+        ("converse", b"1 + 1\n" + b"+" * 1_000_001, ("2\n", "line 2: longer than 1000000 bytes")),
+    ],
+    ids=["bytes", "UTF-16", "long word", "large number", "bytes in a line", "long line"],
+)
+def test_invalid_input_is_an_error_that_names_the_number_or_line(
+    client: Path, server: programs.Server, command: str, data: bytes, outcome: tuple[str, str]
+) -> None:
+    printed, problem = outcome
+    finished = _run(client, server, *command.split(), standard_input=os.fsdecode(data))
+    assert (finished.returncode, finished.stdout) == (2, printed)
+    assert finished.stderr == f"Error: {problem}\n"
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_files_of_spreadsheets_are_read(client: Path, server: programs.Server, line_end: str) -> None:
+    numbers = line_end.join(["\ufeff1", "2", "", "3"])
+    assert "count     3" in _run(client, server, "aggregate", "-", standard_input=numbers).stdout.splitlines()
+    lines = line_end.join(["\ufeff1 + 2", "", "* 2", ""])
+    assert _run(client, server, "converse", standard_input=lines).stdout.splitlines() == ["3", "6"]
+
+
+NUMBERS = ["1", "+1", "-1.", ".5", "1e3", "1E-3", "inf", "-Infinity", "NaN"]
+NOT_NUMBERS = ["1_000", "\u0663", "\uff11", "0x10", "1,5", "1e400", "1e", "nano"]
+
+
+@pytest.mark.parametrize("text", NUMBERS + NOT_NUMBERS)
+def test_the_same_texts_are_numbers_in_every_client_and_command(server: programs.Server, text: str) -> None:
+    for client in CLIENTS.values():
+        for command, given in (
+            (["calc", "0", "+", text], ""),
+            (["aggregate", text], ""),
+            (["aggregate", "-"], text),
+            (["converse"], f"0 + {text}"),
+        ):
+            error = _run(client, server, *command, standard_input=given).stderr
+            is_number = "is not a number" not in error and OUT_OF_RANGE not in error
+            assert is_number == (text in NUMBERS), (client, command)
+
+
+def test_files_are_looked_up_in_the_folder_in_which_bazel_run_was_typed(
+    client: Path, server: programs.Server, tmp_path: Path
+) -> None:
+    (tmp_path / "ca.crt").touch()
+    (tmp_path / "key.json").write_text("{}", encoding="utf-8")
+    here = {"BUILD_WORKING_DIRECTORY": str(tmp_path)}
+    finished = programs.run([client, "--target", server.address, "--ca-cert", "ca.crt", "add", "1", "2"], **here)
+    assert "no certificate in ca.crt: must be a PEM file" in finished.stderr
+    command = [str(client), "--target", "example.com", "--auth=identity-token", "add", "1", "2"]
+    finished = programs.run(command, GOOGLE_APPLICATION_CREDENTIALS="key.json", **here)
+    assert finished.returncode == 1
+    assert "does not exist" not in finished.stderr  # by google-auth-library
+    assert "was not found" not in finished.stderr  # by google-auth
 
 
 def test_an_unreachable_server_prints_one_line_with_advice(client: Path) -> None:

@@ -64,7 +64,7 @@ def test_every_command_prints_its_answer(server: programs.Server, arguments: lis
     assert (finished.stdout, finished.stderr, finished.returncode) == (printed + "\n", "", 0)
 
 
-def _aggregate(server: programs.Server, count: int) -> tuple[list[str], int]:
+def _aggregate(server: programs.Server, count: int, separator: str) -> tuple[list[str], int]:
     """Have the client aggregate the numbers 1 to `count`; return its output lines and its peak memory in kB."""
     with programs.started(
         [programs.CLIENT, "--target", server.address, "aggregate", "-"],
@@ -74,18 +74,19 @@ def _aggregate(server: programs.Server, count: int) -> tuple[list[str], int]:
         assert client.stdin
         assert client.stdout
         with client.stdin as numbers:
-            numbers.writelines(f"{number}\n" for number in range(1, count + 1))
+            numbers.writelines(f"{number}{separator}" for number in range(1, count + 1))
         printed = client.stdout.read().splitlines()
         _, client.returncode, usage = os.wait4(client.pid, 0)
     return printed, usage.ru_maxrss
 
 
+@pytest.mark.parametrize("separator", ["\n", " "], ids=["lines", "one line"])
 def test_aggregate_reads_a_million_numbers_from_standard_input_in_constant_memory_on_both_sides(
-    server: programs.Server,
+    server: programs.Server, separator: str
 ) -> None:
-    _, client_before = _aggregate(server, 10_000)
+    _, client_before = _aggregate(server, 10_000, separator)
     server_before = server.memory("VmHWM")
-    printed, client_after = _aggregate(server, 1_000_000)
+    printed, client_after = _aggregate(server, 1_000_000, separator)
     assert printed == [
         "count     1000000",
         "sum       500000500000",
@@ -118,8 +119,15 @@ def test_aggregate_shows_its_progress_on_a_terminal(server: programs.Server) -> 
 def test_chat_prints_earlier_notes_and_reports_invalid_lines(server: programs.Server) -> None:
     finished = _client(server, "route-guide", "chat", standard_input="1 2 hello\n91 2 x\nhello\n1 2 hello again \n")
     assert finished.stdout == "1.0000000 2.0000000  hello\n"
-    expected = "must be a latitude (-90 to 90), a longitude (-180 to 180) and a message"
-    assert finished.stderr == f"Invalid line '91 2 x': {expected}\nInvalid line 'hello': {expected}\n"
+    assert finished.stderr.splitlines() == [
+        "Invalid line '91 2 x': 91.0 is not in the range -90<=x<=90.",
+        "Invalid line 'hello': must be a latitude (-90 to 90), a longitude (-180 to 180) and a message",
+    ]
+
+
+def test_chat_names_a_line_that_is_not_utf8(server: programs.Server) -> None:
+    finished = _client(server, "route-guide", "chat", standard_input="1 2 hello\n1 2 \udcff\n")
+    assert (finished.returncode, finished.stderr) == (2, "Error: line 2: not UTF-8\n")
 
 
 def test_list_shows_every_service_and_method(server: programs.Server) -> None:
