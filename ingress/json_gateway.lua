@@ -1,9 +1,9 @@
--- Checks JSON requests before Envoy translates them to gRPC, reports errors of streams after the first message, and refuses
--- pages of origins that are not allowed.
+-- Checks JSON requests before Envoy translates them to gRPC, reports errors of streams after the first message, and answers
+-- CORS preflights of origins that are not allowed.
 --
 -- Envoy's translation drops unknown fields (https://github.com/envoyproxy/envoy/issues/46623), forwards unknown paths
 -- unchanged, and ends a stream that has failed like one that has succeeded (https://github.com/envoyproxy/envoy/issues/5011).
--- `methods` and `fields` come from lua_schema.py, whose output is in front of this file.
+-- `methods` and `fields` are defined by the output of lua_schema.py, which the build prepends to this file (json.lua).
 
 local FILTER = "json_gateway"
 local MAX_DEPTH = 100
@@ -230,13 +230,19 @@ function envoy_on_request(handle)
   if content_type:match("^application/grpc") or not (method or content_type:match("^application/json")) then
     return -- gRPC (gRPC-Web has become gRPC in an earlier filter), or not a call
   end
+  -- Wait for the whole request even if it is refused: to a client that is still sending, an early response looks like a broken
+  -- connection.
+  local body = handle:body()
   if method and verb ~= "POST" then
     return refuse(handle, "405", UNIMPLEMENTED, path .. " is a method: send its request with POST", "POST")
   end
-  local body = handle:body() -- a response before the end of the request would look like a broken connection to clients
+  if not content_type:match("^application/json") then
+    -- A page of another origin could send other types without a preflight.
+    return refuse(handle, "415", INVALID_ARGUMENT, "the content-type must be application/json, or that of gRPC or gRPC-Web")
+  end
   local text = body and body:getBytes(0, body:length()) or ""
   if not method then
-    local message = path .. " is not a method with JSON; the path must be /PACKAGE.SERVICE/METHOD, such as"
+    local message = path .. " cannot be called with JSON: it is not a method of a service that accepts JSON, such as"
     return refuse(handle, "404", NOT_FOUND, message .. " /calculator.v1.Calculator/Calculate")
   end
   if skip_space(text, 1) > #text then

@@ -25,10 +25,12 @@ _ROUND_TRIP_SECONDS = 5.0
 _SHUTDOWN_PING = b"shutdown"
 _KEEPALIVE_PING = b"keepaliv"
 
-# The minimum interval between pings of a client without calls, unless pings without calls are permitted.
+# The minimum interval between pings from a client that has no calls. If pings without calls are permitted, the normal
+# minimum applies.
 _IDLE_PING_SECONDS = 7200.0
 
-# The interval between checks for stalled clients. A call ends if its client makes no progress between two checks.
+# The interval between checks for stalled clients. A call that waits for its client ends if the client makes no progress
+# between two checks.
 _STALL_SECONDS = 120.0
 
 # The jitter of the maximum age, so that connections that began together do not end together (gRFC A9).
@@ -40,8 +42,8 @@ class Lifecycle:
 
     | state | begins with | new calls | ends when |
     | --- | --- | --- | --- |
-    | serving | the connection | are served | it is too old or idle, or the server stops: `shut_down` |
-    | notified | a GOAWAY frame that refuses no stream, and a ping | are served | the ping is answered |
+    | serving | the connection | are served | it is too old, idle or out of window, or the server stops: `shut_down` |
+    | notified | a GOAWAY frame that refuses no stream, and a ping | are served | the ping is answered, or after 5 s |
     | draining | a GOAWAY frame with the last stream | are ignored | there are no calls |
     | done | | | all output is sent and the socket is closed: `cancel_timers` |
 
@@ -52,9 +54,9 @@ class Lifecycle:
     Attributes:
         is_done: whether to close the connection after all output is sent.
         is_forced: whether to close the connection at once, even if the client does not read.
-        has_received: whether the client has sent anything since the last check.
-        has_sent: whether a response was sent since the last check.
-        has_called: whether the client has begun a call since the last check.
+        has_received: whether the client has sent anything since the last keepalive check.
+        has_sent: whether the server has sent anything since the client's last ping.
+        has_called: whether the client has begun a call since the last check for idle connections.
     """
 
     def __init__(self, connection: "Connection", timers: Timers) -> None:

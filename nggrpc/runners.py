@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | `InlineRunner` | never block, have one response, and at most one request, which has arrived | (they do not wait) |
 | `FiberRunner` | never block, but may wait for requests or for room to send | the I/O thread does other work |
-| `ThreadRunner` | are not marked @never_blocks | a thread of the pool sleeps |
+| `ThreadRunner` | are not marked @never_blocks, or take a callback | a thread of the pool sleeps |
 """
 
 import contextvars
@@ -32,7 +32,8 @@ _TURN_SECONDS = 0.005
 # The maximum number of idle fibers to keep for further calls; each has a stack.
 _MAX_IDLE_FIBERS = 100
 
-# The maximum number of calls that wait for a thread. Cancelled calls stay in the pool's queue, and take 2 kB each.
+# The maximum number of calls that wait for a thread. A cancelled call is freed, but its runner stays in
+# the queue of the pool and takes 2 kB.
 _MAX_QUEUED = 10_000
 
 # The minimum interval between log lines about refused calls.
@@ -73,7 +74,7 @@ class InlineRunner:
 
 
 class FiberRunner(greenlet.greenlet):
-    """A runner that gives a handler its own stack, which the I/O thread leaves while the handler waits.
+    """A runner that gives a handler its own stack. While the handler waits, the I/O thread does other work.
 
     A handler that has used up its turn yields to others, even if its condition holds.
     """

@@ -61,9 +61,9 @@ class Config:
         shutdown_grace: the time after `shutdown_delay` that calls in flight have to finish, in seconds.
         max_message_bytes: the maximum size of a request message.
         max_concurrent_calls: the maximum number of calls in flight; further calls are refused.
-        max_connection_age: the age at which a client is asked to reconnect, in seconds, so that load reaches new
-            instances.
-        max_connection_age_grace: the time that the calls of such a connection have to finish, in seconds.
+        max_connection_age: the age of a connection at which its client is asked to reconnect, in seconds, so that load
+            reaches new instances.
+        max_connection_age_grace: the time that calls have to finish on a connection of that age, in seconds.
         max_deadline: the maximum duration of a call, in seconds.
         min_ping_interval: the minimum time between two keepalive pings of a client, in seconds.
         keepalive_time: the time without data from a client after which the server sends a ping, in seconds.
@@ -120,7 +120,12 @@ def _seconds(setting: str, value: str) -> float:
 
 
 def _delay(setting: str, value: str) -> float:
-    return 0 if value == "0" else _seconds(setting, value)
+    if value == "0":
+        return 0
+    try:
+        return _seconds(setting, value)
+    except ConfigError as error:
+        raise ConfigError(f"{error}, or 0") from None
 
 
 def _either(values: Sequence[str]) -> str:
@@ -189,7 +194,7 @@ def _url(setting: str, value: str) -> str:
 
 
 def _email(setting: str, value: str) -> str:
-    if re.fullmatch(r"[^\s@:]+@[^\s@:]+", value):  # without the "user:" of IAM
+    if re.fullmatch(r"[^\s@:]+@[^\s@:]+", value):  # refuses IAM's member syntax, such as "user:a@example.com"
         return value
     raise ConfigError(f"{setting}={value!r}: must be an e-mail address")
 
@@ -232,7 +237,7 @@ _IDENTITY_FLAGS: dict[str, tuple[str, Callable[[str, str], str], str, str]] = {
         "--identity-issuer",
         _text,
         "NAME",
-        f"accepted issuer of tokens; repeatable [default: {IdentityRules.issuers[0]}]",
+        f"accepted issuer of tokens; repeatable [default: {' and '.join(IdentityRules.issuers)}]",
     ),
 }
 _REPEATABLE = ("audiences", "callers", "exempt", "issuers")
@@ -244,11 +249,10 @@ def _identity(flags: Mapping[str, Any]) -> IdentityRules | None:
         for name in given:
             raise ConfigError(f"{_IDENTITY_FLAGS[name][0]} requires --require-identity-token")
         return None
-    for name in ("audiences", "callers"):
+    for name, whose in (("audiences", "tokens for other services"), ("callers", "tokens of every account")):
         if name not in given:
-            raise ConfigError(
-                f"--require-identity-token requires {_IDENTITY_FLAGS[name][0]}; otherwise any token would be accepted"
-            )
+            flag = _IDENTITY_FLAGS[name][0]
+            raise ConfigError(f"--require-identity-token requires {flag}; otherwise {whose} would be accepted")
     settings: dict[str, Any] = {}
     for name, values in given.items():
         flag, parse, _, _ = _IDENTITY_FLAGS[name]
@@ -310,8 +314,8 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
 
     Args:
         arguments: the command line, without the program's name.
-        environment: the environment variables. The function reads PORT and K_SERVICE, which Cloud Run sets,
-            GOOGLE_CLOUD_PROJECT, and the OpenTelemetry variables that enable or disable exports.
+        environment: the environment variables. The function reads PORT and K_SERVICE (both set by Cloud
+            Run), GOOGLE_CLOUD_PROJECT, and the OpenTelemetry variables that enable or disable exports.
 
     Raises:
         ConfigError: a value is invalid.

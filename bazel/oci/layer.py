@@ -1,6 +1,6 @@
 """Write a layer of an image: a byte-for-byte reproducible tar.
 
-layer.py TAR [PLACE FILE]...: an argument @FILE stands for the lines of FILE, each an argument.
+layer.py TAR [PLACE FILE]... An argument @LIST is replaced by the lines of the file LIST, one argument per line.
 """
 
 import argparse

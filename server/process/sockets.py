@@ -75,7 +75,8 @@ class SharedPort:
         port: the actual port number.
 
     Raises:
-        ListenError: the port cannot be bound, or another server uses it, even with SO_REUSEPORT.
+        ListenError: the port cannot be bound, or another server listens on it, even one that set
+            SO_REUSEPORT and would share it.
     """
 
     def __init__(self, port: int) -> None:
@@ -86,5 +87,5 @@ class SharedPort:
         self.port: int = self._bound.getsockname()[1]
 
     def release(self) -> None:
-        """Close the reserving socket, once this process's own server has bound the port."""
+        """Close this process's copy of the reserving socket, after this process's own server has bound the port."""
         self._bound.close()

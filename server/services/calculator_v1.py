@@ -70,7 +70,7 @@ class CalculatorServicer(calculator_pb2_grpc.CalculatorServicer):
         aggregation = Aggregation()
         for request in request_iterator:
             if len(request.numbers) > _MAX_NUMBERS:
-                text = f"a message has {len(request.numbers)} numbers; accepted: {_MAX_NUMBERS} in each message"
+                text = f"a message has {len(request.numbers)} numbers; at most {_MAX_NUMBERS} are allowed per message"
                 raise TooLongError(text, field="numbers")
             aggregation.add(request.numbers)
         if not aggregation.count:
