@@ -129,7 +129,11 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _service(arguments: argparse.Namespace) -> _Service:
-    registry = f"{arguments.region}-docker.pkg.dev/{arguments.project}/{arguments.repository}"
+    # The project example.com:my-project is example.com/my-project in the name of an image, and my-project.example.com
+    # in that of an account: https://cloud.google.com/artifact-registry/docs/docker/names#domain
+    domain, _, project = arguments.project.rpartition(":")
+    registry = "/".join(filter(None, [f"{arguments.region}-docker.pkg.dev", domain, project, arguments.repository]))
+    accounts = ".".join(filter(None, [project, domain, "iam.gserviceaccount.com"]))
     files = vars(arguments)
     containers = {
         name: _Container(
@@ -137,13 +141,12 @@ def _service(arguments: argparse.Namespace) -> _Service:
         )
         for name, suffix in _CONTAINERS.items()
     }
-    default = f"{arguments.service}@{arguments.project}.iam.gserviceaccount.com"
     manifest = Template(arguments.template_path.read_text(encoding="utf-8")).substitute(
         {f"{name}_image": container.reference for name, container in containers.items()},
         max_instances=arguments.max_instances,
         min_instances=arguments.min_instances,
         service=arguments.service,
-        service_account=arguments.service_account or default,
+        service_account=arguments.service_account or f"{arguments.service}@{accounts}",
     )
     return _Service(arguments.service, arguments.project, arguments.region, containers, manifest)
 

@@ -39,6 +39,23 @@ def test_a_dry_run_prints_the_commands_and_the_manifest() -> None:
     assert (output, printed.stderr) == (golden, "")
 
 
+@pytest.mark.parametrize(
+    ("project", "path", "accounts"),
+    [
+        ("example.com:my-project", "example.com/my-project", "my-project.example.com"),
+        ("a.b.example.org:my-project", "a.b.example.org/my-project", "my-project.a.b.example.org"),
+        ("my-project", "my-project", "my-project"),
+    ],
+)
+def test_the_images_and_the_account_of_a_project_with_a_domain_have_names_that_exist(
+    project: str, path: str, accounts: str
+) -> None:
+    printed = _deploy(Path("/no/crane"), f"--project={project}", "--region=europe-west1", "--dry-run").stdout
+    assert f"image: europe-west1-docker.pkg.dev/{path}/calculator/calculator@{DIGESTS['server']}" in printed
+    assert f"serviceAccountName: calculator@{accounts}.iam.gserviceaccount.com\n" in printed
+    assert f"--project {project} " in printed
+
+
 def _script(file: Path, text: str) -> Path:
     file.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
     file.chmod(0o755)

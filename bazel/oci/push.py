@@ -45,9 +45,11 @@ def parse(reference: str, tags: Sequence[str] = ()) -> tuple[str, list[str]]:
     """
     found = _REFERENCE.fullmatch(reference)
     if not found:
+        domain = re.search(r"/([^/:]+):([^/:]+)/", reference)
+        hint = f"; write the project {domain[1]}:{domain[2]} as {domain[1]}/{domain[2]}" if domain else ""
         raise ValueError(
             f"{reference!r} is not a valid reference: must be HOST/NAME[:TAG] in lower case, such as"
-            " europe-west1-docker.pkg.dev/PROJECT/REPOSITORY/calculator:v1 with your PROJECT and REPOSITORY"
+            f" europe-west1-docker.pkg.dev/PROJECT/REPOSITORY/calculator:v1 with your PROJECT and REPOSITORY{hint}"
         )
     all_tags = [*([] if found["tag"] is None else [found["tag"]]), *tags]
     for tag in all_tags:

@@ -53,6 +53,14 @@ def test_an_invalid_reference_is_refused_with_the_accepted_format(reference: str
         push.parse(reference)
 
 
+@pytest.mark.parametrize("domain", ["example.com", "a.b.example.org"])
+def test_a_reference_with_a_project_of_a_domain_is_refused_with_the_right_form(domain: str) -> None:
+    with pytest.raises(ValueError, match=f"; write the project {domain}:my-project as {domain}/my-project$"):
+        push.parse(f"{GOOGLE}/{domain}:my-project/repository/calculator:v1")
+    path = f"{GOOGLE}/{domain}/my-project/repository/calculator"
+    assert push.parse(f"{path}:v1") == (path, ["v1"])
+
+
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Set up a folder for Docker's configuration, and gcloud's credential helper on PATH."""

@@ -2,7 +2,7 @@
 
 output "repository" {
   description = "The repository that //deploy:push pushes the server's image to. //ingress:push takes the same name with the suffix -ingress."
-  value       = "${var.region}-docker.pkg.dev/${var.project}/${google_artifact_registry_repository.calculator.repository_id}/${var.service}"
+  value       = "${var.region}-docker.pkg.dev/${replace(var.project, ":", "/")}/${google_artifact_registry_repository.calculator.repository_id}/${var.service}"
 }
 
 output "service_account" {
