@@ -66,6 +66,17 @@ def test_nothing_is_in_a_folder_that_merged_usr_makes_a_link(layers: list[list[t
         assert not [entry.name for entry in members if entry.name.startswith(("bin/", "lib/", "lib64/", "sbin/"))]
 
 
+def test_scanners_can_recognize_debian_and_its_packages(layers: list[list[tarfile.TarInfo]]) -> None:
+    names = {entry.name for entry in layers[0]}
+    assert {"etc/debian_version", "etc/os-release", "usr/lib/os-release"} < names
+    assert [name for name in names if name.startswith("var/lib/dpkg/status.d/")]
+
+
+def test_the_layout_names_the_image_for_tools_that_read_layouts(folder: Path) -> None:
+    [entry] = json.loads((folder / "index.json").read_text(encoding="utf-8"))["manifests"]
+    assert entry["annotations"] == {"org.opencontainers.image.ref.name": "latest"}
+
+
 def test_there_is_no_shell_no_package_manager_and_no_pip(layers: list[list[tarfile.TarInfo]]) -> None:
     programs = {entry.name for members in layers for entry in members if entry.name.startswith("usr/bin/")}
     assert programs == {"usr/bin/python3", "usr/bin/python3.13"}

@@ -17,4 +17,4 @@ def test_the_image_passes_container_structure_test(tmp_path: Path) -> None:
     options = ["--driver", "tar", "--no-color", "--image", image, "--config", "deploy/structure.yaml"]
     tested = subprocess.run([PROGRAM, "test", *options], capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stdout
-    assert "Passes:      5\nFailures:    0\n" in tested.stdout
+    assert "Passes:      6\nFailures:    0\n" in tested.stdout

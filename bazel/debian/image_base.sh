@@ -16,7 +16,8 @@ only() {
   for name; do others+=(! -name "$name"); done
   find "$folder" -mindepth 1 -maxdepth 1 "${others[@]}" -exec rm -r {} +
 }
-only etc ssl os-release
+# Trivy recognizes Debian, and so the packages in var/lib/dpkg, only by debian_version.
+only etc ssl os-release debian_version
 only usr bin lib lib64 sbin share
 only usr/sbin
 only usr/share common-licenses doc

@@ -55,7 +55,9 @@ class Layout:
     def finish(self, manifest: Json) -> None:
         """Write the index and the version of the layout, the entry points for readers."""
         (self._folder / "oci-layout").write_bytes(encoded({"imageLayoutVersion": "1.0.0"}))
-        index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [manifest]}
+        # umoci and containerd refer to an image in a layout by this name.
+        named = manifest | {"annotations": {"org.opencontainers.image.ref.name": "latest"}}
+        index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [named]}
         (self._folder / "index.json").write_bytes(encoded(index))
 
     def get(self, reference: Json) -> bytes:
