@@ -324,7 +324,7 @@ class Call:
             self.code = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
         self.status_queued = self.stream_closed = True
         self._acknowledge(self.unacknowledged_bytes)
-        self.requests.clear()  # a handler that waits for a pool thread may keep the call alive for a long time
+        self.requests.clear()  # a handler that is still running may keep the call alive for a long time
         self._reader = None
         self._release(self.held_bytes)
         while self.callbacks:

@@ -32,9 +32,9 @@ _OUTPUT_BYTES = 131072
 # The minimum interval between log lines about the same slow handler.
 _WARNING_SECONDS = 60.0
 
-# Maximum part of the connection's receive window that may be lost before the connection is shut down, so that the
-# client opens a new one. It exceeds half the window, since nghttp2 sends WINDOW_UPDATE only after half the window is
-# acknowledged.
+# The connection is shut down, so that the client opens a new one, once its receive window has shrunk by more than this
+# (see `_check_window`). This is more than half the window: nghttp2 sends WINDOW_UPDATE only once half the window has
+# been acknowledged, so even a healthy window may be half used up.
 _MAX_LOST_WINDOW_BYTES = http2.CONNECTION_WINDOW_BYTES * 3 // 4
 
 # One connection may use at most 1/4 of the server's memory limit.
@@ -321,7 +321,7 @@ class Connection:
             self._host.timers.cancel(call.timer)
         call.close(is_complete=is_complete)
         self._host.release_call()
-        if call.runner and call.runner.is_waiting:  # read after close(), which changes the condition
+        if call.runner and call.runner.is_waiting:  # a handler that begins to wait after close() sees the end itself
             self.schedule(call)
         self.lifecycle.note_end_of_call()
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import grpc
 import pytest
+from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
 import nggrpc
@@ -122,6 +123,23 @@ def test_queued_messages_stay_compressed() -> None:
     finally:
         tracemalloc.stop()
     assert held < 20 * MEGABYTE
+    connection.lose()
+
+
+@pytest.mark.parametrize("knows_limit", [True, False])
+def test_a_client_with_too_many_streams_is_refused_or_disconnected(*, knows_limit: bool) -> None:
+    host = _host(options=[("grpc.max_concurrent_streams", 1)])
+    connection, client = _connection(host), MemoryClient()
+    if knows_limit:
+        client.exchange(connection)  # acknowledges the SETTINGS
+        client.h2.remote_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = 100
+        client.h2.remote_settings.acknowledge()
+    client.begin(Request("/Test/Lengths", ends=False))
+    second = client.begin(Request("/Test/Lengths", ends=False))
+    client.exchange(connection)
+    assert (client.has_goaway, client.responses[second].reset) == (
+        (True, None) if knows_limit else (False, ErrorCodes.REFUSED_STREAM)
+    )
     connection.lose()
 
 

@@ -76,7 +76,8 @@ def _options(config: Config, *, is_shared: bool) -> list[tuple[str, int]]:
         # If 1, the server would silently share the port with another server of the same user.
         ("grpc.so_reuseport", int(is_shared)),
         ("grpc.max_receive_message_length", config.max_message_bytes),
-        # Per connection. Refused calls do not count against a limit, but hold memory if the client does not read.
+        # Per connection. Needed in addition to the call limits: a refused call counts against none of them, but holds
+        # memory until the client reads its status.
         ("grpc.max_concurrent_streams", config.max_concurrent_calls + MAX_OPERATIONAL_CALLS + _SPARE_CALLS),
         ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.max_connection_age_ms", round(config.max_connection_age * 1000)),
@@ -164,7 +165,7 @@ def _add_services(server: grpc.Server, config: Config) -> health.HealthServicer:
     # In non-blocking mode, a watch whose client does not read would hold the servicer's lock.
     health_servicer = health.HealthServicer(experimental_non_blocking=False)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    # Google's own probes check the health service itself.
+    # Some of Google's probes ask for the service name grpc.health.v1.Health, so its status is set, too.
     for name in ("", *names, health.SERVICE_NAME):
         health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     # reflection.enable_server_reflection would import asyncio to check whether this is an asyncio server.

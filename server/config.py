@@ -305,7 +305,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_false",
         help="disable the access log, for platforms that log requests themselves",
     )
-    parser.add_argument("--channelz", action="store_true", help="serve channelz, which describes the connections")
+    parser.add_argument(
+        "--channelz",
+        action="store_true",
+        help="serve channelz, which describes the connections; requires --engine=stock",
+    )
     return parser
 
 

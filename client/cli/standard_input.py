@@ -21,7 +21,7 @@ _WORD_END = re.compile(rb"[\t\n\v\f\r ]+")
 
 
 class InputError(click.ClickException):
-    """The input is invalid: one line, without the usage of the command, and status 2."""
+    """Invalid input. The error is printed in one line, without the usage of the command, and the exit status is 2."""
 
     exit_code = 2
 
@@ -91,7 +91,7 @@ class StandardInput:
 
     @staticmethod
     def _split(end: re.Pattern[bytes], max_bytes: int, read: Callable[[int], bytes]) -> Iterator[bytes]:
-        """Yield pieces of the input. A piece that is too long is yielded in part, and ends the input."""
+        """Yield pieces of the input. If a piece that is not complete yet is too long, yield its beginning, and stop."""
         rest = b""
         is_first = True
         while data := read(_CHUNK_BYTES):

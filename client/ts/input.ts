@@ -73,7 +73,7 @@ export class StandardInput {
     }
   }
 
-  /** Yields pieces of the input. A piece that is too long is yielded in part, and ends the input. */
+  /** Yields pieces of the input. If a piece that is not complete yet is too long, yields its beginning, and stops. */
   async *#split(isEnd: (byte: number) => boolean, maxBytes: number): AsyncIterable<Buffer> {
     let rest = Buffer.alloc(0);
     let isFirst = true;

@@ -24,8 +24,8 @@ _SIGNALS = (*_STOP_SIGNALS, *_OWN_SIGNALS)
 _MIN_BACKOFF_SECONDS = 0.1
 _MAX_BACKOFF_SECONDS = 10.0
 _STABLE_SECONDS = 30.0
-# Once all workers have been ready, the supervisor gives up after this many consecutive exits before readiness; until
-# then, after one. It then exits, so that the platform can start it elsewhere.
+# The supervisor gives up when one worker exits this many times in a row without becoming ready. Until all workers have
+# been ready for the first time, a single such exit is enough. The platform can then start it elsewhere.
 _MAX_FAILED_STARTS = 5
 
 

@@ -281,12 +281,12 @@ class CallScope:
         """The status code, or the one that the call would have if it ended now."""
         if self._is_expired:
             return grpc.StatusCode.DEADLINE_EXCEEDED
+        # nggrpc has a code for every call that has ended; grpcio has only the code that the servicer has set, if any.
         code: grpc.StatusCode | None = self.context.code()  # type: ignore[attr-defined] # the type stubs do not have it
         if code:
             return code
-        # nggrpc has a code for every call that has ended; grpcio only has one that the servicer has set.
-        # The server aborted the call: the client gets UNAVAILABLE, even if the servicer took this for the end of the
-        # requests and returned normally.
+        # If the stopping server aborted the call, the client gets UNAVAILABLE, even if the servicer took the abort for
+        # the end of the requests and returned normally.
         if self.is_stopped:
             return grpc.StatusCode.UNAVAILABLE
         if self._is_cut:

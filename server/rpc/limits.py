@@ -83,7 +83,10 @@ class Limit(Generic[T]):
                 self._answered[call] = end
 
     def release(self, call: T) -> None:
-        """Stop counting a call: its response was delivered, or its client is gone."""
+        """Stop counting a call.
+
+        Its handler has returned, and its response is in the send buffer or its client is gone.
+        """
         with self._lock:
             self._in_flight.pop(call, None)
             self._answered.pop(call, None)
