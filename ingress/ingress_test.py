@@ -19,6 +19,7 @@ import pytest
 import yaml
 from calculator.v1 import calculator_pb2 as pb
 from google.protobuf import json_format
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
 from google.protobuf.message import Message
 from google.rpc import (
     error_details_pb2,  # noqa: F401 - json_format finds the types of details once they are imported
@@ -29,6 +30,7 @@ from hypothesis import strategies as st
 from routeguide.route_guide_pb2 import RouteNote
 
 from client.channel import connect
+from ingress import lua_schema
 from testing import programs, raw_http2, service_list, timeouts
 from testing.open_call import OpenCall
 
@@ -269,9 +271,9 @@ def test_a_wrong_json_request_is_an_error_and_does_not_reach_the_server(
 
 @POSTS
 def test_a_json_stream_may_have_hundreds_of_kilobytes(ingress: programs.Server, post: Post) -> None:
-    numbers = [{"numbers": [1.5] * 1000}] * 100
+    numbers = [{"numbers": [1] * 10_000}] * 30  # whose messages are larger than their JSON
     status, answer = post(ingress, V1 + "Aggregate", numbers)
-    assert (status, answer["count"]) == (200, "100000")
+    assert (status, answer["count"]) == (200, "300000")
     status, steps = post(ingress, V1 + "Evaluate", {"expression": "+".join(["1"] * 500)})
     assert (status, len(steps), steps[-1]) == (200, 500, {"result": 500})
     assert len(json.dumps(steps)) > 200_000
@@ -294,6 +296,79 @@ def test_a_call_with_another_content_type_is_refused(ingress: programs.Server, c
     status, answer = _post(ingress, V1 + "Calculate", {"operation": "OPERATION_ADD"}, content_type)
     assert status == 415
     assert "must be application/json" in answer["message"]
+
+
+@pytest.mark.parametrize("content_type", ["application/grpcx", "application/grpc-web+json", "application/grpc;json"])
+def test_a_type_that_only_looks_like_grpc_is_not_translated_from_json(
+    ingress: programs.Server, content_type: str
+) -> None:
+    body = json.dumps({"operation": "OPERATION_ADD", "bogus": 1})
+    response, answer = _ask(ingress, "POST", V1 + "Calculate", body, content_type=content_type)
+    assert b"{" not in answer
+    assert response.status == 415 or response.headers["grpc-status"] != "0"
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", ""])
+def test_a_path_with_a_trailing_slash_is_not_a_method(ingress: programs.Server, content_type: str) -> None:
+    response, _ = _ask(ingress, "POST", V1 + "Calculate/", "{}", content_type=content_type)
+    assert response.status == (404 if content_type == "application/json" else 415)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{operation: 1}",
+        "{'operation': 1}",
+        '{"operation": 1,}',
+        '{\f"operation": 1}',
+        '{"operation": 1} {}',
+        '{"operation": 1',
+        '"operation',
+        "[" * 200 + "]" * 200,
+    ],
+)
+def test_a_request_that_is_not_json_is_an_error(ingress: programs.Server, body: str) -> None:
+    response, answer = _ask(ingress, "POST", V1 + "Calculate", body, content_type="application/json")
+    assert response.status == 400
+    assert json.loads(answer)["message"] == "the request is not valid JSON"
+
+
+def test_a_value_that_does_not_fit_its_field_is_an_error_in_json(ingress: programs.Server) -> None:
+    status, answer = _post(ingress, V1 + "Calculate", {"operation": "NOPE"})
+    assert (status, answer["code"]) == (400, 3)
+    assert 'invalid value \\"NOPE\\"' in json.dumps(answer["message"])
+
+
+def test_a_large_unknown_field_is_not_echoed_in_full(ingress: programs.Server) -> None:
+    response, answer = _ask(
+        ingress, "POST", V1 + "Calculate", '{"' + "\1" * 500_000 + '": 1}', content_type="application/json"
+    )
+    assert response.status == 400
+    assert len(answer) < 1000
+
+
+def test_a_call_with_json_has_no_query(ingress: programs.Server) -> None:
+    status, answer = _post(ingress, V1 + "Calculate?first_operand=7", {"operation": "OPERATION_ADD"})
+    assert (status, answer["message"]) == (400, "a call with JSON has no query: send fields in the body")
+
+
+def test_a_request_without_a_path_is_not_an_error_of_the_filter(server: programs.Server) -> None:
+    with _ingress(server) as ingress, socket.create_connection(("localhost", ingress.port)) as connection:
+        connection.settimeout(timeouts.SECONDS)
+        connection.sendall(b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 404")
+        assert len(ingress.log) == 1
+
+
+def test_the_schema_has_the_types_of_all_files_but_no_keys_of_maps() -> None:
+    file = FileDescriptorProto(name="shared.proto", package="t")
+    message = file.message_type.add(name="Shared")
+    message.field.add(name="long_name", json_name="longName", type=FieldDescriptorProto.TYPE_STRING)
+    entry = message.nested_type.add(name="LabelsEntry")
+    entry.options.map_entry = True
+    text = "\n".join(lua_schema.tables(FileDescriptorSet(file=[file])))
+    assert '["t.Shared"] = {["long_name"] = "", ["longName"] = ""}' in text
+    assert "LabelsEntry" not in text
 
 
 def test_a_json_request_larger_than_a_megabyte_is_too_large(ingress: programs.Server) -> None:
@@ -340,6 +415,8 @@ def test_calls_are_unavailable_without_a_server() -> None:
         assert _ask(ingress, "GET", "/")[0].status == 200
         with grpc.insecure_channel(ingress.address) as channel, pytest.raises(grpc.RpcError) as refused:
             programs.call(channel, "/calculator.v1.Calculator/Calculate", b"")
+        status, answer = _post(ingress, V1 + "Calculate", {})
+        assert (status, answer["code"]) == (503, 14)
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
 
 

@@ -7,13 +7,17 @@
 
 local FILTER = "json_gateway"
 local MAX_DEPTH = 100
-local INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, UNIMPLEMENTED = 3, 5, 7, 12
+local MAX_QUOTED_KEY = 100
+local UNKNOWN, INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, UNIMPLEMENTED = 2, 3, 5, 7, 12
 
 -- The HTTP status of each gRPC status: https://cloud.google.com/apis/design/errors#handling_errors.
 local HTTP_STATUS = {
   [1] = "499", [2] = "500", [3] = "400", [4] = "504", [5] = "404", [6] = "409", [7] = "403", [8] = "429", [9] = "400",
   [10] = "409", [11] = "400", [12] = "501", [13] = "500", [14] = "503", [15] = "500", [16] = "401",
 }
+
+-- The gRPC status of an error that Envoy itself reports.
+local GRPC_STATUS = {["400"] = 3, ["413"] = 8, ["500"] = 13, ["502"] = 14, ["503"] = 14, ["504"] = 4}
 
 local ESCAPES = {['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t"}
 
@@ -56,7 +60,7 @@ local function read_string(text, at)
 end
 
 -- Returns the position after a value of JSON. If it contains a field that its message type does not have, returns nil and
--- the problem; if it is malformed, returns nil, and Envoy reports where.
+-- the problem; if it is malformed, returns nil.
 local function check_value(text, at, message_type, depth)
   at = skip_space(text, at)
   local first = text:sub(at, at)
@@ -87,7 +91,8 @@ local function check_value(text, at, message_type, depth)
       end
       at = at + 1
       if known and not known[key] then
-        return nil, "unknown field " .. quoted(key) .. ": " .. message_type .. " does not have it"
+        local shown = key:sub(1, MAX_QUOTED_KEY):gsub("[^ -~]", "?") -- it may be large and not UTF-8
+        return nil, "unknown field " .. quoted(shown) .. ": " .. message_type .. " does not have it"
       end
       value_type = known and known[key] or ""
     end
@@ -108,12 +113,13 @@ local function check_value(text, at, message_type, depth)
   return nil
 end
 
-local function unknown_field(text, message_type)
-  local at, problem = 1, nil
-  while at and skip_space(text, at) <= #text do -- the messages of a stream may follow each other without an array
-    at, problem = check_value(text, at, message_type, 0)
+-- Returns what is wrong with a request, or nil. Envoy's own parser accepts more than JSON, such as keys without quotes.
+local function problem_of(text, message_type)
+  local at, problem = check_value(text, 1, message_type, 0)
+  if at and skip_space(text, at) > #text then
+    return nil
   end
-  return problem
+  return problem or "the request is not valid JSON"
 end
 
 -- google.rpc.Status on the wire -----------------------------------------------------------------------------------------
@@ -201,7 +207,7 @@ local DETAILS = {
 local function details_of(status)
   local details = {}
   for _, bytes in ipairs(status[3] or {}) do
-    local any = decode_message(bytes)
+    local any = decode_message(tostring(bytes))
     local name = text_of(any, 1)
     local write = DETAILS[name]
     local content = write and "," .. write(decode_message(text_of(any, 2))) or ""
@@ -221,13 +227,15 @@ end
 function envoy_on_request(handle)
   local headers = handle:headers()
   local verb, content_type = headers:get(":method"), headers:get("content-type") or ""
-  local path = headers:get(":path"):match("^[^?]*")
+  local target = headers:get(":path") or "" -- CONNECT has none
+  local path = target:match("^[^?]*")
   local method = methods[path]
   if verb == "OPTIONS" and headers:get("access-control-request-method") then -- the CORS filter has not answered it
     local message = "pages of this origin may not call this server; the operator can allow it with --allow-origin"
     return refuse(handle, "403", PERMISSION_DENIED, message)
   end
-  if content_type:match("^application/grpc") or not (method or content_type:match("^application/json")) then
+  local is_json = content_type:match("^application/json")
+  if content_type:match("^application/grpc") or not (method or is_json) then
     return -- gRPC (gRPC-Web has become gRPC in an earlier filter), or not a call
   end
   -- Wait for the whole request even if it is refused: to a client that is still sending, an early response looks like a broken
@@ -236,9 +244,12 @@ function envoy_on_request(handle)
   if method and verb ~= "POST" then
     return refuse(handle, "405", UNIMPLEMENTED, path .. " is a method: send its request with POST", "POST")
   end
-  if not content_type:match("^application/json") then
+  if not is_json then
     -- A page of another origin could send other types without a preflight.
     return refuse(handle, "415", INVALID_ARGUMENT, "the content-type must be application/json, or that of gRPC or gRPC-Web")
+  end
+  if target ~= path then
+    return refuse(handle, "400", INVALID_ARGUMENT, "a call with JSON has no query: send fields in the body")
   end
   local text = body and body:getBytes(0, body:length()) or ""
   if not method then
@@ -248,7 +259,7 @@ function envoy_on_request(handle)
   if skip_space(text, 1) > #text then
     return refuse(handle, "400", INVALID_ARGUMENT, "the request has no body: it must be a message in JSON, such as {}")
   end
-  local problem = unknown_field(text, method.request)
+  local problem = problem_of(text, method.request)
   if problem then
     return refuse(handle, "400", INVALID_ARGUMENT, problem)
   end
@@ -257,12 +268,24 @@ end
 
 function envoy_on_response(handle)
   local metadata = handle:streamInfo():dynamicMetadata():get(FILTER)
-  if not (metadata and metadata["streams"]) or handle:headers():get(":status") ~= "200" then
+  if not metadata then
+    return
+  end
+  local http_status = handle:headers():get(":status")
+  if http_status ~= "200" and (handle:headers():get("content-type") or ""):match("^text/plain") then
+    local body = handle:body(true)
+    local message = body:getBytes(0, body:length())
+    local length = body:setBytes(status_json(GRPC_STATUS[http_status] or UNKNOWN, message, {}))
+    handle:headers():replace("content-type", "application/json")
+    handle:headers():replace("content-length", tostring(length))
+    return
+  end
+  if not metadata["streams"] or http_status ~= "200" then
     return
   end
   local body = handle:body(true) -- holds the headers back until the end of the stream
   local trailers = handle:trailers()
-  local code = tonumber(trailers and trailers:get("grpc-status") or "0")
+  local code = trailers and (tonumber(trailers:get("grpc-status") or "") or UNKNOWN) or 0
   if code == 0 then
     return
   end

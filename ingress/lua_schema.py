@@ -29,9 +29,8 @@ def _fields(message: DescriptorProto) -> dict[str, str]:
 
 def tables(descriptors: FileDescriptorSet) -> Iterator[str]:
     """Yield the lines of the Lua tables."""
-    files = [file for file in descriptors.file if file.service]
     yield "local methods = {"
-    for file in files:
+    for file in descriptors.file:
         for service in file.service:
             name = f"{file.package}.{service.name}".lstrip(".")
             for method in service.method:
@@ -39,8 +38,12 @@ def tables(descriptors: FileDescriptorSet) -> Iterator[str]:
                 yield f'  ["/{name}/{method.name}"] = {{request = "{method.input_type[1:]}", streams = {streams}}},'
     yield "}"
     yield "local fields = {"
-    for file in files:
+    for file in descriptors.file:
+        if file.package == "google.protobuf":
+            continue  # the JSON of these types is special, such as that of Timestamp
         for name, message in _messages(file.package, list(file.message_type)):
+            if message.options.map_entry:
+                continue  # the keys of a map are not fields
             entries = ", ".join(f'["{field}"] = "{type_}"' for field, type_ in _fields(message).items())
             yield f'  ["{name}"] = {{{entries}}},'
     yield "}"
