@@ -7,6 +7,7 @@ still counted after its connection is lost.
 
 import itertools
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from concurrent import futures
@@ -124,6 +125,7 @@ def try_input(data: bytes) -> None:
 
 def main() -> None:
     """Run libFuzzer with the command-line arguments."""
+    os.chdir(os.environ.get("BUILD_WORKING_DIRECTORY", "."))  # `bazel run` sets it; folders are relative to it
     logging.getLogger("nggrpc").addHandler(_RaisingHandler())
     atheris.Setup(sys.argv, try_input)
     atheris.Fuzz()

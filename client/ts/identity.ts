@@ -5,6 +5,9 @@
 import { Compute, GoogleAuth, IdTokenClient, type IdTokenProvider, Impersonated } from "google-auth-library";
 import { NoTokenError } from "./status.ts";
 
+/** Loopback and the metadata server, which a proxy in the environment cannot reach. */
+const WITHOUT_PROXY = ["localhost", "127.0.0.1", "::1", "[::1]", "169.254.169.254", "metadata.google.internal"];
+
 const SCOPES = ["https://www.googleapis.com/auth/cloud-platform"];
 
 /** Tokens for one audience. google-auth-library caches a token until five minutes before it expires. */
@@ -24,6 +27,7 @@ export class Tokens {
    * @throws {NoTokenError} no credentials that can get tokens are available.
    */
   static async find(audience: string, impersonate: string): Promise<Tokens> {
+    exemptFromProxy([...WITHOUT_PROXY, ...(process.env["GCE_METADATA_HOST"]?.split(":", 1) ?? [])]);
     try {
       if (impersonate) {
         const sourceClient = await new GoogleAuth({ scopes: SCOPES }).getClient();
@@ -58,6 +62,12 @@ export class Tokens {
       throw new NoTokenError(`cannot fetch an identity token: ${messageOf(error)}`, { cause: error });
     }
   }
+}
+
+/** Makes google-auth-library connect to hosts directly, even if the environment names a proxy. */
+function exemptFromProxy(hosts: readonly string[]): void {
+  const exempted = process.env["NO_PROXY"] ?? process.env["no_proxy"];
+  process.env["NO_PROXY"] = [...(exempted ? [exempted] : []), ...hosts].join(",");
 }
 
 /** Returns whether the environment variables are those of Google Cloud. */

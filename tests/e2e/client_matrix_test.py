@@ -16,6 +16,8 @@ import grpc
 import pytest
 
 from testing import programs, timeouts
+from testing.fakes.id_token_issuer import Issuer
+from testing.fakes.metadata_server import MetadataServer
 
 OUT_OF_RANGE = "is out of range: the largest number is 1.7976931348623157e308"
 CLIENTS = {"Python": programs.CLIENT, "TypeScript": Path("client/ts/ts").absolute()}
@@ -366,3 +368,17 @@ def test_a_call_is_retried_when_its_first_connection_is_lost(
                         with suppress(OSError):  # its peer has already closed the connection
                             each.shutdown(socket.SHUT_RDWR)
     assert answer == "5\n"
+
+
+def test_the_metadata_server_and_this_machine_are_reached_without_a_proxy(
+    client: Path, server: programs.Server
+) -> None:
+    with MetadataServer(Issuer()) as metadata:
+        finished = programs.run(
+            [client, "--target", server.address, "--auth=identity-token", "--audience=https://a", "add", "2", "3"],
+            GCE_METADATA_HOST=metadata.host,
+            http_proxy="http://localhost:1",
+            HTTP_PROXY="http://localhost:1",
+            HOME="/nonexistent",
+        )
+    assert (finished.stdout, finished.stderr) == ("5\n", "")
