@@ -82,8 +82,8 @@ def _serving(handlers: Handlers = HANDLERS, **options: Any) -> Iterator[int]:
 
 
 @contextmanager
-def _blocked_pool() -> Iterator[Handlers]:
-    """Yield a handler whose calls block their thread until the end of the `with` block."""
+def _blocked_pool() -> Iterator[tuple[Handlers, threading.Event]]:
+    """Yield a handler whose calls block their thread, and the event that ends them. The end of the block sets it."""
     release = threading.Event()
 
     def block(_request: bytes, _context: grpc.ServicerContext) -> bytes:
@@ -91,9 +91,18 @@ def _blocked_pool() -> Iterator[Handlers]:
         return b""
 
     try:
-        yield {"Block": grpc.unary_unary_rpc_method_handler(block)}
+        yield {"Block": grpc.unary_unary_rpc_method_handler(block)}, release
     finally:
         release.set()
+
+
+@contextmanager
+def _set_at_end(event: threading.Event) -> Iterator[None]:
+    """Set an event at the end of the `with` block, before the server in an outer block waits for its handlers."""
+    try:
+        yield
+    finally:
+        event.set()
 
 
 def _echoed(port: int) -> bool:
@@ -213,7 +222,7 @@ def _send(client: MemoryClient, connection: Connection, stream_id: int, body: by
 
 @pytest.mark.parametrize("end", ["reset", "disconnect"])
 def test_requests_of_ended_calls_are_freed_although_the_calls_still_wait_for_a_thread(end: str) -> None:
-    with _blocked_pool() as handlers:
+    with _blocked_pool() as (handlers, _):
         host = _host(handlers)
         connection, client = _connection(host), MemoryClient()
         tracemalloc.start()
@@ -237,7 +246,7 @@ def test_requests_of_ended_calls_are_freed_although_the_calls_still_wait_for_a_t
 
 
 def test_metadata_of_cancelled_calls_that_wait_for_a_thread_is_freed() -> None:
-    with _blocked_pool() as handlers:
+    with _blocked_pool() as (handlers, _):
         connection, client = _connection(_host(handlers)), MemoryClient()
         tracemalloc.start()
         try:
@@ -256,7 +265,12 @@ def test_metadata_of_cancelled_calls_that_wait_for_a_thread_is_freed() -> None:
 
 def test_a_call_is_refused_when_too_many_wait_for_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runners, "_MAX_QUEUED", 3)
-    with _blocked_pool() as handlers, _serving(handlers) as port, _connected(port) as (client, link):
+    with (
+        _blocked_pool() as (handlers, release),
+        _serving(handlers) as port,
+        _connected(port) as (client, link),
+        _set_at_end(release),
+    ):
         for _ in range(10 + 3 + 10):  # the pool has 10 threads
             client.begin(Request("/Test/Block", prefixed(b"")))
         link.sendall(client.h2.data_to_send())
