@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 import nggrpc
 from server.config import Config, ConfigError
@@ -16,7 +14,8 @@ from server.process import sockets
 from server.process.sockets import ListenError, SharedPort
 from server.rpc.call import Authenticator
 from server.rpc.interceptor import MAX_OPERATIONAL_CALLS, CallInterceptor
-from server.services import registry
+from server.services import operational, registry
+from server.services.operational import HealthServicer
 
 if TYPE_CHECKING:
     from server.observability.telemetry import Telemetry
@@ -49,7 +48,7 @@ class BoundServer:
 
     server: grpc.Server
     address: str
-    health: health.HealthServicer
+    health: HealthServicer
     interceptor: CallInterceptor
     telemetry: "Telemetry | None"
 
@@ -160,17 +159,8 @@ def _telemetry(config: Config) -> "Telemetry | None":
         raise ConfigError(f"an OTEL_ environment variable is invalid: {error}") from error
 
 
-def _add_services(server: grpc.Server, config: Config) -> health.HealthServicer:
-    names = registry.add_to(server)
-    # In non-blocking mode, a watch whose client does not read would hold the servicer's lock.
-    health_servicer = health.HealthServicer(experimental_non_blocking=False)
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    # Some of Google's probes ask for the service name grpc.health.v1.Health, so its status is set, too.
-    for name in ("", *names, health.SERVICE_NAME):
-        health_servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-    # reflection.enable_server_reflection would import asyncio to check whether this is an asyncio server.
-    servicer = reflection.ReflectionServicer([*names, health.SERVICE_NAME, reflection.SERVICE_NAME])
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+def _add_services(server: grpc.Server, config: Config) -> HealthServicer:
+    health_servicer = operational.add_to(server, registry.add_to(server))
     if config.channelz:
         from grpc_channelz.v1 import channelz  # noqa: PLC0415 - takes 2 ms, so only when enabled
 

@@ -17,7 +17,11 @@ from testing.fakes.invalid_tokens import INVALID_TOKENS
 from testing.fakes.jwks_server import JwksServer
 
 AUDIENCE = "https://calculator-abc.a.run.app"
-EXEMPT = ("grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection")
+EXEMPT = (
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+)
 ISSUER, OTHER = Issuer(), Issuer()
 
 

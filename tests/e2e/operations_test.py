@@ -8,7 +8,9 @@ import grpc
 import pytest
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
+from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from testing import programs, timeouts
@@ -40,6 +42,44 @@ def test_reflection_lists_and_describes_every_service(channel: grpc.Channel) -> 
     assert set(SERVICES) < set(database.get_services())
     file = database.FindFileContainingSymbol("calculator.v1.Calculator")
     assert file.name == "calculator/v1/calculator.proto"
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_both_versions_of_reflection_describe_themselves_and_every_service(channel: grpc.Channel, version: str) -> None:
+    name = f"grpc.reflection.{version}.ServerReflection"
+    ask: grpc.StreamStreamMultiCallable[Any, Any] = channel.stream_stream(
+        f"/{name}/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    requests = [
+        reflection_pb2.ServerReflectionRequest(list_services=""),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol=name),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol=f"grpc.reflection.{version}.ErrorResponse"),
+    ]
+    services, *files = ask(iter(requests), timeout=timeouts.SECONDS)
+    assert {*SERVICES, name} < {service.name for service in services.list_services_response.service}
+    for answer in files:
+        [described] = answer.file_descriptor_response.file_descriptor_proto
+        pool = DescriptorPool()
+        pool.AddSerializedFile(described)
+        [method] = pool.FindServiceByName(name).methods
+        assert method.input_type.full_name == f"grpc.reflection.{version}.ServerReflectionRequest"
+        assert method.output_type.file.name.endswith("/reflection.proto")
+
+
+def test_health_list_has_the_status_of_every_service(channel: grpc.Channel) -> None:
+    health: Any = _health(channel)  # its published types do not have `List` yet
+    request = health_pb2.HealthListRequest()  # type: ignore[attr-defined]
+    statuses = health.List(request, timeout=timeouts.SECONDS).statuses
+    assert set(statuses) == {
+        "",
+        "Calculator",
+        "calculator.v1.Calculator",
+        "routeguide.RouteGuide",
+        "grpc.health.v1.Health",
+    }
+    assert {each.status for each in statuses.values()} == {health_pb2.HealthCheckResponse.SERVING}
 
 
 def test_channelz_is_served_only_if_enabled(channel: grpc.Channel) -> None:
