@@ -51,8 +51,16 @@ _PRECEDENCE = {
 _SIGN_PRECEDENCE = 3
 _ATOM_PRECEDENCE = 5
 
-_SIGNS = {operation.value: operation for operation in Operation}
-_SPACE = re.compile(r"[ \t\r\n]*")
+# The signs that people paste from documents, too: multiplication sign, dot operator, division sign, minus sign.
+_MINUS = ("-", "\u2212")
+_SIGNS = {operation.value: operation for operation in Operation} | {
+    "\u00d7": Operation.MULTIPLY,
+    "\u22c5": Operation.MULTIPLY,
+    "\u00f7": Operation.DIVIDE,
+    "\u2212": Operation.SUBTRACT,
+}
+# ASCII whitespace, and the spaces of documents, such as thin and no-break spaces.
+_SPACE = re.compile(r"[ \t\r\n\u00a0\u2000-\u200a\u202f\u205f\u3000]*")
 _NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
@@ -87,9 +95,12 @@ class _Parser:
     def _operand(self, depth: int) -> _Node:
         if depth > MAX_DEPTH:
             raise TooLongError(f"the expression nests deeper than {MAX_DEPTH}", field="expression")
-        if self._next() == "-":
+        if self._next() in _MINUS:
             self._advance(1)
             return _Node((self._expression(_SIGN_PRECEDENCE, depth + 1),))
+        if self._next() == "+":
+            self._advance(1)
+            return self._expression(_SIGN_PRECEDENCE, depth + 1)
         if self._next() == "(":
             opened = self._position
             self._advance(1)
@@ -105,7 +116,7 @@ class _Parser:
         match = _NUMBER.match(self._text, self._position)
         if not match:
             found = repr(self._next()) if self._next() else "the end"
-            raise self._error(f"a number, a parenthesis or a minus is expected, not {found}")
+            raise self._error(f"a number, a parenthesis or a sign is expected, not {found}")
         value = float(match[0])
         if math.isinf(value):
             raise ResultOverflowError(f"{match[0]} is beyond the largest number", field="expression")

@@ -45,6 +45,17 @@ def _value(text: str) -> float:
         ("1.5e-3*1E3", 1.5),
         ("1+2*3", 7),
         ("((((1))))", 1),
+        ("+5", 5),
+        ("3 - +4", -1),
+        ("-+-2", 2),
+        ("+2^2", 4),
+        ("2^+1", 2),
+        ("2 \u00d7 3", 6),
+        ("2 \u22c5 3", 6),
+        ("6 \u00f7 2", 3),
+        ("5 \u2212 3", 2),
+        ("\u22125", -5),
+        ("1\u00a0+\u20092\u202f*\u30003", 7),
     ],
 )
 def test_operators_have_the_precedence_of_mathematics(text: str, value: float) -> None:
@@ -64,16 +75,16 @@ def test_each_step_has_its_operation_and_the_remaining_expression() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "a number, a parenthesis or a minus is expected, not the end at position 1"),
-        ("2+", "a number, a parenthesis or a minus is expected, not the end at position 3"),
-        ("2**3", "a number, a parenthesis or a minus is expected, not '*' at position 3"),
+        ("", "a number, a parenthesis or a sign is expected, not the end at position 1"),
+        ("2+", "a number, a parenthesis or a sign is expected, not the end at position 3"),
+        ("2**3", "a number, a parenthesis or a sign is expected, not '*' at position 3"),
         ("2 3", "an operator is expected, not '3' at position 3"),
         ("(1+2", "the parenthesis of position 1 is not closed before the end at position 5"),
         ("(1 2)", "the parenthesis of position 1 is not closed before '2' at position 4"),
         ("1)", "no parenthesis is open at position 2"),
-        ("x", "a number, a parenthesis or a minus is expected, not 'x' at position 1"),
+        ("x", "a number, a parenthesis or a sign is expected, not 'x' at position 1"),
         ("1.2.3", "an operator is expected, not '.' at position 4"),
-        ("٣", "a number, a parenthesis or a minus is expected, not '٣' at position 1"),
+        ("٣", "a number, a parenthesis or a sign is expected, not '٣' at position 1"),
     ],
 )
 def test_a_malformed_expression_is_rejected_with_its_position_before_any_step(text: str, message: str) -> None:

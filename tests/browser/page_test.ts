@@ -122,7 +122,7 @@ function untilResult(): Promise<number> {
 
 test("an error in an expression is explained, and its position is marked", async () => {
   await evaluate("2*(");
-  assert.match(await problem("#evaluate"), /^A number, a parenthesis or a minus is expected, not the end/u);
+  assert.match(await problem("#evaluate"), /^A number, a parenthesis or a sign is expected, not the end/u);
   await evaluate("2*$+1");
   await page.locator("#evaluate mark").waitFor();
   assert.equal(await page.locator("#evaluate mark").innerText(), "$");

@@ -145,7 +145,7 @@ def test_json_output_keeps_the_sign_of_zero(client: Path, server: programs.Serve
         (["calc", "1e200", "*", "1e200"], "OUT_OF_RANGE: 1e+200 * 1e+200 is beyond the largest number"),
         (
             ["eval", "2*("],
-            "INVALID_ARGUMENT: a number, a parenthesis or a minus is expected, not the end at position 4",
+            "INVALID_ARGUMENT: a number, a parenthesis or a sign is expected, not the end at position 4",
         ),
         (["aggregate", "1", "inf"], "INVALID_ARGUMENT: number 2 is inf; accepted: finite numbers"),
     ],
