@@ -6,6 +6,7 @@ import re
 _LARGEST = "1.7976931348623157e308"
 # float() accepts more, such as 1_000 and digits of other scripts.
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE)
+_SPACE = " \t\n\v\f\r"
 _SPECIAL = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
 
 
@@ -15,7 +16,7 @@ def parse_number(text: str) -> float:
     Raises:
         ValueError: the text is not a number, or is too large; the message says which.
     """
-    stripped = text.strip()
+    stripped = text.strip(_SPACE)
     if not (_DECIMAL.fullmatch(stripped) or _SPECIAL.fullmatch(stripped)):
         raise ValueError(f"'{text}' is not a number")
     number = float(stripped)

@@ -5,6 +5,8 @@ const LARGEST_32 = "3.4028235e38";
 const LARGEST_64 = "1.7976931348623157e308";
 
 const DECIMAL = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/iu;
+/** Unlike trim(), only ASCII, as in the other clients. */
+const SPACE = /^[ \t\n\v\f\r]+|[ \t\n\v\f\r]+$/gu;
 const SPECIAL = /^([+-]?)(inf|infinity|nan)$/iu;
 
 /**
@@ -13,15 +15,16 @@ const SPECIAL = /^([+-]?)(inf|infinity|nan)$/iu;
  * @throws {RangeError} the text is not a number, or is too large; the message says which.
  */
 export function parseNumber(text: string): number {
-  const special = SPECIAL.exec(text.trim());
+  const stripped = text.replace(SPACE, "");
+  const special = SPECIAL.exec(stripped);
   if (special) {
     const [, sign, name = ""] = special;
     return name.toLowerCase() === "nan" ? Number.NaN : Number(`${sign}Infinity`);
   }
-  if (!DECIMAL.test(text.trim())) {
+  if (!DECIMAL.test(stripped)) {
     throw new RangeError(`'${text}' is not a number`);
   }
-  const number = Number(text);
+  const number = Number(stripped);
   if (!Number.isFinite(number)) {
     throw new RangeError(`'${text}' is out of range: the largest number is ${LARGEST_64}`);
   }

@@ -35,7 +35,21 @@ for (const [number, text] of [
   test(`${text} is formatted like in Python`, () => assert.equal(formatNumber(number), text));
 }
 
-for (const text of ["", " ", "two", "0x10", "1_000", "1,5", "--1", "1e", ".", "infinite", "NaN0"]) {
+for (const text of [
+  "",
+  " ",
+  "two",
+  "0x10",
+  "1_000",
+  "1,5",
+  "--1",
+  "1e",
+  ".",
+  "infinite",
+  "NaN0",
+  "\ufeff1",
+  "1\u00a0",
+]) {
   test(`'${text}' is rejected`, () =>
     assert.throws(() => parseNumber(text), new RangeError(`'${text}' is not a number`)));
 }
