@@ -113,7 +113,7 @@ def test_a_call_over_a_connection_that_freezes_fails_or_is_retried(
     servicer: Servicer, serve: Serve, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     monkeypatch.setattr(channel, "KEEPALIVE_MS", 200)
-    monkeypatch.setattr(channel, "KEEPALIVE_TIMEOUT_MS", 200)
+    monkeypatch.setattr(channel, "KEEPALIVE_TIMEOUT_MS", round(timeouts.SECONDS * 1000 / 30))
     called: queue.SimpleQueue[str] = queue.SimpleQueue()
     release = threading.Event()
 

@@ -23,6 +23,7 @@ from client.channel import ATTEMPTS, connect
 from client.conversation import converse
 from server.rpc.interceptor import CallInterceptor
 from server.services.calculator_v1 import CalculatorServicer
+from testing import timeouts
 from testing.relay import Relay
 
 CUT_OFF = "Stream removed (RST_STREAM (Received RST_STREAM with error code 2))"
@@ -133,7 +134,7 @@ def test_a_conversation_continues_on_another_connection_if_its_connection_freeze
     servicer: Servicer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(channel, "KEEPALIVE_MS", 200)
-    monkeypatch.setattr(channel, "KEEPALIVE_TIMEOUT_MS", 200)
+    monkeypatch.setattr(channel, "KEEPALIVE_TIMEOUT_MS", round(timeouts.SECONDS * 1000 / 30))
     servicer.cut_off(())
     with _started(servicer) as port, Relay(port) as relay, connect(f"localhost:{relay.port}") as opened:
         asked = queue.SimpleQueue[pb.ConverseRequest | None]()
@@ -145,7 +146,7 @@ def test_a_conversation_continues_on_another_connection_if_its_connection_freeze
         assert next(answers).result == 3
         asked.put(None)
         assert list(answers) == []
-        assert relay.connections == 2
+        assert relay.connections >= 2  # on a slow machine, a ping may be answered too late
 
 
 FAILS = pb.ConverseRequest(operation=pb.OPERATION_DIVIDE, second_operand=0)
