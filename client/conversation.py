@@ -63,8 +63,8 @@ def converse(stub: CalculatorStub, requests: Iterable[pb.ConverseRequest]) -> It
     """
     kept = _Requests(requests)
     answered = failed_attempts = 0
-    # The first request of a new stream, which sets the server's last result. An operation that fails leaves it
-    # unchanged, since the server then keeps its last result, too.
+    # The first request of a new stream, which sets the server's last result. If an operation fails, the reminder stays
+    # the same, because the server also keeps its last result.
     reminder: list[pb.ConverseRequest] = []
     while kept.get(answered) is not None:  # an open stream without requests would keep an instance busy
         stream = stub.Converse(itertools.chain(reminder, kept.since(answered)))

@@ -24,8 +24,9 @@ _HIGHEST_PORT = 65535
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 # Cloud Run sends SIGKILL after 10 s: https://cloud.google.com/run/docs/container-contract#instance-shutdown
 _DRAIN_SECONDS = 8
-# During a drain, the minimum wait while connections are open. A client that sends a request meanwhile learns from the
-# response that its connection will close (drain_timeout in envoy.yaml). An idle connection is closed without notice: https://github.com/envoyproxy/envoy/issues/14350
+# While any connection is open, a drain lasts at least this long, even if no request is in flight. A client that sends a
+# request during this time learns from the response that its connection will close (drain_timeout in envoy.yaml). An
+# idle connection is closed without notice: https://github.com/envoyproxy/envoy/issues/14350
 _NOTICE_SECONDS = 2
 _DRAIN_FLAGS = ("--drain-time-s", str(_DRAIN_SECONDS), "--drain-strategy", "immediate")
 

@@ -218,7 +218,7 @@ class Call:
         self.queued_bytes = self.connection.session.queued_body_size(self.stream_id)
         if self.queued_bytes >= MAX_UNSENT_BYTES:
             self.connection.backpressured.add(self)
-        elif self.runner:  # the handler may be waiting on an older, larger count of unsent bytes
+        elif self.runner:  # the handler may be waiting because too many bytes were unsent before
             self.runner.notify()
 
     def _queue(self, message: Message) -> None:

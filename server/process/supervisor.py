@@ -25,7 +25,8 @@ _MIN_BACKOFF_SECONDS = 0.1
 _MAX_BACKOFF_SECONDS = 10.0
 _STABLE_SECONDS = 30.0
 # The supervisor gives up when one worker exits this many times in a row without becoming ready. Until all workers have
-# been ready for the first time, a single such exit is enough. The platform can then start it elsewhere.
+# been ready for the first time, a single such exit is enough. After the supervisor has given up, the platform can
+# start the server elsewhere.
 _MAX_FAILED_STARTS = 5
 
 

@@ -285,8 +285,8 @@ class CallScope:
         code: grpc.StatusCode | None = self.context.code()  # type: ignore[attr-defined] # the type stubs do not have it
         if code:
             return code
-        # If the stopping server aborted the call, the client gets UNAVAILABLE, even if the servicer took the abort for
-        # the end of the requests and returned normally.
+        # If the server aborted the call because it is stopping, the client gets UNAVAILABLE, even if the servicer
+        # mistook the abort for the end of the requests and returned normally.
         if self.is_stopped:
             return grpc.StatusCode.UNAVAILABLE
         if self._is_cut:
