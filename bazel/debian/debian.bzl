@@ -54,8 +54,8 @@ sh_binary(
 """
 
 _BUILD = """\
-load("@bazel_tools//tools/python:toolchain.bzl", "py_runtime_pair")
-load("@rules_python//python:defs.bzl", "py_runtime")
+load("@rules_python//python:py_runtime.bzl", "py_runtime")
+load("@rules_python//python:py_runtime_pair.bzl", "py_runtime_pair")
 
 package(default_visibility = ["//visibility:public"])
 
@@ -94,7 +94,7 @@ py_runtime_pair(
 toolchain(
     name = "toolchain",
     toolchain = ":pair",
-    toolchain_type = "@bazel_tools//tools/python:toolchain_type",
+    toolchain_type = "@rules_python//python:toolchain_type",
 )
 """
 

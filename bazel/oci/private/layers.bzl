@@ -6,7 +6,7 @@ load("//bazel:runfiles.bzl", "runfiles_path")
 # Files in wheels that are not needed at run time.
 _UNNEEDED_SUFFIXES = (".pyi", ".pyx", ".pxd", ".pxi", ".h", ".c", ".cc", ".proto", "/py.typed", "/RECORD", "/INSTALLER", "/WHEEL")
 
-_PYTHON = "@bazel_tools//tools/python:toolchain_type"
+_PYTHON = Label("@rules_python//python:toolchain_type")
 
 def _import_path(path, roots):
     """Returns the path of a file relative to the longest import root that contains it."""
