@@ -2,8 +2,10 @@
 
 The nested Bazel runs inside the sandbox of the outer Bazel. It has its own output base, and an interpreter that was
 compiled and packed again in another folder. There is no network, so it uses the packages that the outer Bazel fetched.
+It always reads WORKSPACE, so with --config=bzlmod the test compares the images of both modes.
 """
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,11 +18,16 @@ from testing import nested_bazel
 from testing.nested_bazel import NestedBazel
 
 PYTHON = "python3.13"
-BASE = Path("../debian/base.tar")
+BASE = Path(os.environ["BASE"])
 # The folder of the external repositories that the outer Bazel has fetched.
 FETCHED = BASE.resolve().parents[1]
 IMAGES = ("//deploy:image", "//ingress:image")
 REVISION = "org.opencontainers.image.revision"
+
+
+def _name(repository: Path) -> str:
+    """Return the name of a fetched repository in WORKSPACE. The module system prefixes it with module and extension."""
+    return repository.name.rstrip("~+").replace("+", "~").rpartition("~")[2]
 
 
 class Elsewhere:
@@ -47,14 +54,14 @@ class Elsewhere:
     def _copy_debian(self) -> None:
         """Build the interpreter's repository again from its unpacked packages."""
         outputs = shutil.ignore_patterns("base.tar", "__pycache__")
-        shutil.copytree(FETCHED / "debian", self.debian, symlinks=True, ignore=outputs)
+        shutil.copytree(BASE.resolve().parent, self.debian, symlinks=True, ignore=outputs)
         for script, *arguments in (("compile_stdlib.sh",), ("image_base.sh", "base.tar")):
             program = Path("bazel/debian", script).absolute()
             subprocess.run([program, "root", PYTHON, *arguments], cwd=self.debian, check=True)
 
     def build(self, *options: str) -> subprocess.CompletedProcess[str]:
         """Build the images."""
-        repositories = {folder.name: folder for folder in FETCHED.iterdir() if folder.is_dir()}
+        repositories = {_name(folder): folder for folder in FETCHED.iterdir() if folder.is_dir()}
         repositories["debian"] = self.debian
         del repositories["bazel_tools"]  # a part of Bazel itself
         overrides = (f"--override_repository={name}={folder}" for name, folder in repositories.items())

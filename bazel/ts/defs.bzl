@@ -4,7 +4,7 @@ The public rulesets fetch Node and their own tools from outside the package regi
 two locks: Node from third_party/python/requirements.lock, and the rest from third_party/npm/package-lock.json.
 """
 
-load("//bazel:runfiles.bzl", "runfiles_path")
+load("//bazel:runfiles.bzl", "repository_path", "runfiles_path")
 
 TsInfo = provider(
     doc = "TypeScript modules that other targets can import.",
@@ -283,7 +283,7 @@ def ts_test(name, srcs, deps = [], data = [], env = {}, external = [], **kwargs)
         data = data + bundles + ([_NODE_MODULES] if external else []),
         entry_point = "//bazel/ts:test_main.mjs",
         # Node finds packages here that are not in the bundle.
-        env = env | ({"NODE_PATH": "../npm/node_modules"} if external else {}),
+        env = env | ({"NODE_PATH": repository_path("npm") + "/node_modules"} if external else {}),
         **kwargs
     )
 

@@ -48,7 +48,7 @@ class Checkout:
         self.toolbox = self.root / "tools/toolbox"
         for folder in (self.path, self.toolbox, self.root / "tools/apt", self.root / "some/package"):
             folder.mkdir(parents=True)
-        for file in ("bazelw", ".bazelversion", "tools/apt/apt.sh"):
+        for file in ("bazelw", ".bazelversion", "MODULE.bazel", "tools/apt/apt.sh"):
             shutil.copy(file, self.root / file)
         self._write(self.toolbox / "make.sh", MAKE_TOOLBOX)
         self._write(self.toolbox / "unneeded", "")
@@ -149,6 +149,8 @@ def test_concurrent_runs_make_one_toolbox(checkout: Checkout) -> None:
 def _toolbox_name(checkout: Checkout) -> str:
     files = [checkout.toolbox / name for name in ("make.sh", "packages", "unneeded")]
     content = b"".join(file.read_bytes() for file in [*files, checkout.root / "tools/apt/apt.sh"])
+    modules = (checkout.root / "MODULE.bazel").read_bytes().splitlines(keepends=True)
+    content += b"".join(line for line in modules if line.startswith(b"bazel_dep"))
     return "toolbox-" + hashlib.sha256(content).hexdigest()[:12]
 
 
@@ -268,7 +270,7 @@ def test_a_checkout_with_a_non_ascii_path_is_a_one_line_error(checkout: Checkout
 
 
 def test_without_bazel_and_apt_the_error_suggests_bazelisk(checkout: Checkout) -> None:
-    for program in ("bash", "cat", "cut", "dirname", "env", "flock", "id", "mkdir", "readlink", "sha256sum"):
+    for program in ("bash", "cat", "cut", "dirname", "env", "flock", "grep", "id", "mkdir", "readlink", "sha256sum"):
         (checkout.path / program).symlink_to(f"/usr/bin/{program}")
     finished = checkout.bazelw("build", PATH=str(checkout.path))
     assert finished.returncode == 1
