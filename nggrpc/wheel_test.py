@@ -31,7 +31,7 @@ server.stop(None).wait()
 
 
 def test_the_installed_wheel_serves_a_hello_world(tmp_path: Path) -> None:
-    wheels = {str(path.parent) for path in Path("..").glob("pypi_*/*.whl")}
+    wheels = {str(path.parent) for path in Path("..").glob("*pypi_*/*.whl")}
     assert wheels
     found = [f"--find-links={Path(folder).absolute()}" for folder in wheels]
     options = ["--no-index", "--offline", "--no-cache", f"--target={tmp_path}", f"--python={PYTHON}"]

@@ -43,4 +43,13 @@ PYTHONSAFEPATH=1
 RUNFILES_DIR=$runfiles
 export PYTHONPATH PYTHONSAFEPATH RUNFILES_DIR
 
-exec "$runfiles/%python_binary%" "$runfiles/%main%" "$@"
+# rules_python 2 starts the main module by a script of its own, which sets the import path, and has other placeholders.
+python=%python_binary%
+main=%main%
+case $main in
+%*)
+  python=%python_binary_actual%
+  main=%stage2_bootstrap%
+  ;;
+esac
+exec "$runfiles/$python" "$runfiles/$main" "$@"

@@ -42,9 +42,10 @@ def _py_image_layers_impl(ctx):
     wheels, app = [], []
     for file in binary[PyInfo].transitive_sources.to_list() + binary[DefaultInfo].default_runfiles.files.to_list():
         path = runfiles_path(ctx.workspace_name, file)
-        if path.startswith(ctx.workspace_name + "/"):
-            if file != binary[DefaultInfo].files_to_run.executable:
-                app.append(("app/" + _import_path(path, roots), file))
+        if file.owner == binary.label:
+            continue  # The launcher, which the image does not need, and in newer versions of rules_python its files.
+        elif path.startswith(ctx.workspace_name + "/"):
+            app.append(("app/" + _import_path(path, roots), file))
         elif "/site-packages/" in path:
             if not path.endswith(_UNNEEDED_SUFFIXES):
                 wheels.append(("app/site-packages/" + _import_path(path, roots), file))
