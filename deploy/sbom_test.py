@@ -1,5 +1,6 @@
 """Tests of the bills of materials: each is valid, complete, and agrees with the lock files."""
 
+import base64
 import json
 import os
 import re
@@ -36,7 +37,7 @@ class Bom(NamedTuple):
         return content
 
     def components(self, kind: str) -> dict[tuple[str, str], str]:
-        """Return the hashes of the packages of one kind, "deb" or "pypi", by name and version."""
+        """Return the hashes of the packages of one kind, "deb", "pypi" or "npm", by name and version."""
         return {
             (component["name"], component["version"]): component["hashes"][0]["content"]
             for component in self.content["components"]
@@ -80,6 +81,21 @@ def test_every_listed_wheel_is_locked(bom: Bom) -> None:
     for (name, version), sha256 in wheels.items():
         [entry] = re.findall(rf"^{name}=={re.escape(version)}\b(.*?)(?=^\S)", lock + ".", re.MULTILINE | re.DOTALL)
         assert f"sha256:{sha256}" in entry
+
+
+def test_the_npm_packages_of_the_page_are_listed_with_the_hashes_of_the_lock(bom: Bom) -> None:
+    notices: list[str] = []
+    for archive in Layout(FOLDERS[bom.title] / "image").archives():
+        pages = [entry for entry in archive if entry.name.endswith("/page.html")]
+        texts = [file.read().decode() for page in pages if (file := archive.extractfile(page))]
+        notices += [re.findall("<!-- With parts of (.*)[.] -->", text)[0] for text in texts]
+    assert len(notices) == {"calculator": 0, "calculator-ingress": 1}[bom.title]
+    parts = {(name, version) for notice in notices for name, version in re.findall(r"(\S+) (\S+) \(", notice)}
+    npm = bom.components("npm")
+    assert npm.keys() == parts
+    lock = json.loads(Path("third_party/npm/package-lock.json").read_text(encoding="utf-8"))["packages"]
+    for (name, _), sha512 in npm.items():
+        assert f"sha512-{base64.b64encode(bytes.fromhex(sha512)).decode()}" == lock[f"node_modules/{name}"]["integrity"]
 
 
 def test_all_licenses_but_those_of_a_few_packages_are_listed(bom: Bom) -> None:

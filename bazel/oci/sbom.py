@@ -1,12 +1,16 @@
 """Write the bill of materials of an image in CycloneDX format (https://cyclonedx.org/specification/overview/).
 
-sbom.py FILE NAME LAYOUT WHEEL...: the Debian packages are listed in the image itself, in /var/lib/dpkg/status.d. The
-wheels must be exactly those of the Python packages in the image.
+sbom.py FILE NAME LAYOUT PACKAGE_LOCK [--metafile FILE]... WHEEL...: the Debian packages are listed in the image itself,
+in /var/lib/dpkg/status.d. The wheels must be exactly those of the Python packages in the image. Of JavaScript in the
+image, esbuild's metafiles list the npm packages (https://esbuild.github.io/api/#metafile), and npm's lock has their
+versions and hashes.
 """
 
 import argparse
+import base64
 import email
 import hashlib
+import json
 import logging
 import re
 import sys
@@ -30,12 +34,14 @@ from debian.copyright import License as DebianLicense
 from debian.deb822 import Deb822
 from packageurl import PackageURL
 
-from bazel.oci.layout import Layout
+from bazel.oci.layout import Json, Layout
 
 _OS_RELEASE = "usr/lib/os-release"
 _METADATA_PATHS = re.compile(
     rf"{_OS_RELEASE}|var/lib/dpkg/status\.d/.*|usr/share/doc/[^/]*/copyright|.*\.dist-info/METADATA"
 )
+# The folder of an npm package in the path of one of its files, as npm's lock names it.
+_NPM_FOLDER = re.compile(r"(node_modules/(?:.*/node_modules/)?(?:@[^/]+/)?[^/]+)/")
 _LICENSES = LicenseFactory()
 # https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/#license-specification
 _GNU = re.compile(r"([AL]?GPL|GFDL)-(\d)(\.\d)?(\+)?")
@@ -99,7 +105,7 @@ def debian_components(files: Files) -> Iterator[Component]:
             qualifiers["upstream"] = _source(package)  # Debian's security advisories name source packages
         purl = PackageURL("deb", "debian", package["Package"], package["Version"], qualifiers)
         named = map(_license, sorted(licenses[_source(package)]))
-        yield _component(purl, package["SHA256"], named)
+        yield _component(purl, HashType(alg=HashAlgorithm.SHA_256, content=package["SHA256"]), named)
 
 
 def _source(package: Deb822) -> str:
@@ -134,7 +140,8 @@ def wheel_components(files: Files, wheels: Iterable[Path]) -> Iterator[Component
             raise WheelsError(f"{wheel.name} is not in the image; remove it from the wheels of the oci_sbom")
         installed.remove(_key(metadata))
         purl = PackageURL("pypi", None, metadata["Name"], metadata["Version"])
-        yield _component(purl, hashlib.sha256(wheel.read_bytes()).hexdigest(), _wheel_licenses(metadata))
+        sha256 = HashType(alg=HashAlgorithm.SHA_256, content=hashlib.sha256(wheel.read_bytes()).hexdigest())
+        yield _component(purl, sha256, _wheel_licenses(metadata))
     if installed:
         missing = ", ".join(sorted(" ".join(key) for key in installed))
         raise WheelsError(f"the image has {missing}, but the oci_sbom lacks the wheel; add whl_requirement(…)")
@@ -144,24 +151,45 @@ def _key(metadata: Message) -> tuple[str, str]:
     return metadata["Name"], metadata["Version"]
 
 
-def _component(purl: PackageURL, sha256: str, licenses: Iterable[License]) -> Component:
+def npm_components(metafiles: Iterable[Json], lock: Json) -> Iterator[Component]:
+    """Yield the npm packages whose code is bundled in the JavaScript of an image.
+
+    Args:
+        metafiles: esbuild's metafiles of the JavaScript.
+        lock: the content of package-lock.json.
+    """
+    paths = {path for metafile in metafiles for path in metafile["inputs"]}
+    for folder in sorted({found[1] for path in paths if (found := _NPM_FOLDER.search(path))}):
+        package = lock["packages"][folder]
+        scope, _, name = folder.rpartition("node_modules/")[2].rpartition("/")
+        algorithm, _, encoded = package["integrity"].partition("-")  # https://www.w3.org/TR/SRI/
+        hash_ = HashType(
+            alg=HashAlgorithm(algorithm.upper().replace("SHA", "SHA-")), content=base64.b64decode(encoded).hex()
+        )
+        purl = PackageURL("npm", scope, name, package["version"])
+        yield _component(purl, hash_, [_LICENSES.make_from_string(package["license"])])
+
+
+def _component(purl: PackageURL, hash_: HashType, licenses: Iterable[License]) -> Component:
     return Component(
         bom_ref=purl.to_string(),
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha256)],
+        hashes=[hash_],
         licenses=licenses,
-        name=purl.name,
+        # The scope is a part of an npm package's name; the namespace of other packages is not.
+        name=f"{purl.namespace}/{purl.name}" if purl.type == "npm" and purl.namespace else purl.name,
         purl=purl,
         version=purl.version,
     )
 
 
-def bill(name: str, layout: Layout, wheels: Iterable[Path]) -> Bom:
+def bill(name: str, layout: Layout, wheels: Iterable[Path], npm: Iterable[Component] = ()) -> Bom:
     """Return the bill of materials of an image, reproducibly.
 
     Args:
         name: the name of the image.
         layout: the image.
         wheels: the wheels of its Python packages.
+        npm: its npm packages.
 
     Raises:
         WheelsError: a Python package of the image has no wheel, or a wheel is not in the image.
@@ -174,7 +202,7 @@ def bill(name: str, layout: Layout, wheels: Iterable[Path]) -> Bom:
         type=ComponentType.CONTAINER,
         version=digest,
     )
-    components = [*debian_components(files), *wheel_components(files, wheels)]
+    components = [*debian_components(files), *wheel_components(files, wheels), *npm]
     bom = Bom(
         components=components,
         metadata=BomMetaData(component=image, timestamp=datetime.fromisoformat(layout.config()["created"])),
@@ -184,6 +212,11 @@ def bill(name: str, layout: Layout, wheels: Iterable[Path]) -> Bom:
     return bom
 
 
+def _json(file: str) -> Json:
+    content: Json = json.loads(Path(file).read_text(encoding="utf-8"))
+    return content
+
+
 def main() -> int:
     """Write one bill of materials. Return 1 if the wheels do not match the image, else 0."""
     logging.getLogger("debian.copyright").setLevel(logging.ERROR)  # it warns about every http:// URL
@@ -191,10 +224,13 @@ def main() -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("name")
     parser.add_argument("layout", type=Path)
+    parser.add_argument("package_lock", type=_json)
+    parser.add_argument("--metafile", action="append", default=[], type=_json)
     parser.add_argument("wheels", nargs="*", type=Path)
     arguments = parser.parse_args()
     try:
-        bom = bill(arguments.name, Layout(arguments.layout), arguments.wheels)
+        npm = npm_components(arguments.metafile, arguments.package_lock)
+        bom = bill(arguments.name, Layout(arguments.layout), arguments.wheels, npm)
     except WheelsError as error:
         print(f"sbom: {error}", file=sys.stderr)
         return 1

@@ -90,6 +90,28 @@ def test_a_wheel_that_is_not_in_the_image_is_an_error(tmp_path: Path) -> None:
         sbom.bill("it", _layout(tmp_path), [_wheel(tmp_path, "one"), _wheel(tmp_path, "two")])
 
 
+def test_an_npm_package_has_its_scope_version_hash_and_licence() -> None:
+    inputs = [
+        "web/main.ts",
+        "node_modules/@a/b/dist/x.js",
+        "node_modules/@a/b/y.js",
+        "node_modules/c/node_modules/d/z.js",
+    ]
+    lock = {
+        "node_modules/@a/b": {"version": "1.0.0", "integrity": "sha512-AAE=", "license": "(Apache-2.0 AND MIT)"},
+        "node_modules/c/node_modules/d": {"version": "2.0.0", "integrity": "sha256-/w==", "license": "MIT"},
+        "node_modules/unused": {"version": "3.0.0", "integrity": "sha512-AAE=", "license": "MIT"},
+    }
+    metafile = {"inputs": dict.fromkeys(inputs)}
+    scoped, nested = sbom.npm_components([metafile], {"packages": lock})
+    assert (scoped.name, str(scoped.purl)) == ("@a/b", "pkg:npm/%40a/b@1.0.0")
+    assert (nested.name, str(nested.purl)) == ("d", "pkg:npm/d@2.0.0")
+    assert [(hash_.alg.value, hash_.content) for hash_ in [*scoped.hashes, *nested.hashes]] == [
+        ("SHA-512", "0001"),
+        ("SHA-256", "ff"),
+    ]
+
+
 def test_the_same_image_gives_the_same_bill_of_materials(tmp_path: Path) -> None:
     layout, wheel = _layout(tmp_path), _wheel(tmp_path, "one")
     first, second = (JsonV1Dot6(sbom.bill("it", layout, [wheel])).output_as_string() for _ in range(2))

@@ -291,7 +291,8 @@ def web_page(name, html, style, entry_point, deps = [], **kwargs):
     """Builds a web page in one file, which loads no other files and can connect only to its own server.
 
     Args:
-      name: name of the target. The output is NAME.html.
+      name: name of the target. The output is NAME.html. NAME_metafile is esbuild's list of the modules in the script,
+        for oci_sbom.
       html: the page. It refers to `style` in a <link>, and to `entry_point` in a <script type="module">.
       style: the style sheet of the page.
       entry_point: the script of the page.
@@ -313,7 +314,7 @@ def web_page(name, html, style, entry_point, deps = [], **kwargs):
         output_group = "metafile",
         tags = kwargs.get("tags"),
         testonly = kwargs.get("testonly"),
-        visibility = ["//visibility:private"],
+        visibility = kwargs.get("visibility"),
     )
     files = [html, bundle, style, name + "_metafile", "//third_party/npm:package-lock.json"]
     native.genrule(
