@@ -1,5 +1,13 @@
 """Settings that the images of this repository share."""
 
+# The files that pin what the images are built from; more for the page.
+IMAGE_LOCKS = [
+    "//:.bazelversion",
+    "//:WORKSPACE",
+    "//third_party/debian:python.lock",
+    "//third_party/python:requirements.lock",
+]
+
 # The environment of a Python program in the folders of py_image_layers.
 PYTHON_ENV = {
     "PATH": "/usr/bin",

@@ -1,6 +1,6 @@
-"""//deploy: pushes the images and deploys them to Cloud Run with gcloud.
+"""//deploy: pushes the images, signs them with --sign, and deploys them to Cloud Run with gcloud.
 
-bazel run //deploy -- --project PROJECT --region REGION [--dry-run]
+bazel run //deploy -- --project PROJECT --region REGION [--sign=KEY] [--dry-run]
 """
 
 import argparse
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from bazel.oci import push
+from bazel.oci import push, sign
+from bazel.oci.cosign import Cosign, CosignError
 from bazel.oci.layout import Layout
 
 # https://cloud.google.com/resource-manager/docs/creating-managing-projects, …/run/docs/deploying.
@@ -49,19 +50,17 @@ class _Container:
     """A container of the service.
 
     Attributes:
-        image: the folder of its image.
-        sbom: the image's bill of materials, a file.
+        artifact: its image, the image's bill of materials, and what the image is signed with.
         repository: the repository that the image is pushed to.
     """
 
-    image: Path
-    sbom: Path
+    artifact: push.Artifact
     repository: str
 
     @property
     def reference(self) -> str:
         """The reference of the pushed image, by digest."""
-        return f"{self.repository}@{Layout(self.image).reference()['digest']}"
+        return f"{self.repository}@{Layout(self.artifact.image).reference()['digest']}"
 
 
 @dataclass(frozen=True)
@@ -114,10 +113,11 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--dry-run", action="store_true", help="print the commands and the manifest, without running anything"
     )
-    files = [f"{container}-{file}" for container in _CONTAINERS for file in ("image", "sbom")]
-    for hidden in ("crane", "template", *files):
+    sign.add_flags(parser)
+    files = [f"{container}-{file}" for container in _CONTAINERS for file in ("image", "provenance", "sbom")]
+    for hidden in ("cosign", "crane", "kms", "template", *files):
         parser.add_argument(f"--{hidden}-path", type=Path, required=True, help=argparse.SUPPRESS)
-    arguments = parser.parse_args(words)
+    arguments = parser.parse_args(sign.words(words))
     if not arguments.service_account and not _ACCOUNT.fullmatch(arguments.service):
         parser.error(
             f"--service={arguments.service} cannot be used as the service account's name,"
@@ -134,10 +134,15 @@ def _service(arguments: argparse.Namespace) -> _Service:
     domain, _, project = arguments.project.rpartition(":")
     registry = "/".join(filter(None, [f"{arguments.region}-docker.pkg.dev", domain, project, arguments.repository]))
     accounts = ".".join(filter(None, [project, domain, "iam.gserviceaccount.com"]))
-    files = vars(arguments)
+    files, cosign = vars(arguments), Cosign(arguments.cosign_path, arguments.kms_path)
     containers = {
         name: _Container(
-            files[f"{name}_image_path"], files[f"{name}_sbom_path"], f"{registry}/{arguments.service}{suffix}"
+            push.Artifact(
+                files[f"{name}_image_path"],
+                [files[f"{name}_sbom_path"]],
+                sign.signer(arguments, cosign, [files[f"{name}_sbom_path"]], files[f"{name}_provenance_path"]),
+            ),
+            f"{registry}/{arguments.service}{suffix}",
         )
         for name, suffix in _CONTAINERS.items()
     }
@@ -155,6 +160,8 @@ def _print(service: _Service) -> None:
     """Print what `_deploy` would do."""
     for container in service.containers.values():
         print(f"crane push IMAGE {container.reference}, with its bill of materials")
+        if container.artifact.signer:
+            print(f"cosign sign {container.reference}, with its bill of materials and its provenance")
     for command in service.commands("service.yaml"):
         print(shlex.join(command))
     print(f"\nservice.yaml:\n{service.manifest}", end="")
@@ -163,7 +170,7 @@ def _print(service: _Service) -> None:
 def _deploy(service: _Service, crane: Path) -> None:
     """Push the images, replace the service, and print how to call it."""
     for container in service.containers.values():
-        push.push(crane, container.image, container.repository, [], [container.sbom])
+        push.push(crane, container.artifact, container.repository, [])
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "service.yaml")
         file.write_text(service.manifest, encoding="utf-8")
@@ -178,7 +185,11 @@ def _deploy(service: _Service, crane: Path) -> None:
 def main(words: Sequence[str]) -> int:
     """Deploy the service; return 1 if that failed."""
     arguments = _arguments(words)
-    service = _service(arguments)
+    try:
+        service = _service(arguments)
+    except sign.UnstampedError as error:
+        print(f"deploy: {error}", file=sys.stderr)
+        return 1
     if arguments.dry_run:
         _print(service)
         return 0
@@ -192,7 +203,7 @@ def main(words: Sequence[str]) -> int:
         hint = "check that the project and the repository exist, and that you may use them"
         print(f"deploy: {program} failed, see above; {hint}", file=sys.stderr)
         return 1
-    except (push.ConfigError, OSError) as error:
+    except (push.ConfigError, CosignError, OSError) as error:
         print(f"deploy: {error}", file=sys.stderr)
         return 1
     return 0

@@ -1,5 +1,6 @@
-"""Tests of //deploy: its dry run, and deployments with scripts in place of crane and gcloud."""
+"""Tests of //deploy: its dry run, and deployments with scripts in place of crane, cosign and gcloud."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -18,14 +19,23 @@ IMAGES = [f"{REPOSITORY}@{DIGESTS['server']}", f"{REPOSITORY}-ingress@{DIGESTS['
 
 
 def _deploy(crane: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    files = {"image": "image", "sbom": "sbom.cdx.json"}
+    files = {"image": "image", "provenance": "provenance.slsa.json", "sbom": "sbom.cdx.json"}
     paths = [
         f"--{container}-{kind}-path={folder}/{file}"
         for container, folder in FOLDERS.items()
         for kind, file in files.items()
     ]
     return programs.run(
-        [PROGRAM, f"--crane-path={crane}", "--template-path=deploy/service.yaml", *paths, *arguments], **environment
+        [
+            PROGRAM,
+            f"--crane-path={crane}",
+            f"--cosign-path={crane.with_name('cosign')}",
+            "--kms-path=/no/kms",
+            "--template-path=deploy/service.yaml",
+            *paths,
+            *arguments,
+        ],
+        **environment,
     )
 
 
@@ -78,6 +88,56 @@ def test_the_images_are_pushed_before_the_service_is_replaced_and_the_url_is_pri
     assert '        autoscaling.knative.dev/maxScale: "7"' in lines
     assert deployed.stdout.startswith(f"{url}\n")
     assert "--target calculator-abc.a.run.app add 2 3" in deployed.stdout
+
+
+def _of_a_commit(folder: Path) -> list[str]:
+    """Write a provenance that names a commit, as in a release, and return the flags that use it."""
+    commit = {"uri": "git+https://example.com/some/calculator@1", "digest": {"gitCommit": "1"}}
+    file = folder / "provenance.slsa.json"
+    file.write_text(json.dumps({"buildDefinition": {"resolvedDependencies": [commit]}}), encoding="utf-8")
+    return [f"--{container}-provenance-path={file}" for container in FOLDERS]
+
+
+def test_the_images_are_signed_before_the_service_is_replaced(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    crane = _script(tmp_path / "crane", "exit 0")
+    _script(tmp_path / "cosign", f'command=$1; for last; do :; done; echo "cosign $command $last" >>{log}')
+    _script(tmp_path / "gcloud", f'echo "gcloud $3" >>{log}; echo https://calculator-abc.a.run.app')
+    (tmp_path / "my.key").touch()
+    flags = [*_of_a_commit(tmp_path), f"--sign={tmp_path / 'my.key'}"]
+    deployed = _deploy(crane, *WHERE, *flags, PATH=f"{tmp_path}:{os.environ['PATH']}", COSIGN_PASSWORD="")
+    assert deployed.returncode == 0, deployed.stderr
+    signed = [f"cosign {command} {image}" for image in IMAGES for command in ("sign", "attest", "attest")]
+    assert log.read_text(encoding="utf-8").splitlines() == [*signed, "gcloud replace", "gcloud describe"]
+
+
+def test_an_image_that_cannot_be_signed_is_not_deployed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    crane = _script(tmp_path / "crane", "exit 0")
+    _script(tmp_path / "cosign", "exit 1")
+    _script(tmp_path / "gcloud", f"touch {log}")
+    deployed = _deploy(
+        crane, *WHERE, *_of_a_commit(tmp_path), "--sign", PATH=f"{tmp_path}:{os.environ['PATH']}", COSIGN_PASSWORD=""
+    )
+    assert (deployed.returncode, deployed.stdout) == (1, "")
+    assert deployed.stderr.endswith("deploy: cosign sign failed, see above\n")
+    assert not log.exists()
+
+
+def test_images_that_do_not_name_their_commit_are_not_signed(tmp_path: Path) -> None:
+    provenance = tmp_path / "provenance.slsa.json"
+    provenance.write_text(json.dumps({"buildDefinition": {"resolvedDependencies": []}}), encoding="utf-8")
+    deployed = _deploy(Path("/no/crane"), *WHERE, f"--ingress-provenance-path={provenance}", "--sign", "--dry-run")
+    assert (deployed.returncode, deployed.stdout) == (1, "")
+    assert (
+        "deploy: an image is signed only if it names its commit: push with ./bazelw run --config=release"
+        in deployed.stderr
+    )
+
+
+def test_a_dry_run_says_that_the_images_would_be_signed(tmp_path: Path) -> None:
+    printed = _deploy(Path("/no/crane"), *WHERE, *_of_a_commit(tmp_path), "--sign", "--dry-run")
+    assert [line.split()[2].rstrip(",") for line in printed.stdout.splitlines() if "cosign sign " in line] == IMAGES
 
 
 def test_a_failure_of_gcloud_is_an_error(tmp_path: Path) -> None:

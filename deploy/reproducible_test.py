@@ -5,6 +5,8 @@ compiled and packed again in another folder. There is no network, so it uses the
 It always reads WORKSPACE, so with --config=bzlmod the test compares the images of both modes.
 """
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -21,7 +23,7 @@ PYTHON = "python3.13"
 BASE = Path(os.environ["BASE"])
 # The folder of the external repositories that the outer Bazel has fetched.
 FETCHED = BASE.resolve().parents[1]
-IMAGES = ("//deploy:image", "//ingress:image")
+TARGETS = ("//deploy:image", "//deploy:provenance", "//ingress:image")
 REVISION = "org.opencontainers.image.revision"
 
 
@@ -60,12 +62,12 @@ class Elsewhere:
             subprocess.run([program, "root", PYTHON, *arguments], cwd=self.debian, check=True)
 
     def build(self, *options: str) -> subprocess.CompletedProcess[str]:
-        """Build the images."""
+        """Build the images, and the provenance of one."""
         repositories = {_name(folder): folder for folder in FETCHED.iterdir() if folder.is_dir()}
         repositories["debian"] = self.debian
         del repositories["bazel_tools"]  # a part of Bazel itself
         overrides = (f"--override_repository={name}={folder}" for name, folder in repositories.items())
-        return self._bazel.run("build", "--spawn_strategy=local", *options, *overrides, *IMAGES)
+        return self._bazel.run("build", "--spawn_strategy=local", *options, *overrides, *TARGETS)
 
     @property
     def built(self) -> Path:
@@ -97,6 +99,14 @@ def test_the_images_are_identical_when_they_are_built_in_another_output_base(els
         assert (nested / "index.json").read_bytes() == (outer / "index.json").read_bytes(), folder
 
 
+def test_an_image_that_is_not_a_release_names_neither_commit_nor_builder(elsewhere: Elsewhere) -> None:
+    assert elsewhere.build().returncode == 0
+    provenance = json.loads((elsewhere.built / "deploy/provenance.slsa.json").read_bytes())
+    assert provenance["runDetails"]["builder"]["id"] == "unstamped"
+    materials = provenance["buildDefinition"]["resolvedDependencies"]
+    assert [[*material["digest"]] for material in materials] == [["sha256"]] * 4
+
+
 def test_a_release_names_its_commit_and_fails_with_uncommitted_files_or_unpinned_packages(elsewhere: Elsewhere) -> None:
     (elsewhere.checkout / ".gitignore").write_text(".bazel/\n", encoding="utf-8")
     elsewhere.git("init", "--quiet")
@@ -111,6 +121,21 @@ def test_a_release_names_its_commit_and_fails_with_uncommitted_files_or_unpinned
     image = Layout(elsewhere.built / "deploy/image")
     commit = elsewhere.git("rev-parse", "HEAD")
     assert image.manifest()["annotations"][REVISION] == image.config()["config"]["Labels"][REVISION] == commit
+    provenance = json.loads((elsewhere.built / "deploy/provenance.slsa.json").read_bytes())
+    definition = provenance["buildDefinition"]
+    assert definition["externalParameters"] == {"target": "//deploy:image", "options": ["--config=release"]}
+    materials = {material.get("name"): material["digest"] for material in definition["resolvedDependencies"]}
+    assert materials.pop(None) == {"gitCommit": commit}
+    assert materials == {
+        name: {"sha256": hashlib.sha256(Path(name).read_bytes()).hexdigest()}
+        for name in (
+            ".bazelversion",
+            "WORKSPACE",
+            "third_party/debian/python.lock",
+            "third_party/python/requirements.lock",
+        )
+    }
+    assert provenance["runDetails"]["builder"]["id"].startswith("acct:")
 
     (elsewhere.debian / "stale").write_text("libc6 1.0\n", encoding="utf-8")
     refused = elsewhere.build("--config=release")

@@ -31,6 +31,7 @@ proto_library(
 # Programs from Debian packages: the name of the repository and of the program.
 _DEBIAN_PROGRAMS = {
     "bubblewrap": "bwrap",
+    "cosign": "cosign",
     "crane": "crane",
     "docker_registry": "docker-registry",
     "h2load": "h2load",

@@ -1,15 +1,27 @@
 """Container images, built without a container engine and byte-for-byte reproducible.
 
-Attributes have the same names as in rules_oci. `stale`, `referrers`, oci_sbom and py_image_layers are additions.
+Attributes have the same names as in rules_oci. `stale`, `referrers`, `provenance`, oci_provenance, oci_sbom, oci_verify
+and py_image_layers are additions.
 """
 
 load("//bazel/oci/private:image.bzl", "oci_image_rule")
 load("//bazel/oci/private:layers.bzl", _py_image_layers = "py_image_layers")
 load("//bazel/oci/private:program.bzl", "program")
+load("//bazel/oci/private:provenance.bzl", "oci_provenance_rule")
 load("//bazel/oci/private:sbom.bzl", _oci_sbom = "oci_sbom")
 
 oci_sbom = _oci_sbom
 py_image_layers = _py_image_layers
+
+_STAMP = select({
+    Label("//bazel:is_stamped"): True,
+    "//conditions:default": False,
+})
+_COSIGN = {
+    Label("//bazel/oci:sigstore-kms-gcpkms"): "kms",
+    Label("@cosign//:cosign"): "cosign",
+    Label("@crane//:crane"): "crane",
+}
 
 def oci_image(name, **kwargs):
     """Builds an image as an OCI layout: a folder that skopeo, crane and podman can read.
@@ -27,10 +39,7 @@ def oci_image(name, **kwargs):
     """
     oci_image_rule(
         name = name,
-        stamp = select({
-            Label("//bazel:is_stamped"): True,
-            "//conditions:default": False,
-        }),
+        stamp = _STAMP,
         **kwargs
     )
     program(
@@ -57,15 +66,37 @@ def oci_load(name, image, repo_tags, **kwargs):
         module = "load",
     )
 
-def oci_push(name, image, repository = "", remote_tags = [], referrers = [], **kwargs):
+def oci_provenance(name, image, stamp = _STAMP, **kwargs):
+    """Writes the provenance of an image as a SLSA predicate: NAME.slsa.json, for `provenance` of oci_push.
+
+    It names the target, the options, the lock files and, with --stamp, the builder and the commit.
+    The commit is that of the image's annotations org.opencontainers.image.source and .revision. The builder is
+    STABLE_BUILDER of Bazel's workspace status, or else the account that runs Bazel.
+
+    Args:
+      name: name of the target.
+      image: an oci_image.
+      stamp: whether to read the builder from the workspace status.
+      **kwargs: `locks`, the files that pin what the image is built from, and attributes that all targets have.
+    """
+    oci_provenance_rule(
+        name = name,
+        image = image,
+        stamp = stamp,
+        **kwargs
+    )
+
+def oci_push(name, image, provenance, repository = "", remote_tags = [], referrers = [], **kwargs):
     """`bazel run :NAME -- HOST/NAME:TAG` pushes an image to a registry, and prints the reference to pull.
 
-    `--repository` and `--tag` do the same. Credentials come from Docker's configuration or, for Google's registries
+    `--repository` and `--tag` do the same. With `--sign` or `--sign=KEY`, cosign signs the image and attests the
+    referrers and the provenance; the image must be built with --config=release, so that it names its commit. Credentials come from Docker's configuration or, for Google's registries
     without an entry there, from gcloud. Layers that the registry already has are not sent again.
 
     Args:
       name: name of the target.
       image: an oci_image.
+      provenance: the image's oci_provenance.
       repository: the repository to push to, unless the command line has one.
       remote_tags: tags in the repository, unless the command line has tags.
       referrers: files to push as artifacts that refer to the image, such as its bill of materials. Their suffix gives
@@ -74,10 +105,25 @@ def oci_push(name, image, repository = "", remote_tags = [], referrers = [], **k
     """
     program(
         name = name,
-        files = {Label("@crane//:crane"): "crane", image: "image"},
+        files = _COSIGN | {image: "image", provenance: "provenance"},
         kwargs = kwargs,
         lists = {"remote_tags": remote_tags},
         module = "push",
+        record = "Target",
         referrers = referrers,
         texts = {"repository": repository},
+    )
+
+def oci_verify(name, **kwargs):
+    """`bazel run :NAME -- REFERENCE` verifies what oci_push has signed: signature, attestations and layers.
+
+    Args:
+      name: name of the target.
+      **kwargs: attributes that all targets have.
+    """
+    program(
+        name = name,
+        files = _COSIGN,
+        kwargs = kwargs,
+        module = "verify",
     )

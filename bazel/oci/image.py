@@ -91,7 +91,8 @@ def check_release(settings: Json, status: Mapping[str, str], stale: list[str]) -
         raise ReleaseError("\n  ".join(["cannot build a release:", *reasons]))
 
 
-def _status(file: Path | None) -> dict[str, str]:
+def read_status(file: Path | None) -> dict[str, str]:
+    """Read Bazel's workspace status; without a file, the build is not stamped, and the status is empty."""
     lines = file.read_text(encoding="utf-8").splitlines() if file else []
     return dict(line.split(" ", 1) for line in lines if " " in line)
 
@@ -106,7 +107,7 @@ def main() -> int:
     parser.add_argument("--stale", action="append", default=[], type=Path)
     parser.add_argument("layers", nargs="+", type=Path)
     arguments = parser.parse_args()
-    settings, status = json.loads(arguments.settings.read_text(encoding="utf-8")), _status(arguments.status)
+    settings, status = json.loads(arguments.settings.read_text(encoding="utf-8")), read_status(arguments.status)
     if arguments.release:
         stale = [line for file in arguments.stale for line in file.read_text(encoding="utf-8").splitlines()]
         try:

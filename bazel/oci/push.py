@@ -10,9 +10,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from bazel.oci import referrer
+from bazel.oci import referrer, sign
+from bazel.oci.cosign import Cosign, CosignError
 from bazel.oci.layout import Layout
 
 # Registries for which gcloud has credentials.
@@ -31,6 +33,46 @@ _REFERENCE = re.compile(rf"(?P<repository>({_HOST})(/{_PART})+)(:(?P<tag>[^/:@]*
 
 class ConfigError(ValueError):
     """Docker's configuration cannot be read."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An image, and what is pushed with it.
+
+    Attributes:
+        image: the OCI layout of the image.
+        referrers: files to push as artifacts that refer to the image.
+        signer: what to sign the image with; None to push it without a signature.
+    """
+
+    image: Path
+    referrers: Sequence[Path]
+    signer: sign.Signer | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target of the rule oci_push.
+
+    Attributes:
+        crane: the path of the program crane.
+        cosign: the path of the program cosign.
+        kms: the path of cosign's plugin for Google's Cloud KMS.
+        image: the OCI layout of the image.
+        provenance: the provenance of the image, which is attested with --sign.
+        repository: the repository to push to, unless the command line has one; may be empty.
+        remote_tags: the tags, unless the command line has tags.
+        referrers: files to push as artifacts that refer to the image, and to attest with --sign.
+    """
+
+    crane: Path
+    cosign: Path
+    kms: Path
+    image: Path
+    provenance: Path
+    repository: str
+    remote_tags: list[str]
+    referrers: Sequence[Path] = ()
 
 
 def parse(reference: str, tags: Sequence[str] = ()) -> tuple[str, list[str]]:
@@ -91,32 +133,31 @@ def environment_for(registry: str, folder: Path) -> dict[str, str]:
     return dict(os.environ) | {"DOCKER_CONFIG": str(folder)}
 
 
-def push(crane: Path, image: Path, repository: str, tags: list[str], referrers: Sequence[Path]) -> list[str]:
-    """Push an image and its referrers, and return the references by which the image can be pulled.
+def push(crane: Path, artifact: Artifact, repository: str, tags: list[str]) -> list[str]:
+    """Push an image and its referrers, sign it, and return the references by which the image can be pulled.
 
-    Blobs that the registry already has are not sent again. Tags are pushed last, so that the image and its referrers
-    are complete when a tag appears.
+    Blobs that the registry already has are not sent again. Tags are pushed last, so that the image, its referrers and
+    its signature are complete when a tag appears.
 
     Args:
         crane: the path of the program crane.
-        image: the OCI layout of the image.
+        artifact: the image, its referrers, and what to sign it with.
         repository: the repository to push to, as HOST/NAME.
         tags: the tags of the image in the repository.
-        referrers: files to push as artifacts that refer to the image.
 
     Raises:
         ConfigError: Docker's configuration cannot be read.
+        CosignError: cosign failed; it has printed the reason on standard error.
         ValueError: the type of a referrer is unknown.
         subprocess.CalledProcessError: crane failed; it has printed the reason on standard error.
     """
-    reference = Layout(image).reference()
+    image, reference = artifact.image, Layout(artifact.image).reference()
     digest = reference["digest"]
     with tempfile.TemporaryDirectory() as folder:
-        artifacts = [Path(folder, str(number)) for number, _ in enumerate(referrers)]
-        layouts = {image: digest} | {
-            artifact: referrer.write(artifact, reference, file).reference()["digest"]
-            for artifact, file in zip(artifacts, referrers, strict=True)
-        }
+        layouts = {image: digest}
+        for number, file in enumerate(artifact.referrers):
+            layout = Path(folder, str(number))
+            layouts[layout] = referrer.write(layout, reference, file).reference()["digest"]
         environment = environment_for(repository.partition("/")[0], Path(folder))
 
         def send(layout: Path, name: str) -> None:
@@ -124,6 +165,8 @@ def push(crane: Path, image: Path, repository: str, tags: list[str], referrers: 
 
         for layout, name in layouts.items():
             send(layout, f"{repository}@{name}")
+        if artifact.signer:
+            artifact.signer.sign(f"{repository}@{digest}", environment)
         for tag in tags:
             send(image, f"{repository}:{tag}")
     return [f"{repository}:{tag}@{digest}" for tag in tags] or [f"{repository}@{digest}"]
@@ -143,32 +186,36 @@ def _parser(repository: str) -> argparse.ArgumentParser:
     )
     where.add_argument("--repository", default=repository, help="HOST/NAME, instead of a reference")
     parser.add_argument("--tag", action="append", default=[], help="an additional tag; can be repeated")
+    sign.add_flags(parser)
     return parser
 
 
-def main(crane: Path, image: Path, repository: str, remote_tags: list[str], referrers: Sequence[Path] = ()) -> int:
-    """Push one image, and print the references by which it can be pulled.
-
-    Args:
-        crane: the path of the program crane.
-        image: the OCI layout of the image.
-        repository: the repository to push to, unless the command line has one; may be empty.
-        remote_tags: the tags, unless the command line has tags.
-        referrers: files to push as artifacts that refer to the image.
+def main(target: Target) -> int:
+    """Push one image, sign it with --sign, and print the references by which it can be pulled.
 
     Returns:
-        0 if the image was pushed, 1 if the push failed, 130 on Ctrl+C. Invalid arguments exit with 2.
+        0 if the image was pushed, 1 if the push or the signature failed, 130 on Ctrl+C. Invalid arguments exit with 2.
     """
-    parser = _parser(repository)
-    arguments = parser.parse_args()
+    parser = _parser(target.repository)
+    arguments = parser.parse_args(sign.words(sys.argv[1:]))
     try:
         name, tags = parse(arguments.reference or arguments.repository, arguments.tag)
     except ValueError as error:
         parser.error(str(error))
     try:
-        pushed = push(crane, image, name, tags or remote_tags, referrers)
+        cosign = Cosign(target.cosign, target.kms)
+        signer = sign.signer(arguments, cosign, target.referrers, target.provenance)
+        artifact = Artifact(target.image, target.referrers, signer)
+        pushed = push(target.crane, artifact, name, tags or target.remote_tags)
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except sign.UnstampedError as error:
+        print(f"push: {error}", file=sys.stderr)
+        return 1
+    except CosignError as error:
+        what = f"{name} has the image, but without a complete signature, and the tags are not set"
+        print(f"push: {what}: {error}", file=sys.stderr)
+        return 1
     except (ConfigError, subprocess.CalledProcessError) as error:
         why = f"{error}" if isinstance(error, ConfigError) else "see crane's error above"
         registry = name.partition("/")[0]

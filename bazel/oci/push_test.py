@@ -132,6 +132,12 @@ def _crane(folder: Path) -> Path:
     return crane
 
 
+def _main(folder: Path, repository: str, tags: list[str]) -> int:
+    """Push the image in a folder, without signing it."""
+    unused = Path("/nonexistent")
+    return push.main(push.Target(_crane(folder), unused, unused, folder / "image", unused, repository, tags))
+
+
 def test_repository_and_tags_of_the_target_are_used_unless_the_command_line_has_others(
     tmp_path: Path, docker: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,7 +145,7 @@ def test_repository_and_tags_of_the_target_are_used_unless_the_command_line_has_
     own = "localhost:1/own"
     for arguments, repository, tag in (([], own, "v1"), (["localhost:1/x:v2"], "localhost:1/x", "v2")):
         monkeypatch.setattr(sys, "argv", ["push", *arguments])
-        assert push.main(_crane(tmp_path), tmp_path / "image", own, ["v1"]) == 0
+        assert _main(tmp_path, own, ["v1"]) == 0
         assert capsys.readouterr().out.startswith(f"{repository}:{tag}@sha256:")
     assert f"push localhost:1/x:v2 {docker}\n" in (tmp_path / "said").read_text(encoding="utf-8")
 
@@ -149,7 +155,7 @@ def test_crane_gets_the_configuration_that_uses_gcloud(
 ) -> None:
     layout_of(tmp_path / "image", {"app": {"program": b""}})
     monkeypatch.setattr(sys, "argv", ["push", f"{GOOGLE}/p/r/calculator:v1"])
-    assert push.main(_crane(tmp_path), tmp_path / "image", "", []) == 0
+    assert _main(tmp_path, "", []) == 0
     said = (tmp_path / "said").read_text(encoding="utf-8").splitlines()
     assert said
     assert not [line for line in said if line.endswith(f" {docker}")]

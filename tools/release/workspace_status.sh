@@ -2,7 +2,7 @@
 # workspace_status.sh: prints the source of a release, from git, for Bazel's --workspace_status_command.
 #
 # It fails if others could not get this source: if there are uncommitted changes, if the commit is neither pushed nor
-# tagged, or if the origin is not a remote URL.
+# tagged, or if the origin is not a remote URL. The variable BUILDER_ID may name the builder, for the provenance.
 set -euo pipefail
 
 die() {
@@ -34,7 +34,9 @@ $changed"
 # A checkout of a single tag, as in continuous integration, has no branches.
 [[ -n $(git branch --remotes --contains HEAD)$(git tag --points-at HEAD) ]] ||
   die 'push first: this commit is not on a remote branch and has no tag'
+[[ ${BUILDER_ID-builder:} =~ ^[a-z][a-z0-9+.-]*:[^[:space:]]*$ ]] ||
+  die "BUILDER_ID is $BUILDER_ID: must be a URI, such as https://example.com/build-service"
 revision=$(git rev-parse HEAD)
 source=$(source_url)
 version=$(git describe --tags --always --abbrev=12) # the same length on every machine
-printf 'STABLE_%s\n' "REVISION $revision" "SOURCE $source" "VERSION $version"
+printf 'STABLE_%s\n' "REVISION $revision" "SOURCE $source" "VERSION $version" ${BUILDER_ID+"BUILDER $BUILDER_ID"}

@@ -29,9 +29,9 @@ class Repository:
         assert finished.returncode == 0, finished.stderr
         return finished.stdout.strip()
 
-    def status(self) -> tuple[dict[str, str], str]:
+    def status(self, **environment: str) -> tuple[dict[str, str], str]:
         """Return the workspace status; if the script fails, an empty dict and its standard error."""
-        finished = programs.run([STATUS], folder=self._folder, **self._environment())
+        finished = programs.run([STATUS], folder=self._folder, **self._environment(), **environment)
         if finished.returncode:
             return {}, finished.stderr
         return dict(line.split(" ", 1) for line in finished.stdout.splitlines()), ""
@@ -77,6 +77,18 @@ def test_the_version_is_the_tag(repository: Repository) -> None:
     repository.git("remote", "add", "origin", "https://example.com/some/calculator")
     repository.git("tag", "v1.2.3")  # counts as pushed: a checkout of a tag has no branches
     assert repository.status()[0]["STABLE_VERSION"] == "v1.2.3"
+
+
+def test_the_environment_can_name_the_builder(repository: Repository) -> None:
+    repository.push("https://example.com/some/calculator")
+    status, _ = repository.status(BUILDER_ID="https://example.com/build-service")
+    assert status["STABLE_BUILDER"] == "https://example.com/build-service"
+    assert "STABLE_BUILDER" not in repository.status()[0]
+    for invalid in ("", "somebody", "a b:c", "https://a b"):
+        assert repository.status(BUILDER_ID=invalid) == (
+            {},
+            f"release: BUILDER_ID is {invalid}: must be a URI, such as https://example.com/build-service\n",
+        )
 
 
 def test_uncommitted_changes_are_listed_and_refused(repository: Repository, tmp_path: Path) -> None:

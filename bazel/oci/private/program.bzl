@@ -12,11 +12,12 @@ def _main_impl(ctx):
     arguments |= {name: runfile(target) for target, name in ctx.attr.files.items()}
     if ctx.attr.referrers:
         arguments["referrers"] = "[{}]".format(", ".join([runfile(target) for target in ctx.attr.referrers]))
+    written = ", ".join(["{}={}".format(name, value) for name, value in sorted(arguments.items())])
     main = ctx.actions.declare_file(ctx.label.name + ".py")
     ctx.actions.expand_template(
         output = main,
         substitutions = {
-            "ARGUMENTS": ", ".join(["{}={}".format(name, value) for name, value in sorted(arguments.items())]),
+            "ARGUMENTS": "{}.{}({})".format(ctx.attr.module, ctx.attr.record, written) if ctx.attr.record else written,
             "MODULE": ctx.attr.module,
         },
         template = ctx.file._template,
@@ -33,6 +34,7 @@ _main = rule(
         ),
         "lists": attr.string_list_dict(doc = "Arguments that are lists of strings."),
         "module": attr.string(doc = "A module of //bazel/oci."),
+        "record": attr.string(doc = "A class of the module that takes the arguments; its instance is that of main()."),
         "referrers": attr.label_list(allow_files = True),
         "texts": attr.string_dict(doc = "Arguments that are strings."),
         "_template": attr.label(
@@ -42,7 +44,7 @@ _main = rule(
     },
 )
 
-def program(name, module, files, kwargs, lists = {}, referrers = [], texts = {}):
+def program(name, module, files, kwargs, lists = {}, record = None, referrers = [], texts = {}):
     """Declares a py_binary that calls main() of a module of //bazel/oci.
 
     Args:
@@ -51,6 +53,7 @@ def program(name, module, files, kwargs, lists = {}, referrers = [], texts = {})
       files: targets, each with the argument of main() that gets its path.
       kwargs: attributes that all targets have.
       lists: arguments of main() that are lists of strings.
+      record: the class of the module whose instance is the only argument of main(), if there are many.
       referrers: files whose paths are the argument `referrers`.
       texts: arguments of main() that are strings.
     """
@@ -59,6 +62,7 @@ def program(name, module, files, kwargs, lists = {}, referrers = [], texts = {})
         files = files,
         lists = lists,
         module = module,
+        record = record,
         referrers = referrers,
         tags = ["manual"],
         texts = texts,
