@@ -6,7 +6,10 @@ provider "google" {
 }
 
 resource "google_project_service" "apis" {
-  for_each = toset(["artifactregistry.googleapis.com", "iam.googleapis.com", "run.googleapis.com"])
+  for_each = setunion(
+    ["artifactregistry.googleapis.com", "iam.googleapis.com", "run.googleapis.com"],
+    var.binary_authorization_key == null ? [] : ["binaryauthorization.googleapis.com", "containeranalysis.googleapis.com"],
+  )
 
   service = each.key
   # Other resources in the project may use these APIs too.
@@ -19,13 +22,13 @@ resource "google_artifact_registry_repository" "calculator" {
   format        = "DOCKER"
   description   = "Images of the calculator"
 
-  # Each push creates two versions, because a bill of materials counts as one.
+  # Each push creates two versions, because a bill of materials counts as one, or five if the image is signed.
   cleanup_policies {
     id     = "keep-the-newest"
     action = "KEEP"
 
     most_recent_versions {
-      keep_count = 20
+      keep_count = 50
     }
   }
 
@@ -56,6 +59,14 @@ resource "google_cloud_run_v2_service" "calculator" {
   location            = var.region
   ingress             = "INGRESS_TRAFFIC_ALL"
   deletion_protection = var.deletion_protection
+
+  dynamic "binary_authorization" {
+    for_each = google_binary_authorization_policy.attested
+
+    content {
+      use_default = true # the project's policy
+    }
+  }
 
   template {
     service_account = google_service_account.calculator.email

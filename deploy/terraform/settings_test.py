@@ -54,7 +54,8 @@ ONLY_IN_TERRAFORM = {
     "service_account": "${google_service_account.calculator.email}",
 }
 ONLY_IN_MANIFEST = {"apiVersion", "containers ingress image", "containers server image", "kind", "serviceAccountName"}
-META_ARGUMENTS = {"count", "depends_on", "lifecycle"}
+# A dynamic block belongs to an option that is off by default.
+META_ARGUMENTS = {"count", "depends_on", "dynamic", "lifecycle"}
 
 
 def _as_text(value: object) -> str:

@@ -16,12 +16,12 @@ from hcl2.walk import find_all
 TEXT = "\n".join(path.read_text(encoding="utf-8") for path in sorted(Path("deploy/terraform").glob("*.tf")))
 IS_BLOCK = "__is_block__"
 # The blocks and arguments of the language itself that are used: https://developer.hashicorp.com/terraform/language.
-KINDS = {"output", "provider", "resource", "terraform", "variable"}
+KINDS = {"data", "output", "provider", "resource", "terraform", "variable"}
 OUTPUT_ARGUMENTS = {"description", "value"}
 META_ARGUMENTS = {"count", "depends_on", "for_each", "lifecycle"}
 VARIABLE_ARGUMENTS = {"default", "description", "type", "validation"}
-# References such as var.image, google_a.b, google_a.b[0].c and google_a.b[*].c.
-REFERENCE = re.compile(r"\$\{(\w+\.\w+)(?:\[[^]]*\])?(?:\.(\w+))?")
+# References such as var.image, google_a.b, google_a.b[0].c, google_a.b[*].c and data.google_a.b[0].c.
+REFERENCE = re.compile(r"\$\{((?:data\.\w+|(?!data\.)\w+)\.\w+)(?:\[[^]]*\])?(?:\.(\w+))?")
 # The provider's schema as TypeScript types: a folder for each resource, and one for the provider itself.
 FOLDERS = Path(os.environ["PROVIDER_TYPES"])
 INTERFACE = re.compile(r"^export interface (\w+)[^{]*\{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
@@ -65,7 +65,7 @@ class Types:
     def has(self, attribute: str) -> bool:
         """Return whether an attribute can be referred to; it may be set or computed."""
         getter = re.sub(r"_(\w)", lambda letter: letter[1].upper(), attribute)
-        return f"    get {getter}()" in self._text.partition(" extends cdktf.TerraformResource {")[2]
+        return f"    get {getter}()" in re.split(r" extends cdktf\.Terraform(?:Resource|DataSource) \{", self._text)[1]
 
     def fields(self, interface: str) -> dict[str, Field]:
         """Return the fields that a block may have, by their names in Terraform."""
@@ -80,16 +80,28 @@ class Types:
 
 
 @cache
-def _types(resource: str) -> Types | None:
-    """Return the types of a resource, such as google_service_account; None if the provider does not have it."""
+def _types(kind: str, resource: str) -> Types | None:
+    """Return the types of a resource, such as google_service_account; None if the provider does not have it.
+
+    Args:
+        kind: "resource" or "data".
+        resource: the name of the resource, or of the data source.
+    """
     prefix, _, name = resource.partition("_")
-    folder = FOLDERS / name.replace("_", "-")
+    folder = FOLDERS / {"resource": name, "data": f"data-google-{name}"}[kind].replace("_", "-")
     return Types(folder) if prefix == "google" and name and folder.exists() else None
+
+
+def _expanded(block: dict[str, Any]) -> dict[str, Any]:
+    """Return a block in which each dynamic block has generated one block."""
+    generated = {name: each["content"] for dynamic in block.get("dynamic", []) for name, each in dynamic.items()}
+    return {name: value for name, value in block.items() if name != "dynamic"} | generated
 
 
 def _of_block(types: Types, interface: str, block: dict[str, Any], where: str) -> Iterator[str]:
     """Yield the errors in a block."""
     fields = types.fields(interface)
+    block = _expanded(block)
     for name, field in fields.items():
         if field.is_required and name not in block:
             yield f"{where} has no {name}"
@@ -122,13 +134,20 @@ def _labelled(document: dict[str, Any], kind: str) -> list[tuple[str, Any]]:
     return [labelled for block in document.get(kind, []) for labelled in block.items()]
 
 
+def _resources(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the resources and data sources of each type: "resource" or "data", the type, and the blocks by name."""
+    for kind in ("resource", "data"):
+        for resource, named in _labelled(document, kind):
+            yield kind, resource, {name: block for name, block in named.items() if name != IS_BLOCK}
+
+
 def _of_resources(document: dict[str, Any]) -> Iterator[str]:
     """Yield the errors in the provider's settings and in its resources."""
     provider = Types(FOLDERS / "provider")
     for name, block in _labelled(document, "provider"):
         yield from _of_block(provider, provider.top, block, f"provider {name}")
-    for resource, named in _labelled(document, "resource"):
-        if not (types := _types(resource)):
+    for kind, resource, named in _resources(document):
+        if not (types := _types(kind, resource)):
             yield f"{resource} is unknown"
             continue
         for name, block in named.items():
@@ -149,7 +168,9 @@ def _of_references(document: dict[str, Any], tree: hcl2.StartRule) -> Iterator[s
     """Yield the references to variables, resources and attributes that do not exist."""
     variables = {f"var.{name}" for name, _ in _labelled(document, "variable")}
     resources = {
-        f"{resource}.{name}": _types(resource) for resource, named in _labelled(document, "resource") for name in named
+        f"{'data.' * (kind == 'data')}{resource}.{name}": _types(kind, resource)
+        for kind, resource, named in _resources(document)
+        for name in named
     }
     for rule in (GetAttrExprTermRule, FullSplatExprTermRule):
         for node in find_all(tree, rule):
@@ -208,6 +229,20 @@ def test_the_schema_is_that_of_the_providers_version() -> None:
             "google_service_account.me is not",
         ),
         ("calculator.email", "calculator.e_mail", "google_service_account.calculator has no e_mail"),
+        (
+            "use_default =",
+            "use_defaults =",
+            "google_cloud_run_v2_service.calculator.binary_authorization has an unknown",
+        ),
+        ('"REQUIRE_ATTESTATION"', '"REQUIRE"', "default_admission_rule.evaluation_mode is 'REQUIRE': must be ["),
+        ("crypto_key = split", "cryptokey = split", "google_kms_crypto_key_version.attestor has no crypto_key"),
+        ('data "google_kms_crypto_key_version"', 'data "google_kms_key_version"', "google_kms_key_version is unknown"),
+        (
+            "id = data.google_kms_crypto_key_version.attestor",
+            "id = data.google_kms_crypto_key_version.key",
+            "data.google_kms_crypto_key_version.key is not declared",
+        ),
+        (".public_key[0].pem", ".public_keys[0].pem", "google_kms_crypto_key_version.attestor has no public_keys"),
         ("[*].uri", "[*].url", "google_cloud_run_v2_service.calculator has no url"),
     ],
 )

@@ -103,6 +103,17 @@ variable "max_instances" {
   }
 }
 
+variable "binary_authorization_key" {
+  description = "The version of a key in Cloud KMS, as projects/…/cryptoKeyVersions/1. If it is set, Binary Authorization refuses images that this key has not attested."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.binary_authorization_key == null || can(regex("^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+/cryptoKeyVersions/[0-9]+$", var.binary_authorization_key))
+    error_message = "binary_authorization_key is '${coalesce(var.binary_authorization_key, "empty")}': must be projects/…/locations/…/keyRings/…/cryptoKeys/…/cryptoKeyVersions/NUMBER."
+  }
+}
+
 variable "deletion_protection" {
   description = "Whether Terraform refuses to delete the service. Otherwise it would delete the service when image is not set."
   type        = bool
