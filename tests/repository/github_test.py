@@ -22,7 +22,7 @@ DEV_CONTAINER = Path(".devcontainer/devcontainer.json")
 GUIDE = Path("docs/guides/continuous-integration.md")
 
 # Longer scripts belong in tools/, where shellcheck and tests see them.
-MOST_LINES = 4
+MOST_LINES = 5
 
 
 def _load(file: Path) -> dict[str, Any]:
