@@ -265,24 +265,25 @@ def _is_exported(signal: str, environment: Mapping[str, str]) -> bool:
     """Return whether OpenTelemetry's variables enable the export of a signal, TRACES or METRICS, over OTLP.
 
     https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+
+    Raises:
+        ConfigError: the exporter or, unless the signal is disabled, the protocol is not supported.
     """
-
-    def one_of(accepted: Sequence[str], *names: str) -> str:
-        name = next((name for name in names if environment.get(name)), None)
-        if name is None:
-            return ""
-        if environment[name] not in accepted:
-            raise ConfigError(f"{name}={environment[name]!r}: must be {_either(accepted)}")
-        return environment[name]
-
-    if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    exporter = environment.get(f"OTEL_{signal}_EXPORTER", "")
+    if exporter not in ("", "otlp", "none"):
+        raise ConfigError(f"OTEL_{signal}_EXPORTER={exporter!r}: must be 'otlp' or 'none'")
+    if exporter == "none" or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
+    # Check the protocol even without an endpoint: an operator who sets it expects data, and would get none.
+    protocols = (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    name = next((name for name in protocols if environment.get(name)), None)
+    if name and environment[name] != "grpc":
+        raise ConfigError(
+            f"{name}={environment[name]!r}: must be 'grpc', the only supported protocol; collectors receive it on port"
+            " 4317 by default"
+        )
     endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")
-    exporter = one_of(("otlp", "none"), f"OTEL_{signal}_EXPORTER")
-    is_exported = exporter == "otlp" or (not exporter and any(environment.get(name) for name in endpoints))
-    if is_exported:
-        one_of(("grpc",), f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-    return is_exported
+    return exporter == "otlp" or any(environment.get(name) for name in endpoints)
 
 
 def _parser() -> argparse.ArgumentParser:

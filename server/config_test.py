@@ -111,6 +111,8 @@ def test_an_unknown_flag_is_rejected(capsys: pytest.CaptureFixture[str]) -> None
 
 
 OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
+PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
+SIGNAL_PROTOCOLS = {f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL": "grpc" for signal in ("TRACES", "METRICS")}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,9 @@ OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
         ({OTLP: "http://collector:4317", "OTEL_SDK_DISABLED": "TRUE"}, False, False),
         ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://collector:4317"}, False, True),
         ({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, True, False),
-        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, False, False),
+        ({OTLP: "http://collector:4317", PROTOCOL: "http/protobuf", "OTEL_SDK_DISABLED": "true"}, False, False),
+        ({PROTOCOL: "http/protobuf", "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}, False, False),
+        ({OTLP: "http://collector:4317", PROTOCOL: "http/protobuf", **SIGNAL_PROTOCOLS}, True, True),
     ],
 )
 def test_standard_variables_enable_the_export_of_traces_and_metrics(

@@ -253,3 +253,15 @@ def test_an_invalid_otel_variable_is_a_one_line_error_with_status_2(
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"server: {complaint}")
     assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "http/json"])
+@pytest.mark.parametrize("signal", ["", "TRACES_", "METRICS_"])
+def test_a_protocol_other_than_grpc_is_a_one_line_error_even_without_an_endpoint(signal: str, protocol: str) -> None:
+    name = f"OTEL_EXPORTER_OTLP_{signal}PROTOCOL"
+    refused = programs.run([programs.SERVER, "--port=0"], **{name: protocol})
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"server: {name}='{protocol}': must be 'grpc', the only supported protocol; collectors receive it on port 4317"
+        " by default\n"
+    )
