@@ -4,51 +4,24 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
+
+from testing import discovery
 
 # The types of https://cloud.google.com/run/docs/reference/rest/v1, in the form that Google generates its clients from.
 TYPES = json.loads(Path(os.environ["RUN_API"]).read_text(encoding="utf-8"))["schemas"]
-# Some lists are only in descriptions: 'Allowed values are "http1" and "h2c".', '* `ANNOTATION`: Service, Revision.'.
-VALUES = re.compile(r'(?:[Mm]ust be|Allowed values are) ("[^"]+"(?: and "[^"]+")*)\.')
+# The list of annotations is only in a description: '* `ANNOTATION`: Service, Revision.'.
 ANNOTATIONS = re.compile(r"\* `([^`]+)`: ([^*]+)")
-INT32 = {"minimum": -(2**31), "maximum": 2**31 - 1}
 # The manifest that a dry run prints, as deploy_test.py checks.
 SERVICE = Path("deploy/deploy.golden.txt").read_text(encoding="utf-8").partition("service.yaml:\n")[2]
-
-
-def _is_writable(field: dict[str, Any]) -> bool:
-    return not field.get("readOnly") and not field.get("description", "").startswith("Not supported by Cloud Run")
-
-
-def _schema(described: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON schema of a described type. The schema is closed: an unknown field is an error."""
-    if "$ref" in described:
-        return {"$ref": f"#/$defs/{described['$ref']}"}
-    schema: dict[str, Any] = {key: described[key] for key in ("type", "enum") if key in described}
-    if described.get("format") == "int32":
-        schema |= INT32
-    if values := VALUES.search(described.get("description", "")):
-        schema["enum"] = re.findall(r'"([^"]+)"', values[1])
-    if described["type"] == "array":
-        schema["items"] = _schema(described["items"])
-    if described["type"] == "object":
-        fields = described.get("properties", {}).items()
-        schema["properties"] = {name: _schema(field) for name, field in fields if _is_writable(field)}
-        others: dict[str, Any] = described.get("additionalProperties", {})
-        schema["additionalProperties"] = bool(others) and _schema(others)
-    return schema
 
 
 def _errors(text: str) -> list[str]:
     """Return the errors in a manifest, which is YAML."""
     service = yaml.safe_load(text)
-    types = {name: _schema(described) for name, described in TYPES.items()}
-    schema = Draft202012Validator({"$ref": "#/$defs/Service", "$defs": types})
-    errors = [f"{error.json_path}: {error.message}" for error in schema.iter_errors(service)]
+    errors = discovery.errors(TYPES, "Service", service)
     annotations = ANNOTATIONS.findall(TYPES["ObjectMeta"]["properties"]["annotations"]["description"])
     for kind, metadata in {"Service": service["metadata"], "Revision": service["spec"]["template"]["metadata"]}.items():
         known = {key for key, kinds in annotations if kind in kinds or "All resources" in kinds}

@@ -47,7 +47,10 @@ _PYPI_PROGRAMS = {
 }
 
 _PYPI_EXPORTS = {
-    "google-api-python-client": "site-packages/googleapiclient/discovery_cache/documents/run.v1.json",
+    "google-api-python-client": [
+        "site-packages/googleapiclient/discovery_cache/documents/{}.json".format(api)
+        for api in ["logging.v2", "monitoring.v1", "run.v1"]
+    ],
 }
 
 _PROTO_LIBRARY = """
@@ -142,7 +145,7 @@ def pypi_repositories(packages):
             name = repository_name(package),
             build_file_content = _PYPI_PROTOS.get(package, ""),
             build_file_loads = "load(\"@rules_proto//proto:defs.bzl\", \"proto_library\")\n" if package in _PYPI_PROTOS else "",
-            exports = [_PYPI_EXPORTS[package]] if package in _PYPI_EXPORTS else [],
+            exports = _PYPI_EXPORTS.get(package, []),
             installer = "@python_installer//:BUILD.bazel",
             interpreter = _INTERPRETER,
             programs = [_PYPI_PROGRAMS[package]] if package in _PYPI_PROGRAMS else [],
