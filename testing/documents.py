@@ -1,4 +1,4 @@
-"""Parser for the console blocks of Markdown documents: commands, each with the output shown below it."""
+"""Parsers for Markdown documents: console blocks, which are commands with their output, and tables."""
 
 import re
 import shlex
@@ -47,3 +47,20 @@ class Document:
     def of(self, *beginning: str) -> list[Session]:
         """Return the sessions whose command starts with these words."""
         return [session for session in self.sessions if session.command[: len(beginning)] == list(beginning)]
+
+
+def table(text: str, heading: str) -> list[list[str]]:
+    """Return the cells of each row of the first table below a heading, without the table's own heading.
+
+    Args:
+        text: the Markdown source.
+        heading: the text of the heading, which has the second level.
+
+    Raises:
+        ValueError: the heading or the table does not exist.
+    """
+    _, _, section = text.partition(f"\n## {heading}\n")
+    section, _, _ = section.partition("\n## ")
+    if not (rows := re.search(r"^\| ---.*\n((?:\|.*\n?)+)", section, re.MULTILINE)):
+        raise ValueError(f"there is no table below {heading!r}")
+    return [row.strip("| ").split(" | ") for row in rows[1].splitlines()]

@@ -9,6 +9,7 @@ resource "google_project_service" "apis" {
   for_each = setunion(
     ["artifactregistry.googleapis.com", "iam.googleapis.com", "run.googleapis.com"],
     var.binary_authorization_key == null ? [] : ["binaryauthorization.googleapis.com", "containeranalysis.googleapis.com"],
+    var.monitoring ? ["logging.googleapis.com", "monitoring.googleapis.com"] : [],
   )
 
   service = each.key

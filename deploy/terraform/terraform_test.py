@@ -16,8 +16,10 @@ from hcl2.walk import find_all
 TEXT = "\n".join(path.read_text(encoding="utf-8") for path in sorted(Path("deploy/terraform").glob("*.tf")))
 IS_BLOCK = "__is_block__"
 # The blocks and arguments of the language itself that are used: https://developer.hashicorp.com/terraform/language.
-KINDS = {"data", "output", "provider", "resource", "terraform", "variable"}
+KINDS = {"data", "locals", "output", "provider", "resource", "terraform", "variable"}
 OUTPUT_ARGUMENTS = {"description", "value"}
+# Values that the language declares itself.
+BUILT_IN = {"each.key", "path.module"}
 META_ARGUMENTS = {"count", "depends_on", "for_each", "lifecycle"}
 VARIABLE_ARGUMENTS = {"default", "description", "type", "validation"}
 # References such as var.image, google_a.b, google_a.b[0].c, google_a.b[*].c and data.google_a.b[0].c.
@@ -165,8 +167,9 @@ def _of_language(document: dict[str, Any]) -> Iterator[str]:
 
 
 def _of_references(document: dict[str, Any], tree: hcl2.StartRule) -> Iterator[str]:
-    """Yield the references to variables, resources and attributes that do not exist."""
-    variables = {f"var.{name}" for name, _ in _labelled(document, "variable")}
+    """Yield the references to variables, locals, resources and attributes that do not exist."""
+    values = {f"var.{name}" for name, _ in _labelled(document, "variable")}
+    values |= {f"local.{name}" for name, _ in _labelled(document, "locals")}
     resources = {
         f"{'data.' * (kind == 'data')}{resource}.{name}": _types(kind, resource)
         for kind, resource, named in _resources(document)
@@ -177,7 +180,7 @@ def _of_references(document: dict[str, Any], tree: hcl2.StartRule) -> Iterator[s
             if not (found := REFERENCE.match(node.serialize())):
                 continue  # an attribute of a function's result; references in its arguments are found separately
             target, attribute = found.groups()
-            if target not in variables | resources.keys() | {"each.key"}:
+            if target not in values | resources.keys() | BUILT_IN:
                 yield f"{target} is not declared"
             elif attribute and (types := resources.get(target)) and not types.has(attribute):
                 yield f"{target} has no {attribute}"
@@ -244,6 +247,13 @@ def test_the_schema_is_that_of_the_providers_version() -> None:
         ),
         (".public_key[0].pem", ".public_keys[0].pem", "google_kms_crypto_key_version.attestor has no public_keys"),
         ("[*].uri", "[*].url", "google_cloud_run_v2_service.calculator has no url"),
+        ("= local.job", "= local.jobs", "local.jobs is not declared"),
+        ("value_extractor =", "value_extraction =", "google_logging_metric.calls has an unknown value_extraction"),
+        ("bounds =", "bound =", "bucket_options.explicit_buckets has no bounds"),
+        ('"DELTA"', '"DELTAS"', "metric_descriptor.metric_kind is 'DELTAS': must be ['DELTA',"),
+        ('"WARNING"', '"WARN"', "google_monitoring_alert_policy.latency.severity is 'WARN': must be ['CRITICAL',"),
+        ("duration = ", "durations = ", "conditions.condition_prometheus_query_language has an unknown durations"),
+        ("dashboard_json =", "json =", "google_monitoring_dashboard.calculator has no dashboard_json"),
     ],
 )
 def test_an_error_that_terraform_would_report_is_found(right: str, wrong: str, error: str) -> None:

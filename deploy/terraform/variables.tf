@@ -119,3 +119,75 @@ variable "deletion_protection" {
   type        = bool
   default     = true
 }
+
+variable "monitoring" {
+  description = "Whether to create the dashboard, the alert policies, and the log-based metric that they use."
+  type        = bool
+  default     = false
+}
+
+variable "notification_channels" {
+  description = "The notification channels of the alerts, such as projects/my-project/notificationChannels/123. Without one, incidents are only listed in Cloud Monitoring."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for channel in var.notification_channels : can(regex("^projects/[^/]+/notificationChannels/[0-9]+$", channel))])
+    error_message = "notification_channels are [${join(", ", var.notification_channels)}]: must be projects/PROJECT/notificationChannels/ID, as gcloud beta monitoring channels list prints them."
+  }
+}
+
+variable "max_error_ratio" {
+  description = "The ratio of calls that fail because of the server, above which there is an alert."
+  type        = number
+  default     = 0.05
+
+  validation {
+    condition     = var.max_error_ratio > 0 && var.max_error_ratio < 1
+    error_message = "max_error_ratio is ${var.max_error_ratio}: must be between 0 and 1, such as 0.05."
+  }
+}
+
+variable "max_p99_ms" {
+  description = "The p99 duration of unary calls in the server, in milliseconds, above which there is an alert."
+  type        = number
+  default     = 500
+
+  validation {
+    condition     = var.max_p99_ms >= 1 && var.max_p99_ms < 10000
+    error_message = "max_p99_ms is ${var.max_p99_ms}: must be at least 1 and less than 10000, where the histogram of durations ends."
+  }
+}
+
+variable "alert_window_minutes" {
+  description = "The time over which alerts compute the error ratio and the p99 duration, in minutes."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = contains(range(2, 61), var.alert_window_minutes)
+    error_message = "alert_window_minutes is ${var.alert_window_minutes}: must be 2 to 60; Cloud Run's metrics have one value per minute."
+  }
+}
+
+variable "alert_min_calls" {
+  description = "The number of calls in this time below which there is no alert, because a few calls say little about a ratio."
+  type        = number
+  default     = 20
+
+  validation {
+    condition     = var.alert_min_calls >= 1 && floor(var.alert_min_calls) == var.alert_min_calls
+    error_message = "alert_min_calls is ${var.alert_min_calls}: must be a whole number, 1 or more."
+  }
+}
+
+variable "repository_url" {
+  description = "The URL under which this repository's files can be read, ending in /, such as https://git.example.com/calculator/blob/main/. The alerts link to the guides below it."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^(https://.+/)?$", var.repository_url))
+    error_message = "repository_url is '${var.repository_url}': must be empty or an https:// URL that ends in /."
+  }
+}

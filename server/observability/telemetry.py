@@ -20,8 +20,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from server.observability.trace_context import Metadata, Trace
 
-# The status codes that are errors of the server: https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
-_SERVER_ERRORS = frozenset(
+SERVER_ERRORS = frozenset(
     {
         grpc.StatusCode.UNKNOWN,
         grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -31,6 +30,8 @@ _SERVER_ERRORS = frozenset(
         grpc.StatusCode.DATA_LOSS,
     }
 )
+"""The status codes that are errors of the server: https://opentelemetry.io/docs/specs/semconv/rpc/grpc/."""
+
 # From 0.5 ms to 10 s, as the semantic conventions require for durations.
 _BUCKETS_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
@@ -128,7 +129,7 @@ class CallSpan:
         outcome = _outcome(code)
         self._durations.record(duration, self._attributes | outcome)
         self._span.set_attributes(outcome)
-        if code in _SERVER_ERRORS:
+        if code in SERVER_ERRORS:
             self._span.set_status(trace.StatusCode.ERROR)
         self._span.end()
 
@@ -150,4 +151,4 @@ def _parent(metadata: Metadata, parent: Trace | None) -> Context:
 
 def _outcome(status: grpc.StatusCode) -> _Attributes:
     outcome = {"rpc.response.status_code": status.name}
-    return outcome | {"error.type": status.name} if status in _SERVER_ERRORS else outcome
+    return outcome | {"error.type": status.name} if status in SERVER_ERRORS else outcome

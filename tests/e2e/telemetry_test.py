@@ -2,10 +2,12 @@
 
 import json
 import queue
+import re
 import socket
 import time
 from collections.abc import Iterator
 from concurrent import futures
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,7 +18,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metric
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from testing import programs, timeouts
+from testing import documents, programs, timeouts
 from testing.open_call import OpenCall
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -173,6 +175,26 @@ def test_durations_are_recorded_by_method_and_status_under_the_service_name(coll
         assert 0 < point.sum < timeouts.SECONDS
         assert _attributes(point.attributes)["rpc.response.status_code"] == "OK"
     assert collector.traces.empty()
+
+
+def test_the_documentation_lists_every_metric_with_its_attributes(collector: Collector) -> None:
+    with (
+        programs.serving(OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=collector.endpoint) as server,
+        grpc.insecure_channel(server.address) as channel,
+    ):
+        _call_each_kind(channel)
+        with pytest.raises(grpc.RpcError):
+            programs.call(channel, "/whatever.a/client.makes.up", b"")
+        server.process.terminate()
+        request = collector.metrics.get(timeout=timeouts.SECONDS)
+        assert server.process.wait(timeouts.SECONDS) == 0
+    exported = {
+        metric.name: {name for point in metric.histogram.data_points for name in _attributes(point.attributes)}
+        for scope in request.resource_metrics[0].scope_metrics
+        for metric in scope.metrics
+    }
+    rows = documents.table(Path("docs/reference/telemetry.md").read_text(encoding="utf-8"), "Metrics")
+    assert {name.strip("`"): set(re.findall("`([^`]+)`", attributes)) for name, _, attributes in rows} == exported
 
 
 def test_each_worker_exports_metrics_under_its_own_instance_id(collector: Collector) -> None:
