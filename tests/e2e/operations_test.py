@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
+from pathlib import Path
 from typing import Any
 
 import grpc
+import grpc_requests
 import pytest
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
@@ -13,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from testing import programs, timeouts
+from testing import programs, service_list, timeouts
 from testing.open_call import OpenCall
 
 
@@ -68,6 +71,42 @@ def test_both_versions_of_reflection_describe_themselves_and_every_service(chann
         assert method.output_type.file.name.endswith("/reflection.proto")
 
 
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_buf_finds_and_calls_methods_with_one_version_of_reflection(version: str, tmp_path: Path) -> None:
+    def curl(*arguments: str) -> str:
+        # The protocol is that of reflection, too: buf's default is Connect.
+        command = [os.environ["BUF"], "curl", "--http2-prior-knowledge", "--protocol=grpc"]
+        done = programs.run([*command, f"--reflect-protocol=grpc-{version}", *arguments], HOME=str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    reflections = {f"grpc.reflection.{each}.ServerReflection/ServerReflectionInfo" for each in ("v1", "v1alpha")}
+    with programs.serving() as server:
+        url = f"http://{server.address}"
+        methods = set(curl("--list-methods", url).splitlines())
+        assert {"calculator.v1.Calculator/Calculate", "grpc.health.v1.Health/List", *reflections} < methods
+        request = '{"operation": "OPERATION_ADD", "first_operand": 2, "second_operand": 3}'
+        assert json.loads(curl(f"--data={request}", f"{url}/calculator.v1.Calculator/Calculate")) == {"result": 5}
+        assert set(SERVICES) < json.loads(curl("--data={}", f"{url}/grpc.health.v1.Health/List"))["statuses"].keys()
+        server.process.terminate()
+        assert server.process.wait(timeouts.SECONDS) == 0
+    used = {found for line in server.log for found in re.findall(r"/grpc\.reflection\.(\w+)\.", line)}
+    assert used == {version}
+
+
+def test_grpc_requests_finds_and_calls_every_kind_of_method() -> None:
+    with programs.serving() as server:
+        client = grpc_requests.Client.get_by_endpoint(server.address)
+        assert set(SERVICES) < set(client.service_names)
+        name = "calculator.v1.Calculator"
+        add = {"operation": "OPERATION_ADD", "first_operand": 2, "second_operand": 3}
+        assert client.request(name, "Calculate", add) == {"result": 5}
+        assert list(client.request(name, "Evaluate", {"expression": "1+2"}))[-1]["result"] == 3
+        assert client.request(name, "Aggregate", [{"numbers": [1, 2]}])["count"] == "2"
+        assert [answer["result"] for answer in client.request(name, "Converse", [add])] == [5]
+        client.channel.close()
+
+
 def test_health_list_has_the_status_of_every_service(channel: grpc.Channel) -> None:
     health: Any = _health(channel)  # its published types do not have `List` yet
     request = health_pb2.HealthListRequest()  # type: ignore[attr-defined]
@@ -103,6 +142,19 @@ def test_a_call_above_the_limit_is_refused_at_once_but_health_checks_are_answere
         assert open_calls[0].end() == grpc.StatusCode.OK
         programs.eventually(lambda: stub.Calculate(request, timeout=timeouts.SECONDS).result == 0)
         assert open_calls[1].end() == grpc.StatusCode.OK
+
+
+def test_at_the_limit_every_method_is_refused_except_health_checks(channel: grpc.Channel) -> None:
+    methods = service_list.methods(channel)
+    with programs.serving("--max-concurrent-calls=1") as server, grpc.insecure_channel(server.address) as full:
+        open_call = OpenCall(full)
+        statuses = {service_list.path(method): service_list.status(full, method) for method in methods}
+        assert open_call.end() == grpc.StatusCode.OK
+    answered = {path for path, status in statuses.items() if status is not grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert answered == {f"/grpc.health.v1.Health/{method}" for method in ("Check", "List", "Watch")}
+    assert {f"/grpc.reflection.{each}.ServerReflection/ServerReflectionInfo" for each in ("v1", "v1alpha")} < {
+        *statuses
+    }
 
 
 def test_health_watches_do_not_count_toward_the_call_limit_and_are_logged() -> None:
