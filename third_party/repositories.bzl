@@ -35,6 +35,7 @@ _DEBIAN_PROGRAMS = {
     "crane": "crane",
     "docker_registry": "docker-registry",
     "h2load": "h2load",
+    "promtool": "promtool",
 }
 
 # Programs in wheels, outside bin/.
