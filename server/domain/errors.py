@@ -58,7 +58,7 @@ class DivisionByZeroError(CalculatorError):
 
 
 class UndefinedError(CalculatorError):
-    """The result of the operation is not a real number."""
+    """The result of the operation or function is not a real number."""
 
     reason = Reason.UNDEFINED
 

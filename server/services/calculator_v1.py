@@ -11,6 +11,7 @@ from server.domain.aggregation import Aggregation
 from server.domain.arithmetic import Operation, calculate
 from server.domain.errors import CalculatorError, TooLongError, UnknownOperationError
 from server.domain.expression import Step, evaluate
+from server.domain.functions import Function
 
 _BY_NUMBER: dict[int, Operation] = {
     pb.OPERATION_ADD: Operation.ADD,
@@ -35,15 +36,13 @@ def _operation(number: int) -> Operation:
 
 
 def _step(step: Step) -> pb.EvaluateResponse:
-    return pb.EvaluateResponse(
-        step=pb.EvaluateResponse.Step(
-            operation=_NAMES[step.operation],
-            first_operand=step.first,
-            second_operand=step.second,
-            result=step.result,
-            remaining=step.remaining,
-        )
-    )
+    if isinstance(step.operation, Function):
+        message = pb.EvaluateResponse.Step(function=step.operation.name, arguments=step.operands)
+    else:
+        first, second = step.operands
+        message = pb.EvaluateResponse.Step(operation=_NAMES[step.operation], first_operand=first, second_operand=second)
+    message.result, message.remaining = step.result, step.remaining
+    return pb.EvaluateResponse(step=message)
 
 
 class CalculatorServicer(calculator_pb2_grpc.CalculatorServicer):

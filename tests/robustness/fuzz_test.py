@@ -34,7 +34,9 @@ _SCALARS: dict[int, st.SearchStrategy[object]] = {
     FieldDescriptor.CPPTYPE_FLOAT: st.floats(width=32),
     FieldDescriptor.CPPTYPE_BOOL: st.booleans(),
     # Text that is almost an expression, or far too long for one, gets further than random text.
-    FieldDescriptor.CPPTYPE_STRING: st.text() | st.text("0123456789.eE+-*/%^() ") | st.just("1+" * 999 + "1"),
+    FieldDescriptor.CPPTYPE_STRING: st.text()
+    | st.lists(st.sampled_from([*"0123456789.eE+-*/%^(), ", "pi", "sqrt(", "max("])).map("".join)
+    | st.just("1+" * 999 + "1"),
 }
 
 
