@@ -3,7 +3,7 @@
 import type { Client, ConnectError } from "@connectrpc/connect";
 import type { Calculator, EvaluateResponse_Step } from "@proto/calculator/v1/calculator_pb.js";
 import { formatNumber } from "../client/ts/numbers.ts";
-import { signOf } from "../client/ts/operations.ts";
+import { describeStep } from "../client/ts/operations.ts";
 import { find, InputProblem, panel } from "./panel.ts";
 import { positionOf } from "./problems.ts";
 
@@ -34,22 +34,22 @@ export function evaluating(form: HTMLFormElement, client: Client<typeof Calculat
   panel(form, input, ask, { explain });
 }
 
-function item({ firstOperand, operation, secondOperand, result, remaining }: EvaluateResponse_Step): HTMLLIElement {
+function item(step: EvaluateResponse_Step): HTMLLIElement {
   const line = document.createElement("li");
   const rest = document.createElement("span");
-  const [first, second, value] = [firstOperand, secondOperand, result].map(formatNumber);
-  rest.textContent = `, which leaves ${remaining}`;
-  line.append(`${first} ${signOf(operation)} ${second} = ${value}`, rest);
+  rest.textContent = `, which leaves ${step.remaining}`;
+  line.append(describeStep(step), rest);
   return line;
 }
 
-/** Returns the expression with the invalid character marked. */
+/** Returns the expression with the invalid name or character marked. */
 function marked(expression: string, position: number): HTMLElement {
   const shown = document.createElement("code");
   const mark = document.createElement("mark");
   const characters = [...expression]; // the server counts code points, not UTF-16 code units
-  mark.textContent = characters[position] ?? " ";
-  const [before, after] = [characters.slice(0, position), characters.slice(position + 1)];
-  shown.append("\n", before.join(""), mark, after.join(""));
+  const [before, rest] = [characters.slice(0, position).join(""), characters.slice(position).join("")];
+  const [found = ""] = /^(?:[a-z]\w*|.)/iu.exec(rest) ?? [];
+  mark.textContent = found || " ";
+  shown.append("\n", before, mark, rest.slice(found.length));
   return shown;
 }

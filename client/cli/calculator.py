@@ -45,7 +45,7 @@ def calc(caller: Caller, first: float, operation: str, second: float) -> None:
 @click.argument("expression", type=Text())
 @click.pass_obj
 def evaluate(caller: Caller, expression: str) -> None:
-    """Print the steps of evaluating EXPRESSION, such as '2*(3+4)^2', and then its value."""
+    """Print the steps of evaluating EXPRESSION, such as '2*(3+4)^2' or 'sqrt(9)*pi', and then its value."""
     with caller.channel() as channel:
         stub = calculator_pb2_grpc.CalculatorStub(channel)
         for response in stub.Evaluate(pb.EvaluateRequest(expression=expression), timeout=caller.timeout):
@@ -56,8 +56,16 @@ def _progress(response: pb.EvaluateResponse) -> str:
     if response.WhichOneof("progress") == "result":
         return format_number(response.result)
     step = response.step
-    first, second, result = map(format_number, (step.first_operand, step.second_operand, step.result))
-    return f"{first} {_SIGNS[step.operation]} {second} = {result}    {step.remaining}"
+    return f"{_taken(step)} = {format_number(step.result)}    {step.remaining}"
+
+
+def _taken(step: pb.EvaluateResponse.Step) -> str:
+    """Return what a step computed, such as 3 + 4, sqrt(9) or pi."""
+    if step.function:
+        arguments = ", ".join(map(format_number, step.arguments))
+        return f"{step.function}({arguments})" if arguments else step.function
+    sign = _SIGNS.get(step.operation, "?")  # the server may have operations that are newer than this client
+    return f"{format_number(step.first_operand)} {sign} {format_number(step.second_operand)}"
 
 
 @click.command(context_settings=OPERANDS)

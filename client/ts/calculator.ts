@@ -18,7 +18,7 @@ import { type Caller, UsageError } from "./commands.ts";
 import * as conversation from "./conversation.ts";
 import { StandardInput } from "./input.ts";
 import { formatNumber, parseNumber } from "./numbers.ts";
-import { NUMBERS_PER_MESSAGE, OPERATIONS, parseLine, signOf } from "./operations.ts";
+import { describeStep, NUMBERS_PER_MESSAGE, OPERATIONS, parseLine } from "./operations.ts";
 
 /** Prints the result of one operation. */
 export function calc(caller: Caller, firstOperand: number, sign: string, secondOperand: number): Promise<void> {
@@ -42,9 +42,7 @@ function progress({ progress }: EvaluateResponse): string {
   if (progress.case !== "step") {
     return formatNumber(progress.value ?? Number.NaN);
   }
-  const { firstOperand, operation, secondOperand, result, remaining } = progress.value;
-  const [first, second, value] = [firstOperand, secondOperand, result].map(formatNumber);
-  return `${first} ${signOf(operation)} ${second} = ${value}    ${remaining}`;
+  return `${describeStep(progress.value)}    ${progress.value.remaining}`;
 }
 
 /** Prints count, sum, mean, variance and range of numbers; "-" reads them from standard input. */

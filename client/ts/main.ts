@@ -105,7 +105,11 @@ function program(): Command {
     .addArgument(new Argument("<OPERATION>").choices(Object.keys(OPERATIONS)))
     .argument("<SECOND>", "", argument(parseNumber))
     .action((first: number, sign: string, second: number) => calculator.calc(caller(root), first, sign, second));
-  command(root, "eval", "print the steps of evaluating EXPRESSION, such as '2*(3+4)^2', and then its value")
+  command(
+    root,
+    "eval",
+    "print the steps of evaluating EXPRESSION, such as '2*(3+4)^2' or 'sqrt(9)*pi', and then its value",
+  )
     .argument("<EXPRESSION>", "", argument(text))
     .action((expression: string) => calculator.evaluate(caller(root), expression));
   command(

@@ -95,6 +95,18 @@ test("the steps and the result of an expression are shown", async () => {
   ]);
 });
 
+test("the steps of functions and constants are shown", async () => {
+  await evaluate("max(2, sqrt(9))*pi");
+  assert.equal(await result(), "= 9.42477796076938");
+  const steps = await page.locator(".steps li").allInnerTexts();
+  assert.deepEqual(steps, [
+    "sqrt(9) = 3, which leaves max(2,3)*pi",
+    "max(2, 3) = 3, which leaves 3*pi",
+    "pi = 3.141592653589793, which leaves 3*3.141592653589793",
+    "3 * 3.141592653589793 = 9.42477796076938, which leaves 9.42477796076938",
+  ]);
+});
+
 test("results follow each other, and the test prints how long each takes", async () => {
   const times: number[] = [];
   for (let round = 0; round < 5; round++) {
@@ -122,10 +134,13 @@ function untilResult(): Promise<number> {
 
 test("an error in an expression is explained, and its position is marked", async () => {
   await evaluate("2*(");
-  assert.match(await problem("#evaluate"), /^A number, a parenthesis or a sign is expected, not the end/u);
+  assert.match(await problem("#evaluate"), /^A number, a name, a parenthesis or a sign is expected, not the end/u);
   await evaluate("2*$+1");
   await page.locator("#evaluate mark").waitFor();
   assert.equal(await page.locator("#evaluate mark").innerText(), "$");
+  await evaluate("2*sine(1)");
+  await page.getByText("One of the names pi, e, sqrt").waitFor();
+  assert.equal(await page.locator("#evaluate mark").innerText(), "sine");
   await evaluate("1/0");
   await page.getByText("1 / 0 divides by zero").waitFor();
   assert.equal(await page.locator("#evaluate mark").count(), 0);

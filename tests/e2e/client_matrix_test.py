@@ -6,14 +6,16 @@ import queue
 import socket
 import struct
 import subprocess
+from collections.abc import Iterator
 from concurrent import futures
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
+from calculator.v1 import calculator_pb2 as pb
 
 from testing import programs, timeouts
 from testing.fakes.id_token_issuer import Issuer
@@ -100,6 +102,8 @@ def test_invalid_arguments_are_refused_with_status_2(
         (["calc", "inf", "-", "inf"], "nan"),
         (["eval", "2*(3+4)^2"], "3 + 4 = 7    2*7^2\n7 ^ 2 = 49    2*49\n2 * 49 = 98    98\n98"),
         (["eval", "-2^2"], "2 ^ 2 = 4    -4\n-4"),
+        (["eval", "2*max(sqrt(9), 1)"], "sqrt(9) = 3    2*max(3,1)\nmax(3, 1) = 3    2*3\n2 * 3 = 6    6\n6"),
+        (["eval", "-pi"], "pi = 3.141592653589793    -3.141592653589793\n-3.141592653589793"),
         (
             ["aggregate", "-1", "2.5"],
             "count     2\nsum       1.5\nmean      0.75\nvariance  3.0625\nminimum   -1\nmaximum   2.5",
@@ -115,6 +119,17 @@ def test_every_command_prints_its_answer(
     assert (finished.stdout, finished.stderr, finished.returncode) == (printed + "\n", "", 0)
 
 
+SQUARE_ROOT = {
+    "operation": "OPERATION_UNSPECIFIED",
+    "first_operand": 0,
+    "second_operand": 0,
+    "result": 3,
+    "remaining": "3",
+    "function": "sqrt",
+    "arguments": [9],
+}
+
+
 @pytest.mark.parametrize(
     ("arguments", "messages"),
     [
@@ -124,6 +139,7 @@ def test_every_command_prints_its_answer(
         (["calc", "inf", "+", "1"], [{"result": "Infinity"}]),
         (["aggregate", "1"], [{"count": "1", "sum": 1, "mean": 1, "variance": 0, "minimum": 1, "maximum": 1}]),
         (["eval", "7"], [{"result": 7}]),
+        (["eval", "sqrt(9)"], [{"step": SQUARE_ROOT}, {"result": 3}]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value[0], str) else "",
 )
@@ -145,7 +161,7 @@ def test_json_output_keeps_the_sign_of_zero(client: Path, server: programs.Serve
         (["calc", "1e200", "*", "1e200"], "OUT_OF_RANGE: 1e+200 * 1e+200 is beyond the largest number"),
         (
             ["eval", "2*("],
-            "INVALID_ARGUMENT: a number, a parenthesis or a sign is expected, not the end at position 4",
+            "INVALID_ARGUMENT: a number, a name, a parenthesis or a sign is expected, not the end at position 4",
         ),
         (["aggregate", "1", "inf"], "INVALID_ARGUMENT: number 2 is inf; accepted: finite numbers"),
     ],
@@ -306,6 +322,35 @@ def test_unusable_connection_options_are_refused_before_anything_is_sent(
     assert finished.stderr.count("\n") == 1
 
 
+@contextmanager
+def _serving(**methods: "grpc.RpcMethodHandler[Any, Any]") -> Iterator[str]:
+    """Serve handlers of methods of calculator.v1.Calculator; yield the target."""
+    with futures.ThreadPoolExecutor(1) as pool:
+        server = grpc.server(pool)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("calculator.v1.Calculator", methods),))
+        port = server.add_insecure_port("localhost:0")
+        server.start()
+        yield f"localhost:{port}"
+        server.stop(None).wait()
+
+
+def test_steps_that_are_newer_than_the_client_are_shown(client: Path) -> None:
+    def evaluate(_request: bytes, _context: grpc.ServicerContext) -> Iterator[bytes]:
+        for step in [
+            pb.EvaluateResponse.Step(function="hypot", arguments=[3, -4], result=5, remaining="5-tau"),
+            pb.EvaluateResponse.Step(function="tau", result=6.25, remaining="5-6.25"),
+            pb.EvaluateResponse.Step(
+                operation=cast("pb.Operation", 99), first_operand=5, second_operand=2, result=1, remaining="1"
+            ),
+        ]:
+            yield pb.EvaluateResponse(step=step).SerializeToString()
+
+    with _serving(Evaluate=grpc.unary_stream_rpc_method_handler(evaluate)) as target:
+        finished = programs.run([client, "--target", target, "eval", "1"])
+    printed = "hypot(3, -4) = 5    5-tau\ntau = 6.25    5-6.25\n5 ? 2 = 1    1\n"
+    assert (finished.stdout, finished.stderr, finished.returncode) == (printed, "", 0)
+
+
 @pytest.mark.parametrize(("pushback", "attempts"), [((), 5), ((("grpc-retry-pushback-ms", "-1"),), 1)])
 def test_a_call_is_retried_unless_the_server_forbids_it(
     client: Path, pushback: tuple[tuple[str, str], ...], attempts: int
@@ -317,14 +362,8 @@ def test_a_call_is_retried_unless_the_server_forbids_it(
         context.set_trailing_metadata(pushback)
         context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too large")
 
-    handlers: dict[str, Any] = {"Calculate": grpc.unary_unary_rpc_method_handler(refuse)}
-    with futures.ThreadPoolExecutor(1) as pool:
-        server = grpc.server(pool)
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("calculator.v1.Calculator", handlers),))
-        port = server.add_insecure_port("localhost:0")
-        server.start()
-        finished = programs.run([client, "--target", f"localhost:{port}", "calc", "1", "+", "2"])
-        server.stop(None).wait()
+    with _serving(Calculate=grpc.unary_unary_rpc_method_handler(refuse)) as target:
+        finished = programs.run([client, "--target", target, "calc", "1", "+", "2"])
     assert (finished.returncode, finished.stderr) == (1, "Error: RESOURCE_EXHAUSTED: too large\n")
     assert calls.qsize() == attempts
 
