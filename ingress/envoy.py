@@ -16,6 +16,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from server.process.sockets import ReservedPort
 
 _TIMEOUT_SECONDS = 60
 _LINES_KEPT = 1000
@@ -92,10 +95,6 @@ class Envoy:
                 listeners = json.loads(self.ask("GET", "/listeners?format=json"))
                 return int(listeners["listener_statuses"][0]["local_address"]["socket_address"]["port_value"])
             time.sleep(0.02)  # poll, because Envoy does not signal that its admin interface is ready
-        if self.process.poll() is not None:
-            self._follower.join()  # the last lines of the log say why it exited
-        if any("Address already in use" in line for line in self.log):
-            raise EnvoyError("the port is taken; choose another with --port")
         raise EnvoyError("Envoy does not listen")
 
     def end(self) -> None:
@@ -103,6 +102,15 @@ class Envoy:
         self.process.terminate()
         self.process.wait()
         self._follower.join()
+
+
+def listen_on(reserved: ReservedPort) -> dict[str, Any]:
+    """Return the fields of an Envoy listener that make it listen on a reserved port."""
+    first, *others = (
+        {"socket_address": {"address": ip, "port_value": reserved.port, "ipv4_compat": ip == "::"}}
+        for ip in reserved.ips
+    )
+    return {"address": first, "additional_addresses": [{"address": other} for other in others]}
 
 
 def _end_with_parent() -> None:

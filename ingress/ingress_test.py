@@ -31,7 +31,7 @@ from routeguide.route_guide_pb2 import RouteNote
 
 from client.channel import connect
 from ingress import lua_schema
-from testing import programs, raw_http2, service_list, timeouts
+from testing import listening, programs, raw_http2, service_list, timeouts
 from testing.open_call import OpenCall
 
 Post: TypeAlias = Callable[[programs.Server, str, object], tuple[int, Any]]
@@ -403,9 +403,29 @@ def test_no_other_origin_may_call_the_server_by_default(ingress: programs.Server
 
 
 def test_the_log_has_only_the_address(server: programs.Server) -> None:
-    with _ingress(server, "--address=127.0.0.1") as ingress:
+    with _ingress(server, "--host=127.0.0.1") as ingress:
         assert _ask(ingress, "GET", "/")[0].status == 200
         assert ingress.log == [f"Listening on 127.0.0.1:{ingress.port}"]
+
+
+def test_the_ingress_listens_only_on_its_hosts_and_its_admin_interface_only_on_loopback(
+    server: programs.Server,
+) -> None:
+    with _ingress(server, "--host=127.0.0.2", "--host=[::1]") as ingress:
+        assert ingress.log == [f"Listening on 127.0.0.2:{ingress.port}, [::1]:{ingress.port}"]
+        for host in ("127.0.0.2", "::1"):
+            with closing(http.client.HTTPConnection(host, ingress.port, timeout=timeouts.SECONDS)) as connection:
+                connection.request("GET", "/")
+                assert connection.getresponse().status == 200
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", ingress.port))
+        admin = "127.0.0.1"
+        assert listening.ips(ingress.process.pid) == {"127.0.0.2", "::1", admin}
+
+
+def test_without_a_host_the_ingress_listens_on_all_interfaces(ingress: programs.Server) -> None:
+    assert ingress.log[0] == f"Listening on [::]:{ingress.port}"
+    assert listening.ips(ingress.process.pid) == {"::", "127.0.0.1"}
 
 
 def test_calls_are_unavailable_without_a_server() -> None:
@@ -471,7 +491,24 @@ def test_envoy_exits_if_the_ingress_is_killed(server: programs.Server) -> None:
 def test_a_port_that_is_taken_is_an_error(ingress: programs.Server) -> None:
     second = programs.run([INGRESS, f"--port={ingress.port}"])
     assert second.returncode == 1
-    assert second.stderr.endswith("\ningress: the port is taken; choose another with --port\n")
+    assert second.stderr == (
+        f"ingress: cannot listen on [::]:{ingress.port}: Address already in use; "
+        "another program is using it: choose another port with --port\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("unknown.invalid", "cannot be resolved ("),
+        ("192.0.2.1", "cannot listen on 192.0.2.1 (Cannot assign requested address)"),
+    ],
+)
+def test_a_host_that_is_not_of_this_machine_is_a_one_line_error_with_status_2(host: str, reason: str) -> None:
+    refused = programs.run([INGRESS, "--port=0", f"--host={host}"])
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"ingress: --host={host!r}: {reason}")
+    assert refused.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -484,7 +521,6 @@ def test_a_port_that_is_taken_is_an_error(ingress: programs.Server) -> None:
             "is not an origin: must be http(s)://HOST[:PORT] in lower case, without a path",
         ),
         ("--allow-origin=*", "'*' is not an origin"),
-        ("--address=localhost", "'localhost' is not an IPv4 or IPv6 address"),
     ],
 )
 def test_an_invalid_flag_is_an_error_that_says_what_is_accepted(flag: str, complaint: str) -> None:

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import importlib.util
-import ipaddress
 import json
 import os
 import re
@@ -17,6 +16,7 @@ from string import Template
 
 from ingress import envoy, stopping
 from ingress.envoy import Envoy, EnvoyError
+from server.process.sockets import ALL_INTERFACES, HostError, ListenError, ReservedPort
 
 _HERE = Path(__file__).parent
 _HIGHEST_PORT = 65535
@@ -37,13 +37,6 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _address(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an IPv4 or IPv6 address") from error
-
-
 def _origin(text: str) -> str:
     if not _ORIGIN.fullmatch(text):
         raise argparse.ArgumentTypeError(
@@ -60,9 +53,13 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
         default=os.environ.get("PORT", "8080"),
         help="port to listen on, 0 for a free one (default: $PORT, else 8080)",
     )
-    parser.add_argument("--address", type=_address, default="::", help="IP address to listen on (default: all)")
     parser.add_argument(
-        "--server-port", type=_port, default="50051", help="port of the server, on this machine (default: 50051)"
+        "--host",
+        action="append",
+        help="IP address or host name of this machine to listen on; repeatable (default: all interfaces)",
+    )
+    parser.add_argument(
+        "--server-port", type=_port, default="50051", help="port of the server, on 127.0.0.1 (default: 50051)"
     )
     parser.add_argument(
         "--allow-origin",
@@ -75,25 +72,22 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def configuration(address: str, port: int, server_port: int, allowed_origins: Sequence[str] = ()) -> str:
+def configuration(reserved: ReservedPort, server_port: int, allowed_origins: Sequence[str] = ()) -> str:
     """Return the configuration of Envoy, in YAML.
 
     Args:
-        address: the IP address to listen on; "::" means all addresses, including IPv4.
-        port: the port to listen on; 0 means a free one.
-        server_port: the port of the server, on this machine.
+        reserved: the port to listen on.
+        server_port: the port of the server, on 127.0.0.1.
         allowed_origins: the origins whose pages may call the server, in addition to the page of the ingress.
     """
     template = (_HERE / "envoy.yaml").read_text(encoding="utf-8")
     return Template(template).substitute(
-        address=address,
         allowed_origins=json.dumps([{"exact": origin} for origin in allowed_origins]),
-        ipv4_compat=str(address == "::").lower(),
         descriptors=_HERE / "descriptors.pb",
         json_lua=_HERE / "json.lua",
         page=_HERE.parent / "web/page.html",
-        port=port,
         server_port=server_port,
+        **{name: json.dumps(value) for name, value in envoy.listen_on(reserved).items()},
     )
 
 
@@ -119,12 +113,12 @@ def _drain(process: Envoy) -> None:
         time.sleep(0.02)  # poll, because Envoy does not signal the end of a request
 
 
-def _serve(address: str, settings: str, folder: Path) -> None:
+def _serve(reserved: ReservedPort, settings: str, folder: Path) -> None:
     """Serve until a signal; the folder is for the files of Envoy."""
     with envoy.running(_program(), settings, folder, *_DRAIN_FLAGS) as process:
         try:
-            host = f"[{address}]" if ":" in address else address
-            print(f"Listening on {host}:{process.port()}", file=sys.stderr, flush=True)
+            process.port()  # Envoy listens now
+            print(f"Listening on {reserved}", file=sys.stderr, flush=True)
             process.process.wait()
         except stopping.Stopped as stopped:
             if stopped.number == signal.SIGTERM:
@@ -135,18 +129,19 @@ def _serve(address: str, settings: str, folder: Path) -> None:
 
 
 def main(words: Sequence[str]) -> int:
-    """Serve until a signal; return 1 if Envoy failed."""
+    """Serve until a signal; return 1 if Envoy failed or the port is in use, 2 if a host is not of this machine."""
     arguments = _arguments(words)
-    settings = configuration(arguments.address, arguments.port, arguments.server_port, arguments.allow_origin)
     stopping.raise_when_told_to_stop()
     try:
-        with tempfile.TemporaryDirectory(prefix="ingress-") as folder:
-            _serve(arguments.address, settings, Path(folder))
+        reserved = ReservedPort(arguments.host or ALL_INTERFACES, arguments.port)
+        settings = configuration(reserved, arguments.server_port, arguments.allow_origin)
+        with contextlib.closing(reserved), tempfile.TemporaryDirectory(prefix="ingress-") as folder:
+            _serve(reserved, settings, Path(folder))
     except stopping.Stopped:
         return 0  # the signal came before the ingress served
-    except EnvoyError as error:
+    except (EnvoyError, HostError, ListenError) as error:
         print(f"ingress: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, HostError) else 1
     return 0
 
 

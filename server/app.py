@@ -10,8 +10,7 @@ import grpc
 import nggrpc
 from server.config import Config, ConfigError
 from server.observability.access_log import AccessLog
-from server.process import sockets
-from server.process.sockets import ListenError, SharedPort
+from server.process.sockets import ListenError, ReservedPort
 from server.rpc.call import Authenticator
 from server.rpc.interceptor import MAX_OPERATIONAL_CALLS, CallInterceptor
 from server.services import operational, registry
@@ -40,7 +39,7 @@ class BoundServer:
 
     Attributes:
         server: the gRPC server.
-        address: the address that it listens on, with the actual port number.
+        address: the addresses that it listens on, with the actual port number, separated by commas.
         health: the health service.
         interceptor: tracks the calls in flight.
         telemetry: exports traces and metrics; None if both are off.
@@ -105,7 +104,7 @@ def _options(config: Config, *, is_shared: bool) -> list[tuple[str, int]]:
     return options
 
 
-def build(config: Config, shared: SharedPort | None = None) -> BoundServer:
+def build(config: Config, shared: ReservedPort | None = None) -> BoundServer:
     """Build a server and bind its port, but do not start it.
 
     Args:
@@ -114,9 +113,11 @@ def build(config: Config, shared: SharedPort | None = None) -> BoundServer:
 
     Raises:
         ConfigError: the OpenTelemetry SDK does not accept the value of one of its variables.
+        HostError: a host is not a name or an address of this machine.
         ListenError: the port is in use, or this user may not listen on it.
     """
-    host, port = (shared.host, shared.port) if shared else (sockets.bindable_host(config.port), config.port)
+    # Reserved first, since grpcio's own errors have several lines and do not contain the reason.
+    reserved = shared or ReservedPort(config.hosts, config.port)
     telemetry = _telemetry(config)
     start_span = telemetry.start_span if telemetry else None
     is_stock = config.engine == "stock"
@@ -133,11 +134,13 @@ def build(config: Config, shared: SharedPort | None = None) -> BoundServer:
     else:
         server = nggrpc.server(pool, interceptors=[interceptor], options=options, on_idle=log.flush if log else None)
     health_servicer = _add_services(server, config)
-    try:
-        port = server.add_insecure_port(f"{host}:{port}")
-    except RuntimeError as error:
-        raise ListenError(f"cannot listen on port {port}: {error}") from error
-    return BoundServer(server, f"{host}:{port}", health_servicer, interceptor, telemetry)
+    for address in reserved.addresses:
+        try:
+            server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise ListenError(f"cannot listen on {address}: {error}") from error
+    reserved.close()
+    return BoundServer(server, str(reserved), health_servicer, interceptor, telemetry)
 
 
 def _authenticator(config: Config) -> Authenticator | None:

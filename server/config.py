@@ -9,12 +9,13 @@ from typing import Any, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from server.observability import logs
-from server.process import cgroup
+from server.process import cgroup, sockets
 
 DEFAULT_PORT = 50051
 Engine: TypeAlias = Literal["nggrpc", "stock"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 
+_ALL_IPV4 = "0.0.0.0"  # noqa: S104 - only compared
 _MAX_PORT = 65535
 _MAX_WORKERS = 256
 _MAX_COUNT = 2**31 - 1
@@ -54,6 +55,7 @@ class Config:
     """All settings of the server.
 
     Attributes:
+        hosts: the IP addresses and host names of this machine to listen on; see `sockets.ReservedPort`.
         port: the TCP port to listen on, 0-65535; 0 means any free port.
         log_format: "text" for people, "json" for Cloud Run.
         shutdown_delay: the time after a stop signal during which new calls are still accepted, in seconds, so that
@@ -78,6 +80,7 @@ class Config:
         metrics: whether to export metrics over OTLP.
     """
 
+    hosts: tuple[str, ...] = sockets.ALL_INTERFACES
     port: int = DEFAULT_PORT
     log_format: logs.Format = "text"
     shutdown_delay: float = 0
@@ -292,6 +295,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Serves the calculator over gRPC, without TLS: on Cloud Run, the platform terminates TLS.",
         allow_abbrev=False,
     )
+    parser.add_argument(
+        "--host",
+        dest="hosts",
+        action="append",
+        metavar="HOST",
+        help="IP address or host name of this machine to listen on; repeatable [default: all interfaces]",
+    )
     for name, (_, metavar, text) in _FLAGS.items():
         default = "" if "[default" in text else f" [default: {getattr(Config, name)}]"
         parser.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=text + default)
@@ -339,9 +349,15 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
         settings["port"] = _port("PORT", environment["PORT"])
     if "K_SERVICE" in environment:
         settings |= {"log_format": "json", "service": environment["K_SERVICE"]}
+    if flags["hosts"]:
+        settings["hosts"] = tuple(flags["hosts"])
     for name, (parse, _, _) in _FLAGS.items():
         if flags[name] is not None:
             settings[name] = parse(f"--{name.replace('_', '-')}", flags[name])
     if settings["channelz"] and settings.get("engine") != "stock":
         raise ConfigError("--channelz requires --engine=stock: nggrpc does not have the channelz service")
+    if _ALL_IPV4 in (flags["hosts"] or ()) and settings.get("engine") == "stock":
+        raise ConfigError(
+            f"--host={_ALL_IPV4} requires --engine=nggrpc: grpcio would also listen on IPv6, like --host=::"
+        )
     return Config(**settings)  # type: ignore[arg-type] # each value was parsed by its own function

@@ -51,6 +51,18 @@ def test_flags_reject_values_outside_their_range(flag: str, accepted: list[str],
             config.read([f"--{flag}={value}"], {})
 
 
+def test_hosts_are_read_in_order_and_default_to_all_interfaces() -> None:
+    assert config.read([], {}).hosts == ("::",)
+    assert config.read(["--host=localhost", "--host", "::1"], {}).hosts == ("localhost", "::1")
+
+
+def test_all_ipv4_interfaces_are_refused_for_grpcio_which_would_add_ipv6() -> None:
+    hosts = ["--host=127.0.0.1", "--host=0.0.0.0"]
+    assert config.read(hosts, {}).hosts == ("127.0.0.1", "0.0.0.0")
+    with pytest.raises(config.ConfigError, match=r"^--host=0\.0\.0\.0 requires --engine=nggrpc: "):
+        config.read([*hosts, "--engine=stock"], {})
+
+
 IDENTITY = ["--require-identity-token", "--allowed-audience=https://a", "--allowed-caller=a@example.com"]
 
 

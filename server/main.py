@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("server")
 
+_ERRORS = (config.ConfigError, sockets.HostError, sockets.ListenError)
+
 
 def main(add_services: "Callable[[grpc.Server], None]" = lambda _: None) -> int:
     """Run the server.
@@ -47,16 +49,16 @@ def main(add_services: "Callable[[grpc.Server], None]" = lambda _: None) -> int:
         logs.configure(settings.log_format, settings.project)
         if settings.workers == 1:
             return _serve(settings, add_services)
-        shared = sockets.SharedPort(settings.port)
-    except (config.ConfigError, sockets.ListenError) as error:
+        shared = sockets.ReservedPort(settings.hosts, settings.port, is_shared=True)
+    except _ERRORS as error:
         return _print_error(error)
     from server.process.supervisor import Supervisor  # noqa: PLC0415 - only for several workers
 
     def announce() -> None:
-        _LOGGER.info("Listening on %s:%d, with %d workers", shared.host, shared.port, settings.workers)
+        _LOGGER.info("Listening on %s, with %d workers", shared, settings.workers)
 
     def work(notify_ready: Callable[[], None]) -> int:
-        return _serve(settings, add_services, shared, lambda _address: notify_ready())
+        return _serve(settings, add_services, shared, lambda _addresses: notify_ready())
 
     return Supervisor(settings.workers, work, announce).run()
 
@@ -66,14 +68,14 @@ def _serve(settings: config.Config, *arguments: Any) -> int:  # noqa: ANN401 - p
 
     try:
         worker.serve(settings, *arguments)
-    except (config.ConfigError, sockets.ListenError) as error:
+    except _ERRORS as error:
         return _print_error(error)
     return 0
 
 
 def _print_error(error: Exception) -> int:
     print(f"server: {error}", file=sys.stderr)
-    return 2 if isinstance(error, config.ConfigError) else 1
+    return 1 if isinstance(error, sockets.ListenError) else 2
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ with deferred_imports.deferring_unused():
 
     from server import app
     from server.config import Config
-    from server.process.sockets import SharedPort
+    from server.process.sockets import ReservedPort
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -21,8 +21,8 @@ _LOGGER = logging.getLogger("server")
 def serve(
     settings: Config,
     add_services: Callable[[grpc.Server], None],
-    shared: SharedPort | None = None,
-    started: Callable[[str], None] = lambda address: _LOGGER.info("Listening on %s", address),
+    shared: ReservedPort | None = None,
+    started: Callable[[str], None] = lambda addresses: _LOGGER.info("Listening on %s", addresses),
 ) -> None:
     """Serve until a signal, then drain; a second signal ends the process at once.
 
@@ -30,15 +30,14 @@ def serve(
         settings: the configuration of the server.
         add_services: adds further services to the server.
         shared: the port, if other processes listen on it too.
-        started: called with the address once the server has started.
+        started: called with the addresses once the server has started.
 
     Raises:
         ConfigError: an OTEL_ environment variable is invalid.
+        HostError: a host is not a name or an address of this machine.
         ListenError: the server cannot listen on the port.
     """
     running = app.build(settings, shared)
-    if shared:
-        shared.release()
     add_services(running.server)
     running.server.start()
     started(running.address)

@@ -60,21 +60,21 @@ def started(command: Sequence[str | Path], **options: Any) -> Iterator[subproces
 def _kill(process: subprocess.Popen[str]) -> None:
     """Kill a process, its process group and its descendants."""
     # Once a process has been waited for, its PID may be reused.
-    descendants = _descendants(process.pid) if process.returncode is None else []
+    left = descendants(process.pid) if process.returncode is None else []
     with contextlib.suppress(ProcessLookupError):  # the group has already ended
         os.killpg(process.pid, signal.SIGKILL)
-    for descendant in descendants:
+    for descendant in left:
         with contextlib.suppress(ProcessLookupError):  # the descendant has ended, perhaps with the group
             os.kill(descendant, signal.SIGKILL)
 
 
-def _descendants(process: int) -> list[int]:
+def descendants(process: int) -> list[int]:
     """Return the PIDs of all descendants of a process; an empty list on systems without /proc."""
     children: list[int] = []
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the process or one of its threads has ended
         for thread in Path(f"/proc/{process}/task").iterdir():
             children += map(int, (thread / "children").read_text(encoding="ascii").split())
-    return children + [each for child in children for each in _descendants(child)]
+    return children + [each for child in children for each in descendants(child)]
 
 
 def read_until(process: subprocess.Popen[str], text: str = "\n") -> str:
@@ -289,7 +289,7 @@ def serving_by(
         follower.start()
         try:
             _, _, address = server.wait_for_log(announcement).partition(announcement)
-            server.port = int(re.findall(r":(\d+)", address)[0])
+            server.port = int(re.findall(r"(?:\[.*?\]|[^\s:]+):(\d+)", address)[0])
             yield server
         finally:
             _kill(process)

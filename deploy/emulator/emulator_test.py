@@ -22,7 +22,7 @@ from calculator.v1 import calculator_pb2_grpc
 
 from client.access import NONE, Access
 from client.channel import connect
-from testing import programs, timeouts
+from testing import listening, programs, timeouts
 from testing.documents import Document
 from testing.open_call import OpenCall
 
@@ -129,6 +129,26 @@ def _post(curl: list[str]) -> object:
         return json.load(answer)
 
 
+def test_all_programs_listen_only_on_loopback(binary: Emulator) -> None:
+    # The front end listens on both addresses; all others, such as Envoy's admin interfaces, on the first one.
+    assert listening.ips(binary.process.pid) == {"127.0.0.1", "::1"}
+
+
+def test_the_printed_commands_and_the_certificate_have_the_host_of_the_flag() -> None:
+    with _emulator("--binary", "--host=127.0.0.2") as emulator:
+        assert "--target 127.0.0.2:" in emulator.text
+        assert emulator.call("add", "2", "3") == ("5\n", "")
+        assert listening.ips(emulator.process.pid) == {"127.0.0.1", "127.0.0.2"}
+
+
+def test_a_host_that_is_not_of_this_machine_is_an_error_with_status_2() -> None:
+    refused = programs.run([PROGRAM, *PATHS, "--binary", "--port=0", "--host=192.0.2.1"])
+    assert refused.returncode == 2
+    reason = "cannot listen on 192.0.2.1 (Cannot assign requested address)"
+    assert refused.stderr.startswith(f"local: --host='192.0.2.1': {reason}; ")
+    assert refused.stderr.count("\n") == 1
+
+
 def _connect(emulator: Emulator) -> grpc.Channel:
     """Open a channel as the printed client command does, but without a token."""
     words = emulator.client
@@ -229,7 +249,8 @@ def test_a_port_that_is_taken_is_an_error(binary: Emulator) -> None:
     port = binary.client[binary.client.index("--target") + 1].rpartition(":")[2]
     second = programs.run([PROGRAM, *PATHS, "--binary", f"--port={port}"])
     assert second.returncode == 1
-    assert "local: the port is taken; choose another with --port\n" in second.stderr
+    assert second.stderr.startswith(f"local: cannot listen on 127.0.0.1:{port}: Address already in use; ")
+    assert second.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/jwt_authn_filter
 """
 
+import contextlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 
 from ingress import envoy
 from ingress.envoy import Envoy
+from server.process.sockets import LOOPBACK, ReservedPort
 from testing.fakes.certificate_authority import CertificateAuthority
 from testing.fakes.id_token_issuer import ISSUER
 
@@ -31,7 +33,8 @@ class FrontEndSettings:
         concurrency: the maximum number of concurrent requests per instance, from 1 to 1000; further requests wait.
         is_http1: whether requests are forwarded over HTTP/1, as without `--use-http2`.
         is_public: whether requests without a token are forwarded, as with `--allow-unauthenticated`.
-        port: the port to listen on, on this machine; 0 means a free one.
+        hosts: the IP addresses and host names of this machine to listen on.
+        port: the port to listen on; 0 means a free one.
     """
 
     audiences: tuple[str, ...]
@@ -40,6 +43,7 @@ class FrontEndSettings:
     concurrency: int = 80
     is_http1: bool = False
     is_public: bool = False
+    hosts: tuple[str, ...] = LOOPBACK
     port: int = 0
 
 
@@ -127,7 +131,7 @@ def _previous_hosts() -> dict[str, Any]:
     return {"name": f"envoy.retry_host_predicates.{name}", "typed_config": predicate}
 
 
-def _listener(settings: FrontEndSettings, folder: Path) -> dict[str, Any]:
+def _listener(settings: FrontEndSettings, reserved: ReservedPort, folder: Path) -> dict[str, Any]:
     route = {
         "match": {"prefix": "/"},
         "route": {
@@ -158,7 +162,7 @@ def _listener(settings: FrontEndSettings, folder: Path) -> dict[str, Any]:
     )
     return {
         "name": _LISTENER,
-        "address": {"socket_address": {"address": "127.0.0.1", "port_value": settings.port}},
+        **envoy.listen_on(reserved),
         "enable_reuse_port": False,  # otherwise a second emulator could silently share the port
         "filter_chains": [
             {
@@ -169,11 +173,14 @@ def _listener(settings: FrontEndSettings, folder: Path) -> dict[str, Any]:
     }
 
 
-def configuration(settings: FrontEndSettings, instances: list[int], folder: Path) -> dict[str, Any]:
+def configuration(
+    settings: FrontEndSettings, reserved: ReservedPort, instances: list[int], folder: Path
+) -> dict[str, Any]:
     """Return Envoy's configuration.
 
     Args:
         settings: the settings.
+        reserved: the port to listen on.
         instances: the ports of the instances on this machine.
         folder: the folder of server.crt and server.key.
     """
@@ -212,7 +219,7 @@ def configuration(settings: FrontEndSettings, instances: list[int], folder: Path
     return {
         "overload_manager": {"resource_monitors": [connections_limit]},
         "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}},
-        "static_resources": {"listeners": [_listener(settings, folder)], "clusters": [cluster]},
+        "static_resources": {"listeners": [_listener(settings, reserved, folder)], "clusters": [cluster]},
     }
 
 
@@ -228,7 +235,13 @@ def serving(
         instances: the ports of the instances on this machine.
         authority: the certificate authority that issues the server certificate.
         folder: a folder for the configuration, the certificate and its key.
+
+    Raises:
+        HostError: a host is not a name or an address of this machine.
+        ListenError: the port is in use, or this user may not listen on it.
     """
     authority.write(folder)
-    with envoy.running(program, json.dumps(configuration(settings, instances, folder)), folder) as process:
-        yield process
+    with contextlib.closing(ReservedPort(settings.hosts, settings.port)) as reserved:
+        text = json.dumps(configuration(settings, reserved, instances, folder))
+        with envoy.running(program, text, folder) as process:
+            yield process

@@ -10,32 +10,33 @@ from pathlib import Path
 
 from bazel.oci.container import Container
 from bazel.oci.layout import Layout
-from deploy.emulator import front_end, instances
+from deploy.emulator import front_end, hosts, instances
 from deploy.emulator.instances import Program
 from ingress import stopping
 from ingress.envoy import EnvoyError
+from server.process.sockets import LOOPBACK, HostError, ListenError, ReservedPort
+from testing.fakes import certificate_authority
 from testing.fakes.certificate_authority import CertificateAuthority
 from testing.fakes.id_token_issuer import Issuer
 from testing.fakes.metadata_server import MetadataServer
 
-_AUDIENCE = "https://localhost"
 _SERVICE = {"K_SERVICE": "calculator", "K_REVISION": "calculator-00001-dev", "K_CONFIGURATION": "calculator"}
-# These flags are the same as in service.yaml.
-_SERVER_FLAGS = ("--shutdown-delay=3", "--shutdown-grace=6")
-_INGRESS_FLAGS = ("--address=127.0.0.1", "--server-port={port}")
+# Except for the host, these flags are the same as in service.yaml.
+_SERVER_FLAGS = ("--host=127.0.0.1", "--shutdown-delay=3", "--shutdown-grace=6")
+_INGRESS_FLAGS = ("--host=127.0.0.1", "--server-port={port}")
 
 _TRY = """\
-Cloud Run on this machine: https://localhost:{port}. Ctrl+C stops it. In another terminal:
+Cloud Run on this machine: https://{host}:{port}. Ctrl+C stops it. In another terminal:
 
   export GCE_METADATA_HOST={metadata}
-  ./bazelw run //client -- --target localhost:{port} --ca-cert {ca_cert} --auth identity-token add 2 3
+  ./bazelw run //client -- --target {host}:{port} --ca-cert {ca_cert} --auth identity-token add 2 3
 
   TOKEN=$(curl -s -H 'Metadata-Flavor: Google' \\
     'http://{metadata}/computeMetadata/v1/instance/service-accounts/default/identity?audience={audience}')
-  ./bazelw run //tools/grpcurl -- -cacert {ca_cert} -H "authorization: Bearer $TOKEN" localhost:{port} list
+  ./bazelw run //tools/grpcurl -- -cacert {ca_cert} -H "authorization: Bearer $TOKEN" {host}:{port} list
   curl --http1.1 --cacert {ca_cert} -H "authorization: Bearer $TOKEN" -H "content-type: application/json" \\
     -d '{{"operation": "OPERATION_ADD", "first_operand": 2, "second_operand": 3}}' \\
-    https://localhost:{port}/calculator.v1.Calculator/Calculate
+    https://{host}:{port}/calculator.v1.Calculator/Calculate
 """
 
 
@@ -46,6 +47,7 @@ _RANGES = {"port": (0, 65535), "instances": (1, 100), "concurrency": (1, 1000), 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="local", description="Run the calculator on this machine as Cloud Run would.")
     parser.add_argument("--port", type=int, default=8443, help="port to listen on, 0 for a free one (default: 8443)")
+    hosts.add_flag(parser)
     parser.add_argument("--instances", type=int, default=1, help="number of instances (default: 1)")
     parser.add_argument("--concurrency", type=int, default=80, help="concurrent requests per instance (default: 80)")
     parser.add_argument("--timeout", type=int, default=300, help="request timeout in seconds (default: 300)")
@@ -100,22 +102,25 @@ def _serve(settings: front_end.FrontEndSettings, ports: list[int], issuer: Issue
         envoy: the path of Envoy.
         folder: a folder for the files of Envoy.
     """
+    authority = CertificateAuthority((*certificate_authority.NAMES, *settings.hosts))
     with (
         MetadataServer(issuer) as metadata,
-        front_end.serving(envoy.absolute(), settings, ports, CertificateAuthority(), folder) as running,
+        front_end.serving(envoy.absolute(), settings, ports, authority, folder) as running,
     ):
         port, ca_cert = running.port(), folder / "ca.crt"
-        print(_TRY.format(port=port, metadata=metadata.host, ca_cert=ca_cert, audience=_AUDIENCE), flush=True)
+        host, audience = hosts.url_host(settings.hosts), settings.audiences[0]
+        print(_TRY.format(host=host, port=port, metadata=metadata.host, ca_cert=ca_cert, audience=audience), flush=True)
         signal.pause()
 
 
 def main(words: Sequence[str]) -> int:
-    """Run the emulator until a signal; return 1 if a part of it did not start."""
+    """Run the emulator until a signal; return 1 if a part of it did not start, 2 if a host is not of this machine."""
     arguments = _arguments(words)
-    issuer = Issuer()
+    served_hosts, issuer = arguments.hosts or LOOPBACK, Issuer()
     settings = front_end.FrontEndSettings(
-        audiences=(_AUDIENCE,),
+        audiences=(f"https://{hosts.url_host(served_hosts)}",),
         concurrency=arguments.concurrency,
+        hosts=tuple(served_hosts),
         is_http1=arguments.http1,
         is_public=arguments.allow_unauthenticated,
         keys=issuer.keys(),
@@ -124,6 +129,7 @@ def main(words: Sequence[str]) -> int:
     )
     stopping.raise_when_told_to_stop()
     try:
+        ReservedPort(settings.hosts, settings.port).close()  # fail before the instances start
         with tempfile.TemporaryDirectory(prefix="cloud-run-") as name:
             folder = Path(name)
             if arguments.binary:
@@ -141,9 +147,9 @@ def main(words: Sequence[str]) -> int:
                 _serve(settings, ports, issuer, arguments.envoy_path, folder)
     except stopping.Stopped:
         return 0
-    except (EnvoyError, instances.InstanceError) as error:
+    except (EnvoyError, HostError, ListenError, instances.InstanceError) as error:
         print(f"local: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, HostError) else 1
     return 0
 
 

@@ -13,13 +13,20 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _LIFETIME = dt.timedelta(days=7)
 # Clients whose clock is slightly behind must accept the certificate too.
 _BEFORE = dt.timedelta(minutes=5)
-_NAMES = ("localhost", "*.localhost")
-_ADDRESSES = ["127.0.0.1", "::1"]
+NAMES = ("localhost", "*.localhost")
+_ADDRESSES = ("127.0.0.1", "::1")
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     return key.private_bytes(encoding, form, serialization.NoEncryption())
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name.strip("[]")))
+    except ValueError:
+        return x509.DNSName(name.encode("idna").decode("ascii"))
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
@@ -55,7 +62,8 @@ class CertificateAuthority:
     The authority's private key is discarded once it has signed both.
 
     Args:
-        names: the DNS names of the server, in addition to its loopback addresses.
+        names: the DNS names and IP addresses of the server, in addition to its loopback addresses. An IPv6 address may
+            be in brackets.
 
     Attributes:
         certificate: the authority's certificate, in PEM, which clients have to trust.
@@ -63,7 +71,7 @@ class CertificateAuthority:
         server_key: the server's private key, in PEM. A secret.
     """
 
-    def __init__(self, names: Sequence[str] = _NAMES) -> None:
+    def __init__(self, names: Sequence[str] = NAMES) -> None:
         """Generate the keys and certificates."""
         key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Cloud Run on this machine")])
@@ -75,8 +83,7 @@ class CertificateAuthority:
             .add_extension(_usage(signs_certificates=True), critical=True)
             .add_extension(own_id, critical=False)
         )
-        addresses = [x509.IPAddress(ipaddress.ip_address(each)) for each in _ADDRESSES]
-        hosts = x509.SubjectAlternativeName([*map(x509.DNSName, names), *addresses])
+        hosts = x509.SubjectAlternativeName(dict.fromkeys(map(_general_name, (*names, *_ADDRESSES))))
         servers = (
             _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]), name, server_key)
             .add_extension(hosts, critical=False)

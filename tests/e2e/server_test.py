@@ -41,7 +41,7 @@ def test_a_port_in_use_is_a_one_line_error_with_status_1(listener: socket.socket
     refused = programs.run([programs.SERVER, "--port", str(port)])
     assert refused.returncode == 1
     assert refused.stderr == (
-        f"server: cannot listen on port {port}: Address already in use; "
+        f"server: cannot listen on [::]:{port}: Address already in use; "
         "another program is using it: choose another port with --port\n"
     )
 

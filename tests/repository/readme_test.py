@@ -48,17 +48,24 @@ def test_no_console_block_shows_a_command_that_is_not_tested_here() -> None:
     assert [session.command for session in SHOWN.sessions if session not in tested] == []
 
 
+def _assert_logged(server: programs.Server, session: Session) -> None:
+    """Assert that the log of a server begins with the output of a session, except for the time and the port."""
+    time = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
+    shown = [re.sub(time, "", line).replace("50051", str(server.port)) for line in session.output.splitlines()]
+    assert [re.sub(time, "", line) for line in server.log[: len(shown)]] == shown
+
+
 def test_the_server_logs_what_is_shown(server: programs.Server) -> None:
     [session] = [session for session in SHOWN.sessions if session.command == ["./bazelw", "run", "//server"]]
-    time = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
-    shown = re.sub(time, "", session.output.rstrip()).replace("50051", str(server.port))
-    assert [re.sub(time, "", line) for line in server.log[:1]] == [shown]
+    assert session.output
+    _assert_logged(server, session)
 
 
 @pytest.mark.parametrize("session", SHOWN.of("./bazelw", "run", "//server", "--"), ids=str)
 def test_the_server_accepts_the_flags_that_are_shown(session: Session) -> None:
     with programs.serving(*session.command[4:]) as running:
         assert running.port
+        _assert_logged(running, session)
 
 
 @pytest.mark.parametrize("session", SHOWN.of("env"), ids=str)
