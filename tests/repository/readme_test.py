@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -141,8 +140,9 @@ def test_no_placeholder_of_a_figure_is_left() -> None:
 
 def test_continuous_integration_runs_the_test_command_that_is_shown() -> None:
     [session] = SHOWN.of("./bazelw", "test")
-    words = shlex.split(Path(".ci/run").read_text(encoding="utf-8").splitlines()[-1])
-    assert [word for word in words if not word.startswith(("--", "$"))] == session.command
+    lines = Path(".ci/run").read_text(encoding="utf-8").splitlines()
+    commands = [[word for word in line.split() if not word.startswith(("--", '"$'))] for line in lines]
+    assert session.command in commands
 
 
 def _anchors(document: Path) -> set[str]:
