@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from server.domain.arithmetic import Operation, calculate, format_number
-from server.domain.errors import MalformedExpressionError, ResultOverflowError, TooLongError
+from server.domain.errors import CalculatorError, MalformedExpressionError, ResultOverflowError, TooLongError
 from server.domain.functions import FUNCTIONS, Function, apply
 
 MAX_LENGTH = 1000
@@ -68,7 +68,7 @@ _PRECEDENCE: dict[Operation | Function | None, int] = {
 
 # The signs that people paste from documents, too: multiplication sign, dot operator, division sign, minus sign.
 _MINUS = ("-", "\u2212")
-_SIGNS = {operation.value: operation for operation in Operation} | {
+_OPERATORS = {operation.value: operation for operation in Operation} | {
     "\u00d7": Operation.MULTIPLY,
     "\u22c5": Operation.MULTIPLY,
     "\u00f7": Operation.DIVIDE,
@@ -101,7 +101,7 @@ class _Parser:
     def _expression(self, lowest: int, depth: int) -> _Node:
         """Parse operators with a precedence of at least `lowest`, and their operands."""
         first = self._operand(depth)
-        while (operation := _SIGNS.get(self._next())) and _PRECEDENCE[operation] >= lowest:
+        while (operation := _OPERATORS.get(self._next())) and _PRECEDENCE[operation] >= lowest:
             self._advance(1)
             # The right operand contains operators of higher precedence. For powers, which are right-associative, it
             # also contains those of the same precedence.
@@ -232,10 +232,19 @@ def evaluate(text: str) -> Iterator[Step | float]:
         raise TooLongError(f"the expression needs {steps} steps; accepted: {MAX_STEPS}", field="expression")
     for operation, node in order:
         operands = tuple(operand.value for operand in node.operands)
-        node.become(apply(operation, operands) if isinstance(operation, Function) else calculate(operation, *operands))
+        node.become(_carried_out(operation, operands))
         if operation is not _NEGATION:
             yield Step(operation, operands, node.value, _render(root))
     yield root.value
+
+
+def _carried_out(operation: Operation | Function, operands: tuple[float, ...]) -> float:
+    """Return the result of an operation or a function. Its errors name the field with the expression."""
+    try:
+        return apply(operation, operands) if isinstance(operation, Function) else calculate(operation, *operands)
+    except CalculatorError as error:
+        error.field = "expression"
+        raise
 
 
 def _inside_out(root: _Node) -> list[tuple[Operation | Function, _Node]]:

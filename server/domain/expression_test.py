@@ -188,6 +188,13 @@ def test_a_number_that_is_too_large_is_an_error() -> None:
         next(evaluate("1e999"))
 
 
+@pytest.mark.parametrize("text", ["1/0", "(-8)^0.5", "1e308*10", "1e999", "sqrt(-1)", "exp(1000)", "(", "1" * 1001])
+def test_an_error_names_the_field_of_the_request_that_has_the_expression(text: str) -> None:
+    with pytest.raises(CalculatorError) as refused:
+        list(evaluate(text))
+    assert refused.value.field == "expression"
+
+
 UNARY = [name for name, function in FUNCTIONS.items() if function.arguments == 1]
 PYTHON = {name: getattr(math, name, None) for name in FUNCTIONS} | {
     "abs": abs,

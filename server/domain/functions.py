@@ -66,7 +66,7 @@ def apply(function: Function, arguments: Sequence[float]) -> float:
         return function.compute(*arguments)
     except ValueError:
         message = f"{_call(function, arguments)} is not a real number; accepted: {function.domain}"
-        raise UndefinedError(message, field="expression") from None
+        raise UndefinedError(message) from None
     except OverflowError:
         message = f"{_call(function, arguments)} is beyond the largest number, 1.7976931348623157e308"
         raise ResultOverflowError(message) from None
