@@ -1,8 +1,10 @@
 """Settings that the images of this repository share."""
 
-# The files that pin what the images are built from; more for the page.
+# The files that pin what the images are built from. The ingress adds the npm lock of the page. Each build reads either
+# WORKSPACE or MODULE.bazel.
 IMAGE_LOCKS = [
     "//:.bazelversion",
+    "//:MODULE.bazel",
     "//:WORKSPACE",
     "//third_party/debian:python.lock",
     "//third_party/python:requirements.lock",

@@ -118,6 +118,7 @@ def _arguments(words: Sequence[str]) -> argparse.Namespace:
     for hidden in ("cosign", "crane", "kms", "template", *files):
         parser.add_argument(f"--{hidden}-path", type=Path, required=True, help=argparse.SUPPRESS)
     arguments = parser.parse_args(sign.words(words))
+    sign.check(parser, arguments)
     if not arguments.service_account and not _ACCOUNT.fullmatch(arguments.service):
         parser.error(
             f"--service={arguments.service} cannot be used as the service account's name,"

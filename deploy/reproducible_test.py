@@ -123,13 +123,14 @@ def test_a_release_names_its_commit_and_fails_with_uncommitted_files_or_unpinned
     assert image.manifest()["annotations"][REVISION] == image.config()["config"]["Labels"][REVISION] == commit
     provenance = json.loads((elsewhere.built / "deploy/provenance.slsa.json").read_bytes())
     definition = provenance["buildDefinition"]
-    assert definition["externalParameters"] == {"target": "//deploy:image", "options": ["--config=release"]}
+    assert definition["externalParameters"] == {"target": "//deploy:image", "options": ["--//bazel:release"]}
     materials = {material.get("name"): material["digest"] for material in definition["resolvedDependencies"]}
     assert materials.pop(None) == {"gitCommit": commit}
     assert materials == {
         name: {"sha256": hashlib.sha256(Path(name).read_bytes()).hexdigest()}
         for name in (
             ".bazelversion",
+            "MODULE.bazel",
             "WORKSPACE",
             "third_party/debian/python.lock",
             "third_party/python/requirements.lock",

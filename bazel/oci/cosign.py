@@ -24,7 +24,7 @@ class CosignError(Exception):
 
 
 def key(text: str) -> str:
-    """Return a key as cosign needs it; the type of a command line argument.
+    """Return the URI of a key, or the absolute path of a key file: a type for argparse.
 
     Args:
         text: the path of a file, relative to the folder in which the command was typed, or the URI of a key in a key

@@ -15,7 +15,7 @@ from bazel.oci.image import read_status
 from bazel.oci.layout import Json, Layout, encoded
 
 _SOURCE, _REVISION = "org.opencontainers.image.source", "org.opencontainers.image.revision"
-# Builds a target with options, both of which are external parameters.
+# This type means: Bazel built the target with the options in externalParameters.
 _BUILD_TYPE = "https://bazel.build/run/build"
 _UNSTAMPED = "unstamped"
 

@@ -198,6 +198,7 @@ def main(target: Target) -> int:
     """
     parser = _parser(target.repository)
     arguments = parser.parse_args(sign.words(sys.argv[1:]))
+    sign.check(parser, arguments)
     try:
         name, tags = parse(arguments.reference or arguments.repository, arguments.tag)
     except ValueError as error:

@@ -87,6 +87,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Exit with an error if the parsed flags contradict each other."""
+    if arguments.transparency_log and arguments.sign is None:
+        parser.error("--transparency-log needs --sign=KEY: without it, nothing is signed")
+
+
 def words(arguments: Sequence[str]) -> list[str]:
     """Return the arguments of a command line such that `--sign` does not take the next argument for its key."""
     return [f"{_FLAG}={_KEYLESS}" if word == _FLAG else word for word in arguments]

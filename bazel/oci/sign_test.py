@@ -153,6 +153,7 @@ def test_a_signed_image_is_verified_by_its_tag_or_its_digest(name: str, keys: Ke
             "content",
         ]
         assert f" from git+{SOURCE}@0123456789abcdef0123456789abcdef01234567, with 1 lock files" in verified.lines[3]
+        assert "attested, //bazel/oci:" in verified.lines[3]
         assert verified.error == ""
 
 
@@ -192,6 +193,11 @@ def test_another_source_is_refused(name: str, keys: Keys) -> None:
     _push(name, keys)
     refused = _verify(f"{name}:v1", keys, "--source=https://example.com/other")
     _assert_refused(refused, f"the source is {SOURCE!r}: must be 'https://example.com/other'")
+
+
+def test_another_target_is_refused(name: str, keys: Keys) -> None:
+    _push(name, keys)
+    _assert_refused(_verify(f"{name}:v1", keys, "--target=//ingress:image"), "must be '//ingress:image'")
 
 
 def test_an_image_without_a_signature_is_refused(name: str, keys: Keys) -> None:
@@ -377,6 +383,7 @@ def test_an_unknown_image_or_registry_is_refused(name: str, keys: Keys) -> None:
         (PUSH, ["localhost:1/x", "--sign=nothing.key"], "'nothing.key' is not a key: must be a file, or the URI"),
         (PUSH, ["localhost:1/x", "--sign="], "'' is not a key: must be a file, or the URI"),
         (VERIFY, ["localhost:1/x:v1"], "use either --key, or --identity and --issuer"),
+        (PUSH, ["localhost:1/x:v1", "--transparency-log"], "--transparency-log needs --sign=KEY"),
         (VERIFY, ["localhost:1/x:v1", "--identity=me@example.com"], "use either --key, or --identity and --issuer"),
         (VERIFY, ["localhost:1/x", "--key=k://1"], "'localhost:1/x' is not valid: must be HOST/NAME:TAG or HOST"),
         (VERIFY, ["localhost:1/x@sha256:1", "--key=k://1"], "'localhost:1/x@sha256:1' is not valid: must be HOST/NAME"),

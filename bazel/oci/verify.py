@@ -16,6 +16,7 @@ from bazel.oci import cosign, provenance, push
 from bazel.oci.cosign import Cosign, CosignError
 from bazel.oci.layout import Json
 
+_IMAGE = "application/vnd.oci.image.manifest.v1+json"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _STATEMENTS = ("https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1")
 # The types of predicates. A signature is a statement too; "cosign verify" would accept any attestation in its place.
@@ -26,7 +27,7 @@ _NAMES = {_SIGNATURE: "signature", _SBOM: "bill of materials", _PROVENANCE: "pro
 
 
 class UnverifiedError(Exception):
-    """The image is not what it should be, or that cannot be verified."""
+    """The image, or one of its attestations, failed the verification."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,14 @@ class _Expected:
     Attributes:
         signer: who must have signed the image, for messages.
         options: the same as arguments of cosign.
+        target: the label of the image; None for any.
         source: the URL of the source repository; None for any.
         builder: the builder; None for any.
     """
 
     signer: str
     options: Sequence[str]
+    target: str | None
     source: str | None
     builder: str | None
 
@@ -80,8 +83,14 @@ class Image:
         return done.stdout
 
     def manifest(self) -> Json:
-        """Return the manifest of the image."""
+        """Return the manifest of the image.
+
+        Raises:
+            UnverifiedError: it is something else, such as an index of images.
+        """
         manifest: Json = json.loads(self._read("manifest", self.reference))
+        if manifest.get("mediaType") != _IMAGE:
+            raise UnverifiedError(f"this is not an image, but {manifest.get('mediaType')!r}: must be {_IMAGE}")
         return manifest
 
     def check_layers(self) -> None:
@@ -147,14 +156,19 @@ def _check_provenance(predicate: Json, manifest: Json, expected: _Expected) -> s
     if source is None or commits != [source]:
         raise UnverifiedError(f"the provenance names {commits}, and the image {source}: must be the same commit")
     builder = predicate["runDetails"]["builder"]["id"]
+    target = predicate["buildDefinition"]["externalParameters"]["target"]
     url = source["uri"].removeprefix("git+").rpartition("@")[0]
-    for what, found, wanted in (("source", url, expected.source), ("builder", builder, expected.builder)):
+    for what, found, wanted in (
+        ("target", target, expected.target),
+        ("source", url, expected.source),
+        ("builder", builder, expected.builder),
+    ):
         if wanted not in (None, found):
             raise UnverifiedError(f"the {what} is {found!r}: must be {wanted!r}")
     locks = [each for each in predicate["buildDefinition"]["resolvedDependencies"] if "sha256" in each["digest"]]
     if not locks:
         raise UnverifiedError("the provenance has no lock files")
-    return f"built by {builder} from {source['uri']}, with {len(locks)} lock files"
+    return f"{target} built by {builder} from {source['uri']}, with {len(locks)} lock files"
 
 
 def report(image: Image, expected: _Expected) -> list[str]:
@@ -193,6 +207,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--transparency-log", action="store_true", help="with --key: the signature must be in Sigstore's public log"
     )
+    parser.add_argument("--target", help="the label of the image, such as //deploy:image (default: any)")
     parser.add_argument("--source", help="the URL of the repository that the image must be built from (default: any)")
     parser.add_argument("--builder", help="the builder that must have built the image, a URI (default: any)")
     arguments = parser.parse_args()
@@ -227,7 +242,7 @@ def _expected(arguments: argparse.Namespace, program: Cosign, folder: Path) -> _
             f"--certificate-identity={arguments.identity}",
             f"--certificate-oidc-issuer={arguments.issuer}",
         ]
-    return _Expected(signer, options, arguments.source, arguments.builder)
+    return _Expected(signer, options, arguments.target, arguments.source, arguments.builder)
 
 
 def main(crane: Path, cosign: Path, kms: Path) -> int:

@@ -10,7 +10,7 @@ def _oci_provenance_impl(ctx):
     arguments.add(ctx.file.image.path)
     arguments.add("//{}:{}".format(image.package, image.name))
     if ctx.attr._release[BuildSettingInfo].value:
-        arguments.add("--option=--config=release")
+        arguments.add("--option=--//bazel:release")
     status = [ctx.info_file] if ctx.attr.stamp else []
     arguments.add_all(status, before_each = "--status")
     for lock in ctx.files.locks:
