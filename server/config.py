@@ -324,6 +324,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _check_hosts_of_stock(hosts: Sequence[str]) -> None:
+    for host in hosts:
+        with contextlib.suppress(sockets.HostError):  # an unknown host is an error when the port is reserved
+            if _ALL_IPV4 in sockets.resolve(host):
+                raise ConfigError(
+                    f"--host={host} requires --engine=nggrpc: grpcio would also listen on IPv6, like --host=::"
+                )
+
+
 def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
     """Read the configuration. Flags take precedence over environment variables, which take precedence over defaults.
 
@@ -356,8 +365,6 @@ def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
             settings[name] = parse(f"--{name.replace('_', '-')}", flags[name])
     if settings["channelz"] and settings.get("engine") != "stock":
         raise ConfigError("--channelz requires --engine=stock: nggrpc does not have the channelz service")
-    if _ALL_IPV4 in (flags["hosts"] or ()) and settings.get("engine") == "stock":
-        raise ConfigError(
-            f"--host={_ALL_IPV4} requires --engine=nggrpc: grpcio would also listen on IPv6, like --host=::"
-        )
+    if settings.get("engine") == "stock":
+        _check_hosts_of_stock(flags["hosts"] or ())
     return Config(**settings)  # type: ignore[arg-type] # each value was parsed by its own function

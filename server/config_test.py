@@ -59,8 +59,9 @@ def test_hosts_are_read_in_order_and_default_to_all_interfaces() -> None:
 def test_all_ipv4_interfaces_are_refused_for_grpcio_which_would_add_ipv6() -> None:
     hosts = ["--host=127.0.0.1", "--host=0.0.0.0"]
     assert config.read(hosts, {}).hosts == ("127.0.0.1", "0.0.0.0")
-    with pytest.raises(config.ConfigError, match=r"^--host=0\.0\.0\.0 requires --engine=nggrpc: "):
-        config.read([*hosts, "--engine=stock"], {})
+    for spelling in ("0.0.0.0", "0", "::ffff:0.0.0.0"):
+        with pytest.raises(config.ConfigError, match=rf"^--host={spelling} requires --engine=nggrpc: "):
+            config.read(["--host=127.0.0.1", f"--host={spelling}", "--engine=stock"], {})
 
 
 IDENTITY = ["--require-identity-token", "--allowed-audience=https://a", "--allowed-caller=a@example.com"]

@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Sequence
 
-from server.process.sockets import LOOPBACK
+from server.process.sockets import LOOPBACK, resolve
 
-_ALL_INTERFACES = ("::", "[::]", "0.0.0.0")  # noqa: S104 - as the user may have written them
+_ALL_INTERFACES = ("::", "0.0.0.0")  # noqa: S104 - only compared
 
 
 def add_flag(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_flag(parser: argparse.ArgumentParser) -> None:
 
 def url_host(hosts: Sequence[str]) -> str:
     """Return the host part of the URL by which a client on this machine reaches a program that listens on the hosts."""
-    first = hosts[0]
-    if first in _ALL_INTERFACES:
+    first = hosts[0].strip("[]")
+    if any(ip in _ALL_INTERFACES for ip in resolve(hosts[0])):
         return "localhost"
-    return f"[{first}]" if ":" in first and not first.startswith("[") else first
+    return f"[{first}]" if ":" in first else first

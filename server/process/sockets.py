@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import ipaddress
 import logging
 import os
 import socket
@@ -80,6 +81,8 @@ def _address(ip: str, port: int) -> str:
 
 def _why_missing(ip: str) -> str:
     """Return why the machine does not have an IP address; an empty text if it has."""
+    if ip == "255.255.255.255" or ipaddress.ip_address(ip.partition("%")[0]).is_multicast:
+        return "a broadcast or multicast address"  # which can be bound, but receives no connections
     try:
         _bind(ip, 0, socket.SO_REUSEADDR).close()
     except OSError as error:
@@ -88,23 +91,36 @@ def _why_missing(ip: str) -> str:
     return ""
 
 
-def _resolve(host: str) -> list[str]:
-    """Return all IP addresses of a host."""
+def resolve(host: str) -> list[str]:
+    """Return all IP addresses of a host, which the machine may not have.
+
+    Args:
+        host: an IPv4 address, an IPv6 address with or without brackets, or a host name.
+
+    Raises:
+        HostError: the host is none of these, or the name is unknown.
+    """
     if host == "localhost":  # RFC 6761, section 6.3; /etc/hosts may list only one of them
         return ["127.0.0.1", "::1"]
-    ip_or_name = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    ip_or_name = host[1:-1] if host.startswith("[") and host.endswith("]") and ":" in host else host
     # A text with a colon is not a name, so the DNS is not asked for it.
     flags = socket.AI_NUMERICHOST if ":" in ip_or_name else 0
     try:
         found = socket.getaddrinfo(ip_or_name, None, type=socket.SOCK_STREAM, flags=flags)
     except (socket.gaierror, ValueError) as error:
         raise HostError(host, f"cannot be resolved ({getattr(error, 'strerror', error)})") from error
-    return [str(address[0]) for *_, address in found]
+    return [_plain(str(address[0])) for *_, address in found]
+
+
+def _plain(ip: str) -> str:
+    """Return the IPv4 address that an IPv4-mapped IPv6 address stands for, and other addresses unchanged."""
+    mapped = ipaddress.IPv6Address(ip.partition("%")[0]).ipv4_mapped if ":" in ip else None
+    return str(mapped or ip)
 
 
 def _local_ips(host: str) -> list[str]:
     """Return the IP addresses of a host that this machine has. A name may have others, such as ::1 without IPv6."""
-    missing = {ip: _why_missing(ip) for ip in _resolve(host)}
+    missing = {ip: _why_missing(ip) for ip in resolve(host)}
     local = [ip for ip, reason in missing.items() if not reason]
     if local:
         return local

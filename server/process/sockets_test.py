@@ -58,6 +58,8 @@ def listener() -> Iterator[socket.socket]:
         (["0.0.0.0"], ["0.0.0.0"]),
         (["127.0.0.1", "0.0.0.0", "::1"], ["0.0.0.0", "::1"]),
         (["127.0.0.1", "::", "0.0.0.0"], ["::"]),
+        (["::ffff:127.0.0.1", "127.0.0.1"], ["127.0.0.1"]),
+        (["0"], ["0.0.0.0"]),
     ],
 )
 def test_hosts_mean_their_addresses_without_those_that_another_one_includes(hosts: list[str], ips: list[str]) -> None:
