@@ -23,7 +23,7 @@ resource "google_artifact_registry_repository" "calculator" {
   format        = "DOCKER"
   description   = "Images of the calculator"
 
-  # Each push creates two versions, because a bill of materials counts as one, or five if the image is signed.
+  # A push creates 2 versions (image and bill of materials), or 5 if it is signed (signature and 2 attestations).
   cleanup_policies {
     id     = "keep-the-newest"
     action = "KEEP"

@@ -3,12 +3,14 @@
 locals {
   # Restricts a metric of Cloud Run, or of its log, to the service. PromQL requires the type of a resource if there are several.
   revision = "monitored_resource='cloud_run_revision', service_name='${var.service}', location='${var.region}'"
-  # Restricts the metrics that the server exports over OTLP to the service, without health checks and reflection.
-  job = "job='${var.service}', rpc_method!~'grpc[.].*'"
+  # Restricts the metrics that the server exports over OTLP to the service, without health checks, reflection and unknown methods.
+  job = "job='${var.service}', location='${var.region}', rpc_method!~'grpc[.].*|_OTHER'"
   # google_logging_metric.calls in PromQL: https://cloud.google.com/monitoring/promql/promql-mapping.
   log_calls = "logging_googleapis_com:user_${replace(var.service, "-", "_")}_calls"
   # The status codes that are errors of the server: https://opentelemetry.io/docs/specs/semconv/rpc/grpc/.
   server_errors = "UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"
+  # The log has any name that a caller invents. Others than these would be errors of the caller, and unlimited time series.
+  methods = "/(calculator[.]v1[.])?Calculator/(Calculate|Evaluate|Aggregate|Converse)|/routeguide[.]RouteGuide/(GetFeature|ListFeatures|RecordRoute|RouteChat)"
   # A stream lasts as long as its client wants, so its duration says nothing about the server.
   unary_methods = ".*/(Calculate|GetFeature)"
   window        = "${var.alert_window_minutes}m"
@@ -27,7 +29,7 @@ resource "google_logging_metric" "calls" {
     resource.labels.service_name="${var.service}"
     resource.labels.location="${var.region}"
     jsonPayload.duration_ms>=0
-    NOT jsonPayload.method=~"^/grpc[.]"
+    jsonPayload.method=~"^(${local.methods})$"
   EOT
 
   value_extractor = "EXTRACT(jsonPayload.duration_ms)"
@@ -93,7 +95,7 @@ resource "google_monitoring_alert_policy" "error_ratio" {
     display_name = "Too many calls end with a status code that is an error of the server"
 
     condition_prometheus_query_language {
-      # The access log, or else the metrics that the server exports over OTLP.
+      # The access log, and the metrics that the server exports over OTLP, if any: either can fire the alert.
       query = <<-EOT
         (
           sum(rate(${local.log_calls}_count{${local.revision}, status=~'${local.server_errors}'}[${local.window}]))
@@ -144,7 +146,7 @@ resource "google_monitoring_alert_policy" "latency" {
     display_name = "The p99 duration of unary calls is too long"
 
     condition_prometheus_query_language {
-      # The access log, or else the metrics that the server exports over OTLP.
+      # The access log, and the metrics that the server exports over OTLP, if any: either can fire the alert.
       query = <<-EOT
         (
           histogram_quantile(0.99, sum by (le) (

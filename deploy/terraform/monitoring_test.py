@@ -180,6 +180,21 @@ def test_the_errors_in_the_access_log_are_those_that_opentelemetry_counts() -> N
     assert set(_value("local", "server_errors").split("|")) == {code.name for code in SERVER_ERRORS}
 
 
+def test_the_log_based_metric_has_the_methods_of_the_api_and_no_names_that_callers_invent() -> None:
+    for file in (calculator_pb2.DESCRIPTOR, route_guide_pb2.DESCRIPTOR, tutorial_pb2.DESCRIPTOR):
+        for service in file.services_by_name.values():
+            for method in service.methods:
+                assert re.fullmatch(_value("local", "methods"), f"/{service.full_name}/{method.name}")
+    for invented in (
+        "/calculator.v1.Calculator/Evil",
+        "/a/b",
+        "/grpc.health.v1.Health/Check",
+        "/x/Calculator/Calculate",
+    ):
+        assert not re.fullmatch(_value("local", "methods"), invented)
+    assert 'jsonPayload.method=~"^(${local.methods})$"' in _resource("google_logging_metric")["filter"]
+
+
 def test_only_unary_methods_have_an_alert_for_their_duration() -> None:
     for file in (calculator_pb2.DESCRIPTOR, route_guide_pb2.DESCRIPTOR, tutorial_pb2.DESCRIPTOR):
         for service in file.services_by_name.values():
@@ -211,7 +226,7 @@ OTLP = "rpc_server_call_duration_seconds"
 # One method in the access log, and as exported over OTLP.
 LOGGED = OURS | {"method": "/calculator.v1.Calculator/Calculate"}
 HEALTH = {"rpc_method": "grpc.health.v1.Health/Check"}
-EXPORTED = {"job": "calculator", "rpc_method": "calculator.v1.Calculator/Calculate"}
+EXPORTED = {"job": "calculator", "location": "europe-west1", "rpc_method": "calculator.v1.Calculator/Calculate"}
 
 Series = tuple[str, Mapping[str, str], float]
 
@@ -301,6 +316,8 @@ def _alerts() -> dict[str, str]:
         (_exported(50, INVALID_ARGUMENT=50), set()),
         (_exported(1, INTERNAL=1), set()),
         (_calls(90, INTERNAL=10) + _exported(90, INTERNAL=10), {"error_ratio_1"}),
+        ([(f"{OTLP}_count", EXPORTED | {"location": "us-east1", "error_type": "INTERNAL"}, 100)], set()),
+        ([(f"{OTLP}_count", EXPORTED | {"rpc_method": "_OTHER", "error_type": "UNIMPLEMENTED"}, 100)], set()),
         (
             [
                 (
