@@ -4,6 +4,7 @@ install_wheel.py REQUIREMENTS: prints the names of the packages that it depends 
 one requirement. If its environment marker excludes this platform, nothing is unpacked.
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -34,11 +35,25 @@ def fetch(requirements: Path) -> Path | None:
     Raises:
         subprocess.CalledProcessError: pip failed. It has printed the reason.
     """
+    line, *hashes = requirements.read_text(encoding="utf-8").split("--hash=sha256:")
+    marker = Requirement(line).marker
+    if marker and not marker.evaluate():
+        return None
+    wheel = _wheel(requirements)
+    if hashlib.sha256(wheel.read_bytes()).hexdigest() in map(str.strip, hashes):
+        return wheel
+    # It was built from a source archive, maybe by another build: pip keeps such wheels, and does not verify them.
+    wheel.unlink()
+    return _wheel(requirements, "--no-cache-dir")
+
+
+def _wheel(requirements: Path, *options: str) -> Path:
     # Without build isolation a source archive is built with the locked setuptools, not with the newest one.
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--require-hashes", f"--requirement={requirements}"]
-    pip = [sys.executable, "-m", "pip", "wheel", *options]
-    subprocess.run(pip, check=True, env=_REPRODUCIBLE | os.environ, stdout=sys.stderr)
-    return next(Path().glob("*.whl"), None)
+    common = ["--quiet", "--no-deps", "--no-build-isolation", "--require-hashes", f"--requirement={requirements}"]
+    pip = [sys.executable, "-m", "pip", "wheel", "--wheel-dir=.", *common, *options]
+    subprocess.run(pip, check=True, env=os.environ | _REPRODUCIBLE, stdout=sys.stderr)
+    [wheel] = Path().glob("*.whl")
+    return wheel
 
 
 def unpack(wheel: Path) -> None:
@@ -54,7 +69,7 @@ def dependencies(wheel: Path) -> list[str]:
     with WheelFile.open(wheel) as source:
         metadata = parse_metadata_file(source.read_dist_info("METADATA"))
     required = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
-    # Another package of the same wheel may be required with an extra: that is not a dependency on itself.
+    # Without an extra, the markers of optional dependencies are false.
     return sorted({each.name for each in required if not each.marker or each.marker.evaluate({"extra": ""})})
 
 

@@ -27,10 +27,13 @@ def parse_lock(text):
             fail("{}: this is not a pinned version with hashes: run //third_party/python:lock".format(requirement))
     return {requirement.partition("==")[0].strip(): requirement for requirement in requirements}
 
+# Settings of pip that would make it install something else, or elsewhere. pip ignores empty variables.
+_NO_SETTINGS = {"PIP_" + name: "" for name in ["DRY_RUN", "PREFIX", "REQUIREMENT", "ROOT", "TARGET", "USER", "WHEEL_DIR"]}
+
 def _run(rctx, arguments, python_path, message):
     """Runs the Python of `interpreter`, and returns what it prints."""
     python = rctx.path(rctx.attr.interpreter)
-    done = rctx.execute([python] + arguments, environment = {"PYTHONPATH": str(python_path)})
+    done = rctx.execute([python] + arguments, environment = _NO_SETTINGS | {"PYTHONPATH": str(python_path)})
     if done.return_code:
         fail("{}:\n{}{}".format(message, done.stdout, done.stderr))
     return done.stdout
