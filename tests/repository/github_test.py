@@ -65,6 +65,16 @@ def test_actionlint_accepts_every_workflow(file: Path) -> None:
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, "", "")
 
 
+@pytest.mark.parametrize("file", ACTIONS, ids=str)
+def test_shellcheck_accepts_the_commands_of_every_action(file: Path) -> None:
+    steps = yaml.safe_load(file.read_text(encoding="utf-8"))["runs"]["steps"]
+    commands = [step["run"] for step in steps if "run" in step]
+    assert commands
+    for command in commands:
+        checked = programs.run([os.environ["SHELLCHECK"], "--shell=bash", "-"], standard_input=command)
+        assert (checked.returncode, checked.stdout) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "complaint"),
     [

@@ -15,9 +15,12 @@ fi
 git switch --quiet --force-create "$branch"
 git apply --index "$patch"
 # The patch was made where new packages run, so it may change nothing but the locks.
-others=$(git diff --cached --name-only | grep -Ev '^third_party/.*(\.lock|/package-lock\.json)$' || true)
+others=$(
+  git diff --cached --no-renames --raw |
+    grep -Ev '^:100644 100644 [0-9a-f.]+ [0-9a-f.]+ M'$'\t''third_party/.*(\.lock|/package-lock\.json)$' || true
+)
 if [[ $others ]]; then
-  printf 'propose_pins: the patch changes files that are not locks:\n%s\n' "$others" >&2
+  printf 'propose_pins: the patch does more than change the content of locks:\n%s\n' "$others" >&2
   exit 1
 fi
 # The name and address with which GitHub shows its own robot as the author.
@@ -25,7 +28,9 @@ git -c user.name='github-actions[bot]' -c user.email='41898282+github-actions[bo
   commit --quiet --message="$title"
 git push --quiet --force origin "$branch"
 body="The newest versions of the packages in third_party/. The tests, which ran before this was opened: $result."
-number=$(gh pr list --head "$branch" --base "$base" --state open --json number --jq '.[].number')
+# A fork may have a branch of the same name.
+number=$(gh pr list --head "$branch" --base "$base" --state open --json number,isCrossRepository \
+  --jq 'map(select(.isCrossRepository | not))[0].number // empty')
 if [[ $number ]]; then
   gh pr edit "$number" --body "$body"
 else

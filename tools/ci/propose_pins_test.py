@@ -55,6 +55,15 @@ class Checkout:
         self.git("checkout", "--quiet", ".")
         return patch
 
+    def patch_by(self, command: str) -> Path:
+        """Return the patch of a shell command, without changing the checkout."""
+        done = self._run("sh", "-c", f"{command} && git add --all", folder=self._clone)
+        assert done.returncode == 0, done.stderr
+        patch = self._folder / "pins.patch"
+        patch.write_text(self.git("diff", "--cached", "--no-renames"), encoding="utf-8")
+        self.git("reset", "--quiet", "--hard")
+        return patch
+
     def open_pull_request(self, number: int) -> None:
         (self._folder / "open").write_text(f"{number}\n", encoding="utf-8")
 
@@ -110,6 +119,19 @@ def test_an_empty_patch_proposes_nothing(checkout: Checkout) -> None:
 def test_a_patch_of_another_file_is_refused(checkout: Checkout) -> None:
     finished = checkout.propose(checkout.patch(**{LOCK: "new\n", "README.md": "new\n"}))
     assert finished.returncode == 1
-    assert finished.stderr == "propose_pins: the patch changes files that are not locks:\nREADME.md\n"
+    assert finished.stderr.startswith("propose_pins: the patch does more than change the content of locks:\n")
+    assert finished.stderr.endswith(" M\tREADME.md\n")
+    assert checkout.branches == {"main": "old\n"}
+    assert checkout.calls == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["git mv README.md third_party/new.lock", f"ln -sf /etc/passwd {LOCK}", f"git rm {LOCK}", f"chmod +x {LOCK}"],
+)
+def test_a_patch_that_renames_links_or_removes_is_refused(checkout: Checkout, change: str) -> None:
+    finished = checkout.propose(checkout.patch_by(change))
+    assert finished.returncode == 1, finished.stderr
+    assert "does more than change the content of locks" in finished.stderr
     assert checkout.branches == {"main": "old\n"}
     assert checkout.calls == []
