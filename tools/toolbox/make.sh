@@ -47,7 +47,7 @@ download() {
   apt-get "${APT[@]}" install --yes --download-only "${packages[@]}" >/dev/null
 }
 
-# check_version ROOT: fails unless Bazel in ROOT has .bazelversion's major version. A later one does not read WORKSPACE.
+# check_version ROOT: fails unless Bazel in ROOT has .bazelversion's major version. A later one reads WORKSPACE only with a flag, or not at all.
 check_version() {
   local wanted label
   wanted=$(<"$here/../../.bazelversion")
