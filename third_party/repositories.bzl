@@ -28,6 +28,48 @@ proto_library(
 )
 """
 
+_GOLANG_BUILD = """
+load("@rules_shell//shell:sh_binary.bzl", "sh_binary")
+load(":compatible.bzl", "COMPATIBLE_WITH")
+
+package(default_visibility = ["//visibility:public"])
+
+# The standard library with all tools, and the other packages, as source.
+filegroup(
+    name = "source",
+    srcs = glob(["goroot/**", "gopath/**"], allow_empty = True),
+    target_compatible_with = COMPATIBLE_WITH,
+)
+
+exports_files(["goroot/VERSION"])
+
+[
+    sh_binary(
+        name = path.rpartition("/")[2],
+        srcs = [path],
+        target_compatible_with = COMPATIBLE_WITH,
+    )
+    for path in [
+        "goroot/bin/gofmt",
+        "goroot/pkg/tool/linux_amd64/compile",
+        "goroot/pkg/tool/linux_amd64/link",
+        "goroot/pkg/tool/linux_amd64/vet",
+        "root/usr/bin/protoc-gen-go",
+        "root/usr/bin/protoc-gen-go-grpc",
+    ]
+]
+"""
+
+# Arranges the files of the Go packages as Go expects them, independently of Go's version. Tests, and Go's own tools as
+# source, are removed: nothing uses them, and they are half of the files.
+_ARRANGE_GOLANG = [
+    "mv root/usr/lib/go-* goroot && rm goroot/{api,lib,misc,src,test} goroot/pkg/include",
+    "mv root/usr/share/go-*/src goroot/src && mv root/usr/share/go-*/pkg/include goroot/pkg/include",
+    "mv root/usr/share/gocode gopath && rm -r goroot/src/cmd root/usr/share/go-*",
+    "find goroot gopath -name testdata -prune -exec rm -r {} +",
+    "find goroot gopath -name '*_test.go' -delete",
+]
+
 # Programs from Debian packages: the name of the repository and of the program.
 _DEBIAN_PROGRAMS = {
     "bubblewrap": "bwrap",
@@ -115,6 +157,12 @@ def debian_repositories():
             "cd root/usr/share/grpc-proto/grpc/testing && cp empty.proto messages.proto test.proto $OLDPWD/interop",
             "sed -i.orig -e 's,import \"grpc/testing/,import \"interop/,' interop/*.proto",
         ],
+    )
+    debian_packages(
+        name = "golang",
+        build_file_content = _GOLANG_BUILD,
+        lock = "//third_party/debian:golang.lock",
+        patch_cmds = _ARRANGE_GOLANG,
     )
     for repository, program in _DEBIAN_PROGRAMS.items():
         debian_packages(
