@@ -5,7 +5,7 @@ def _check_tests():
     used = []
     for rule in native.existing_rules().values():
         used += list(rule.get("srcs", [])) + [rule.get("entry_point")]
-    for module in native.glob(["*_test.py", "*_test.ts"], allow_empty = True):
+    for module in native.glob(["*_test.go", "*_test.py", "*_test.ts"], allow_empty = True):
         if ":" + module not in used:
             fail("{} never runs: declare a test for it in {}/BUILD.bazel".format(module, native.package_name()))
 
