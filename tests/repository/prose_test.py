@@ -36,6 +36,7 @@ def _files() -> list[Path]:
         ".bazel",
         ".bzl",
         ".css",
+        ".go",
         ".html",
         ".js",
         ".lua",
