@@ -23,6 +23,7 @@ ELSEWHERE = ("image.md", "release.md", "emulator.md", "performance.md", "scaling
 SHOWN = Document("\n".join(path.read_text(encoding="utf-8") for path in FILES if path.name not in ELSEWHERE))
 
 
+GO = Path("client/go/go").absolute()
 TYPESCRIPT = Path("client/ts/ts").absolute()
 WEB = Path("deploy/emulator/page").absolute()
 
@@ -38,6 +39,7 @@ def test_no_console_block_shows_a_command_that_is_not_tested_here() -> None:
     tested = [
         *SHOWN.of("./bazelw", "run", "//server"),
         *SHOWN.of("./bazelw", "run", "//client", "--"),
+        *SHOWN.of("./bazelw", "run", "//client/go", "--"),
         *SHOWN.of("./bazelw", "run", "//client/ts", "--"),
         *SHOWN.of("./bazelw", "run", "//web"),
         *SHOWN.of("./bazelw", "test", "//..."),
@@ -84,6 +86,12 @@ def test_the_client_prints_what_is_shown(server: programs.Server, session: Sessi
 @pytest.mark.parametrize("session", SHOWN.of("./bazelw", "run", "//client/ts"), ids=str)
 def test_the_typescript_client_prints_what_is_shown(server: programs.Server, session: Session) -> None:
     finished = programs.run([TYPESCRIPT, "--target", server.address, *session.command[4:]])
+    assert finished.stdout + finished.stderr == session.output
+
+
+@pytest.mark.parametrize("session", SHOWN.of("./bazelw", "run", "//client/go"), ids=str)
+def test_the_go_client_prints_what_is_shown(server: programs.Server, session: Session) -> None:
+    finished = programs.run([GO, "--target", server.address, *session.command[4:]])
     assert finished.stdout + finished.stderr == session.output
 
 
@@ -223,4 +231,5 @@ def _words(build: str) -> str:
 
 def test_the_build_file_of_the_example_is_like_the_existing_ones() -> None:
     there = Path("proto/calculator/v1/BUILD.bazel").read_text(encoding="utf-8")
-    assert _words(_example("proto/roots/v1/BUILD.bazel")) == _words(there).replace("calculator", "roots")
+    expected = _words(there).replace("calculator", "roots").replace('"roots/proto/', '"calculator/proto/')
+    assert _words(_example("proto/roots/v1/BUILD.bazel")) == expected
