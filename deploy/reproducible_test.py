@@ -104,7 +104,7 @@ def test_an_image_that_is_not_a_release_names_neither_commit_nor_builder(elsewhe
     provenance = json.loads((elsewhere.built / "deploy/provenance.slsa.json").read_bytes())
     assert provenance["runDetails"]["builder"]["id"] == "unstamped"
     materials = provenance["buildDefinition"]["resolvedDependencies"]
-    assert [[*material["digest"]] for material in materials] == [["sha256"]] * 4
+    assert {kind for material in materials for kind in material["digest"]} == {"sha256"}
 
 
 def test_a_release_names_its_commit_and_fails_with_uncommitted_files_or_unpinned_packages(elsewhere: Elsewhere) -> None:
