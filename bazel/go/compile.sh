@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# compile.sh COMPILE PACKAGES IMPORTCFG BIN_DIR IMPORTPATH OUTPUT SOURCE...: compiles one Go package.
+# compile.sh COMPILE PACKAGES IMPORTCFG EMBEDCFG BIN_DIR IMPORTPATH OUTPUT SOURCE...: compiles one Go package.
 #
-# PACKAGES/importcfg and IMPORTCFG name the packages that it may import. In the output, and thus in stack traces, the path
-# of a source is relative to the repository's root, or to BIN_DIR if Bazel generates it.
+# PACKAGES/importcfg and IMPORTCFG name the packages that it may import, and EMBEDCFG the files that it may embed. In the
+# output, and thus in stack traces, the path of a source is relative to the repository's root, or to BIN_DIR if Bazel
+# generates it.
 set -euo pipefail
-compile=$1 packages=$2 importcfg=$3 bin_dir=$4 importpath=$5 output=$6
-shift 6
+compile=$1 packages=$2 importcfg=$3 embedcfg=$4 bin_dir=$5 importpath=$6 output=$7
+shift 7
 exec "$compile" -p "$importpath" -o "$output" -importcfg <(cat "$packages/importcfg" "$importcfg") \
-  -trimpath "$PWD/$bin_dir=>;$PWD=>" -buildid= -complete -nolocalimports -pack -- "$@"
+  -embedcfg "$embedcfg" -trimpath "$PWD/$bin_dir=>;$PWD=>" -buildid= -complete -nolocalimports -pack -- "$@"

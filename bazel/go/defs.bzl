@@ -10,6 +10,7 @@ GoInfo = provider(
     fields = {
         "archives": "A depset of the compiled files of this package and of its transitive deps.",
         "deps": "The GoInfo of each of its deps.",
+        "embedsrcs": "The files that its source files embed.",
         "package": "A struct of the import path (importpath) and the compiled file (archive).",
         "packages": "A depset of the same structs, of this package and of its transitive deps.",
         "srcs": "Its source files.",
@@ -71,8 +72,12 @@ _COMPILER_ATTRS = {
         providers = [GoInfo],
     ),
     "embed": attr.label_list(
-        doc = "go_library targets whose sources and deps are added, so that they are part of the same package.",
+        doc = "go_library targets whose srcs, embedsrcs and deps are added, so that they are part of the same package.",
         providers = [GoInfo],
+    ),
+    "embedsrcs": attr.label_list(
+        allow_files = True,
+        doc = "Files that the sources embed, in any folder. `//go:embed` names a file without its folder.",
     ),
     "srcs": attr.label_list(
         allow_files = [".go"],
@@ -117,7 +122,17 @@ def _importcfg(ctx, name, packages):
     ctx.actions.write(file, lines)
     return file
 
-def _compile(ctx, name, importpath, srcs, deps):
+def _embedcfg(ctx, name, files):
+    """Writes what `//go:embed` may name: https://pkg.go.dev/cmd/compile, flag -embedcfg."""
+    file = ctx.actions.declare_file(name + ".embedcfg")
+    content = {
+        "Files": {embedded.basename: embedded.path for embedded in files},
+        "Patterns": {embedded.basename: [embedded.basename] for embedded in files},
+    }
+    ctx.actions.write(file, json.encode(content))
+    return file
+
+def _compile(ctx, name, importpath, srcs, deps, embedsrcs = []):
     """Compiles one package.
 
     Args:
@@ -126,12 +141,14 @@ def _compile(ctx, name, importpath, srcs, deps):
       importpath: the import path of the package.
       srcs: its source files.
       deps: the GoInfo of each of its deps.
+      embedsrcs: the files that its source files embed.
 
     Returns:
       its GoInfo, and a file that exists if `go vet` finds nothing.
     """
     archive = ctx.actions.declare_file(name + ".a")
     checked = ctx.actions.declare_file(name + ".vet")
+    embedcfg = _embedcfg(ctx, name, embedsrcs)
     importcfg = _importcfg(ctx, name, [dep.package for dep in deps])
     inputs = srcs + [importcfg, ctx.file._packages] + [dep.package.archive for dep in deps]
     ctx.actions.run(
@@ -139,13 +156,14 @@ def _compile(ctx, name, importpath, srcs, deps):
             ctx.executable._compile.path,
             ctx.file._packages.path,
             importcfg.path,
+            embedcfg.path,
             ctx.bin_dir.path,
             importpath,
             archive.path,
         ] + [src.path for src in srcs],
         env = _ENVIRONMENT,
         executable = ctx.executable._compile_sh,
-        inputs = inputs,
+        inputs = inputs + embedsrcs + [embedcfg],
         mnemonic = "GoCompile",
         outputs = [archive],
         progress_message = "Compiling Go package %{label}",
@@ -173,6 +191,7 @@ def _compile(ctx, name, importpath, srcs, deps):
     info = GoInfo(
         archives = depset([archive], transitive = [dep.archives for dep in deps]),
         deps = deps,
+        embedsrcs = embedsrcs,
         package = package,
         packages = depset([package], transitive = [dep.packages for dep in deps]),
         srcs = srcs,
@@ -209,7 +228,8 @@ def _compile_target(ctx, importpath):
     if not srcs:
         fail("{} has no source files: set srcs or embed".format(ctx.label))
     deps = [target[GoInfo] for target in ctx.attr.deps] + [dep for info in embedded for dep in info.deps]
-    return _compile(ctx, ctx.label.name, importpath, srcs, deps)
+    embedsrcs = ctx.files.embedsrcs + [file for info in embedded for file in info.embedsrcs]
+    return _compile(ctx, ctx.label.name, importpath, srcs, deps, embedsrcs)
 
 def _validation(ctx, checked):
     return OutputGroupInfo(_validation = depset([checked] if ctx.attr.vet else []))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # vet.sh VET PACKAGES IMPORTCFG IMPORTPATH OUTPUT SOURCE...: runs all analyzers of "go vet" on one Go package.
 #
-# The arguments are those of compile.sh, except that OUTPUT gets facts about the package, which nothing reads. The
+# The arguments are a subset of those of compile.sh. OUTPUT gets facts about the package, which nothing reads. The
 # analyzers read a configuration like that of "go vet":
 # https://pkg.go.dev/golang.org/x/tools/go/analysis/unitchecker#Config.
 set -euo pipefail
