@@ -1,6 +1,5 @@
 """Tests of the Go rules: their programs, and the programs that they build."""
 
-import json
 import os
 import struct
 from pathlib import Path
@@ -22,9 +21,7 @@ def _compile(folder: Path, source: str) -> CompletedProcess[str]:
     (folder / "x").mkdir(parents=True)
     (folder / "x" / "x.go").write_text(source, encoding="utf-8")
     (folder / "importcfg").touch()
-    (folder / "text.txt").write_text("embedded\n", encoding="utf-8")
-    embedded = {"Files": {"text.txt": "text.txt"}, "Patterns": {"text.txt": ["text.txt"]}}
-    (folder / "embedcfg").write_text(json.dumps(embedded), encoding="utf-8")
+    (folder / "embedcfg").write_text('{"Files": {}, "Patterns": {}}', encoding="utf-8")
     script = Path("bazel/go/compile.sh").absolute()
     command = [script, COMPILE, ".", "importcfg", "embedcfg", "bazel-out", "calculator/x", "x.a", "x/x.go"]
     return programs.run(command, folder)
@@ -70,20 +67,6 @@ def test_a_package_compiles_to_the_same_bytes_in_every_folder(tmp_path: Path) ->
     compiled = (tmp_path / "a" / "x.a").read_bytes()
     assert b"x/x.go" in compiled
     assert compiled == (tmp_path / "longer/folder/x.a").read_bytes()
-
-
-_EMBEDDING = 'package x\n\nimport _ "embed"\n\n//go:embed {}\nvar Text string\n'
-
-
-def test_a_file_is_embedded_by_its_name(tmp_path: Path) -> None:
-    assert _compile(tmp_path, _EMBEDDING.format("text.txt")).returncode == 0
-    assert b"embedded\n" in (tmp_path / "x.a").read_bytes()
-
-
-def test_a_file_that_is_not_in_embedsrcs_is_not_embedded(tmp_path: Path) -> None:
-    finished = _compile(tmp_path, _EMBEDDING.format("other.txt"))
-    assert finished.returncode != 0
-    assert "x/x.go:5:12: pattern other.txt: no matching files found" in finished.stdout + finished.stderr
 
 
 def test_a_program_is_static_and_has_no_path_of_this_machine() -> None:
