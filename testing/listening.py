@@ -1,6 +1,8 @@
 """The IP addresses on which programs listen, as the kernel reports them."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from testing import programs
@@ -14,19 +16,22 @@ def ips(process: int) -> set[str]:
 
     The format of the files is described in https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html.
     """
-    sockets = {socket for each in (process, *programs.descendants(process)) for socket in _sockets(each)}
+    files = {file for each in (process, *programs.descendants(process)) for file in _open_files(each)}
     found = set()
     for family, table in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
         for line in Path(f"/proc/{process}/net/{table}").read_text("ascii").splitlines()[1:]:
             _, local, _, state, *rest = line.split()
-            if state == _LISTEN and f"socket:[{rest[5]}]" in sockets:
+            if state == _LISTEN and f"socket:[{rest[5]}]" in files:
                 ip = socket.inet_ntop(family, _packed(local.partition(":")[0]))
                 found.add(ip.removeprefix("::ffff:"))  # grpcio listens on an IPv4 address with an IPv6 socket
     return found
 
 
-def _sockets(process: int) -> list[str]:
-    return [str(file.readlink()) for file in Path(f"/proc/{process}/fd").iterdir()]
+def _open_files(process: int) -> Iterator[str]:
+    """Yield the names of the open files of a process. That of a socket is like `socket:[4026]`."""
+    for file in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # the process has closed it meanwhile
+            yield str(file.readlink())
 
 
 def _packed(address: str) -> bytes:

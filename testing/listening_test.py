@@ -1,0 +1,27 @@
+"""Tests of listening.ips, which reads files of the kernel that change while it reads them."""
+
+import os
+import socket
+import threading
+from pathlib import Path
+
+from testing import listening
+
+
+def test_files_that_the_process_closes_meanwhile_are_no_error() -> None:
+    finished = threading.Event()
+
+    def open_and_close() -> None:
+        while not finished.is_set():
+            for opened in [Path(os.devnull).open("rb") for _ in range(100)]:
+                opened.close()
+
+    thread = threading.Thread(target=open_and_close)
+    thread.start()
+    try:
+        with socket.create_server(("127.0.0.1", 0)):
+            for _ in range(50):
+                assert listening.ips(os.getpid()) == {"127.0.0.1"}
+    finally:
+        finished.set()
+        thread.join()
