@@ -1,15 +1,16 @@
 """Container images, built without a container engine and byte-for-byte reproducible.
 
-Attributes have the same names as in rules_oci. `stale`, `referrers`, `provenance`, oci_provenance, oci_sbom, oci_verify
-and py_image_layers are additions.
+Attributes have the same names as in rules_oci. `stale`, `referrers`, `provenance`, oci_compressed_layer,
+oci_provenance, oci_sbom, oci_verify and py_image_layers are additions.
 """
 
-load("//bazel/oci/private:image.bzl", "oci_image_rule")
+load("//bazel/oci/private:image.bzl", "oci_image_rule", _oci_compressed_layer = "oci_compressed_layer")
 load("//bazel/oci/private:layers.bzl", _py_image_layers = "py_image_layers")
 load("//bazel/oci/private:program.bzl", "program")
 load("//bazel/oci/private:provenance.bzl", "oci_provenance_rule")
 load("//bazel/oci/private:sbom.bzl", _oci_sbom = "oci_sbom")
 
+oci_compressed_layer = _oci_compressed_layer
 oci_sbom = _oci_sbom
 py_image_layers = _py_image_layers
 
@@ -34,8 +35,8 @@ def oci_image(name, **kwargs):
     Args:
       name: name of the target.
       **kwargs: annotations, architecture, cmd, entrypoint, env, exposed_ports, labels, os, tars, user, workdir: as in
-        rules_oci. `tars` are the uncompressed layers, the lowest first. `stale` are files that list pins of Debian
-        packages that were not used: if one is not empty, --config=release fails.
+        rules_oci. `tars` are the layers, the lowest first: uncompressed, or from oci_compressed_layer. `stale` are
+        files that list pins of Debian packages that were not used: if one is not empty, --config=release fails.
     """
     oci_image_rule(
         name = name,

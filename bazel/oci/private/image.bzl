@@ -1,8 +1,20 @@
-"""oci_image_rule: the rule that implements oci_image."""
+"""oci_image_rule, the rule that implements oci_image; oci_compressed_layer, a layer that several images share."""
 
 load("@bazel_skylib//rules:common_settings.bzl", "BuildSettingInfo")
 
-def _compress(ctx, tar):
+_COMPRESS = {
+    "_compress": attr.label(
+        cfg = "exec",
+        default = "//bazel/oci:compress",
+        executable = True,
+    ),
+}
+
+def _compressed(ctx, tar):
+    """Returns the compressed file of a layer."""
+    if tar.extension == "gz":
+        return tar
+
     # The file has the name of the layer, which the image's history records. Two layers with one name are a Bazel error.
     layer = ctx.actions.declare_file("{}_layers/{}.gz".format(ctx.label.name, tar.basename))
     ctx.actions.run(
@@ -14,6 +26,21 @@ def _compress(ctx, tar):
         progress_message = "Compressing %{input}",
     )
     return layer
+
+def _compressed_layer_impl(ctx):
+    return [DefaultInfo(files = depset([_compressed(ctx, ctx.file.tar)]))]
+
+oci_compressed_layer = rule(
+    implementation = _compressed_layer_impl,
+    doc = "Compresses a layer once for all images that have it. An image compresses its other layers itself.",
+    attrs = _COMPRESS | {
+        "tar": attr.label(
+            allow_single_file = [".tar"],
+            mandatory = True,
+            doc = "The layer.",
+        ),
+    },
+)
 
 def _image_impl(ctx):
     layout = ctx.actions.declare_directory(ctx.label.name)
@@ -41,7 +68,7 @@ def _image_impl(ctx):
     if ctx.attr._release[BuildSettingInfo].value:
         arguments.add("--release")
     arguments.add_all(ctx.files.stale, before_each = "--stale")
-    layers = [_compress(ctx, tar) for tar in ctx.files.tars]
+    layers = [_compressed(ctx, tar) for tar in ctx.files.tars]
     arguments.add_all(layers)
     ctx.actions.run(
         arguments = [arguments],
@@ -56,7 +83,7 @@ def _image_impl(ctx):
 oci_image_rule = rule(
     implementation = _image_impl,
     doc = "Builds an image as an OCI layout; see oci_image in //bazel/oci:defs.bzl.",
-    attrs = {
+    attrs = _COMPRESS | {
         "annotations": attr.string_dict(doc = "Annotations of the manifest, such as org.opencontainers.image.source."),
         "architecture": attr.string(default = "amd64"),
         "cmd": attr.string_list(doc = "Default arguments for the entry point."),
@@ -71,17 +98,15 @@ oci_image_rule = rule(
         ),
         "stamp": attr.bool(doc = "Whether to replace keys of the workspace status in annotations and labels."),
         "tars": attr.label_list(
-            allow_files = [".tar"],
+            allow_files = [
+                ".tar",
+                ".tar.gz",
+            ],
             mandatory = True,
-            doc = "The uncompressed layers, the lowest first.",
+            doc = "The layers, the lowest first. Compressed ones are from oci_compressed_layer.",
         ),
         "user": attr.string(doc = "UID:GID."),
         "workdir": attr.string(),
-        "_compress": attr.label(
-            cfg = "exec",
-            default = "//bazel/oci:compress",
-            executable = True,
-        ),
         "_image": attr.label(
             cfg = "exec",
             default = "//bazel/oci:image",
