@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 from testing import listening
@@ -13,8 +14,9 @@ def test_files_that_the_process_closes_meanwhile_are_no_error() -> None:
 
     def open_and_close() -> None:
         while not finished.is_set():
-            for opened in [Path(os.devnull).open("rb") for _ in range(100)]:
-                opened.close()
+            with ExitStack() as stack:
+                for _ in range(100):
+                    stack.enter_context(Path(os.devnull).open("rb"))
 
     thread = threading.Thread(target=open_and_close)
     thread.start()

@@ -23,8 +23,8 @@ def _compile(folder: Path, source: str) -> CompletedProcess[str]:
     (folder / "importcfg").touch()
     (folder / "embedcfg").write_text('{"Files": {}, "Patterns": {}}', encoding="utf-8")
     script = Path("bazel/go/compile.sh").absolute()
-    command = [script, COMPILE, ".", "importcfg", "embedcfg", "bazel-out", "calculator/x", "x.a", "x/x.go"]
-    return programs.run(command, folder)
+    arguments = [".", "importcfg", "embedcfg", "bazel-out", "calculator/x", "x.a", "x/x.go"]
+    return programs.run([script, COMPILE, *arguments], folder)
 
 
 def _vet(folder: Path) -> CompletedProcess[str]:
