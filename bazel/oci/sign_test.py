@@ -113,6 +113,15 @@ def _push(name: str, keys: Keys) -> None:
     assert pushed.lines == [f"{name}:v1@{DIGEST}"], pushed.error
 
 
+@pytest.fixture(scope="module")
+def signed(keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of a signed image, v1, in a registry that the tests do not change."""
+    with oci_registry.serving(tmp_path_factory.mktemp("registry")) as running:
+        name = f"{running.host}/some/sample"
+        _push(name, keys)
+        yield name
+
+
 def _verify(reference: str, keys: Keys, *arguments: str) -> Run:
     return _run(VERIFY, reference, f"--key={keys.public}", *arguments)
 
@@ -140,12 +149,11 @@ def _assert_refused(verified: Run, reason: str) -> None:
     assert reason in line
 
 
-def test_a_signed_image_is_verified_by_its_tag_or_its_digest(name: str, keys: Keys) -> None:
-    _push(name, keys)
-    for reference in (f"{name}:v1", f"{name}@{DIGEST}", f"{name}:v1@{DIGEST}"):
+def test_a_signed_image_is_verified_by_its_tag_or_its_digest(signed: str, keys: Keys) -> None:
+    for reference in (f"{signed}:v1", f"{signed}@{DIGEST}", f"{signed}:v1@{DIGEST}"):
         verified = _verify(reference, keys, f"--source={SOURCE}")
         assert verified.status == 0, verified.error
-        assert verified.lines[0] == f"{name}@{DIGEST}"
+        assert verified.lines[0] == f"{signed}@{DIGEST}"
         assert [line.partition(":")[0] for line in verified.lines[1:]] == [
             "signature",
             "bill of materials",
@@ -167,7 +175,7 @@ def test_the_image_is_signed_before_the_tag_appears(registry: Registry, name: st
     assert manifests.count(DIGEST.replace(":", "-")) == 4
 
 
-def test_the_provenance_names_the_builder_the_target_and_the_hash_of_the_lock(name: str, keys: Keys) -> None:
+def test_the_provenance_names_the_builder_the_target_and_the_hash_of_the_lock(signed: str, keys: Keys) -> None:
     provenance = json.loads(PROVENANCE.read_text(encoding="utf-8"))
     assert provenance["buildDefinition"]["externalParameters"]["target"] == "//bazel/oci:sample"
     materials = provenance["buildDefinition"]["resolvedDependencies"]
@@ -177,27 +185,23 @@ def test_the_provenance_names_the_builder_the_target_and_the_hash_of_the_lock(na
     } in materials
     builder = provenance["runDetails"]["builder"]["id"]
     assert builder.startswith("acct:")
-    _push(name, keys)
-    assert _verify(f"{name}:v1", keys, f"--builder={builder}").status == 0
+    assert _verify(f"{signed}:v1", keys, f"--builder={builder}").status == 0
     _assert_refused(
-        _verify(f"{name}:v1", keys, "--builder=acct:x@y"), f"the builder is {builder!r}: must be 'acct:x@y'"
+        _verify(f"{signed}:v1", keys, "--builder=acct:x@y"), f"the builder is {builder!r}: must be 'acct:x@y'"
     )
 
 
-def test_another_key_is_refused(name: str, keys: Keys, tmp_path: Path) -> None:
-    _push(name, keys)
-    _assert_refused(_verify(f"{name}:v1", _new_keys(tmp_path)), "no valid signature by ")
+def test_another_key_is_refused(signed: str, keys: Keys, tmp_path: Path) -> None:
+    _assert_refused(_verify(f"{signed}:v1", _new_keys(tmp_path)), "no valid signature by ")
 
 
-def test_another_source_is_refused(name: str, keys: Keys) -> None:
-    _push(name, keys)
-    refused = _verify(f"{name}:v1", keys, "--source=https://example.com/other")
+def test_another_source_is_refused(signed: str, keys: Keys) -> None:
+    refused = _verify(f"{signed}:v1", keys, "--source=https://example.com/other")
     _assert_refused(refused, f"the source is {SOURCE!r}: must be 'https://example.com/other'")
 
 
-def test_another_target_is_refused(name: str, keys: Keys) -> None:
-    _push(name, keys)
-    _assert_refused(_verify(f"{name}:v1", keys, "--target=//ingress:image"), "must be '//ingress:image'")
+def test_another_target_is_refused(signed: str, keys: Keys) -> None:
+    _assert_refused(_verify(f"{signed}:v1", keys, "--target=//ingress:image"), "must be '//ingress:image'")
 
 
 def test_an_image_without_a_signature_is_refused(name: str, keys: Keys) -> None:
