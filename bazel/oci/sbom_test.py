@@ -41,7 +41,7 @@ def _wheel(folder: Path, name: str, *fields: str) -> Path:
 
 def _components(layout: Layout, *wheels: Path) -> dict[str, dict[str, Any]]:
     written = json.loads(JsonV1Dot6(sbom.bill("it", layout, wheels)).output_as_string())
-    return {component["name"]: component for component in written["components"]}
+    return {component["name"]: component for component in written.get("components", [])}
 
 
 def _licenses(component: dict[str, Any]) -> list[str]:
@@ -59,6 +59,10 @@ def test_a_debian_package_has_version_hash_and_the_licences_of_its_source_packag
 def test_the_operating_system_is_listed(tmp_path: Path) -> None:
     system = _components(_layout(tmp_path), _wheel(tmp_path, "one"))["debian"]
     assert (system["type"], system["version"]) == ("operating-system", "13")
+
+
+def test_an_image_without_an_operating_system_has_no_debian_packages(tmp_path: Path) -> None:
+    assert _components(layout_of(tmp_path / "layout", {"all": {"app/program": b"static"}})) == {}
 
 
 def test_an_unknown_licence_is_omitted(tmp_path: Path) -> None:

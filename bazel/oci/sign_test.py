@@ -191,7 +191,7 @@ def test_the_provenance_names_the_builder_the_target_and_the_hash_of_the_lock(si
     )
 
 
-def test_another_key_is_refused(signed: str, keys: Keys, tmp_path: Path) -> None:
+def test_another_key_is_refused(signed: str, tmp_path: Path) -> None:
     _assert_refused(_verify(f"{signed}:v1", _new_keys(tmp_path)), "no valid signature by ")
 
 
