@@ -22,6 +22,7 @@ from testing import timeouts
 # The working directory of a test is the root of its runfiles, where a py_binary has the path of its target.
 SERVER = Path("server/server").absolute()
 CLIENT = Path("client/client").absolute()
+GO_CLIENT = Path("client/go/go").absolute()
 
 BROKEN_PROXY = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY", "grpc_proxy"), "http://127.0.0.1:1")
 """Environment variables that name an unreachable proxy."""

@@ -22,7 +22,7 @@ from testing.fakes.id_token_issuer import Issuer
 from testing.fakes.metadata_server import MetadataServer
 
 OUT_OF_RANGE = "is out of range: the largest number is 1.7976931348623157e308"
-CLIENTS = {"Python": programs.CLIENT, "TypeScript": Path("client/ts/ts").absolute()}
+CLIENTS = {"Python": programs.CLIENT, "TypeScript": Path("client/ts/ts").absolute(), "Go": programs.GO_CLIENT}
 
 
 @pytest.fixture(params=CLIENTS)

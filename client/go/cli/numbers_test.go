@@ -1,3 +1,5 @@
+// Tests of numbers on the command line: which texts are numbers, and how numbers are printed.
+
 package main
 
 import (

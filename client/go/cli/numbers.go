@@ -1,3 +1,5 @@
+// Numbers as text: parsed like the clients in other languages do, and printed.
+
 package main
 
 import (
@@ -67,8 +69,11 @@ func formatNumber32(value float32) string {
 	return formatNumber(short)
 }
 
-// formatNumber formats a finite number with the fewest digits that identify it: 0.1, 1e+20.
+// formatNumber formats a number with the fewest digits that identify it: 0.1, 1e+20, inf, nan.
 func formatNumber(value float64) string {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return strings.ToLower(strings.TrimPrefix(strconv.FormatFloat(value, 'f', -1, 64), "+"))
+	}
 	scientific := strconv.FormatFloat(value, 'e', -1, 64)
 	_, exponent, _ := strings.Cut(scientific, "e")
 	if power, _ := strconv.Atoi(exponent); power >= -4 && power < 16 {

@@ -1,0 +1,187 @@
+// Conversations with the calculator that continue after a stream ends.
+
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	pb "calculator/proto/calculator/v1/calculatorpb"
+)
+
+// Converse yields the answer to each request in order, over as many streams as necessary.
+//
+// Cloud Run ends a stream at its request timeout and expects the client to reconnect, possibly to another instance:
+// https://cloud.google.com/run/docs/configuring/request-timeout. Therefore each request is kept until it is answered,
+// and a new stream starts by sending the last result, which the new instance does not know.
+//
+// The conversation ends when the channel of requests is closed and all of them are answered. Requests may be sent when
+// the answers to earlier ones have been yielded. The last pair is an error if a stream failed with a permanent error, if
+// five streams in a row failed without an answer, or if ctx is done.
+func Converse(
+	ctx context.Context, calculator pb.CalculatorClient, requests <-chan *pb.ConverseRequest,
+) iter.Seq2[*pb.ConverseResponse, error] {
+	return func(yield func(*pb.ConverseResponse, error) bool) {
+		c := &conversation{calculator: calculator, requests: requests, yield: yield}
+		if err := c.run(ctx); err != nil && !errors.Is(err, errStopped) {
+			yield(nil, err)
+		}
+	}
+}
+
+// errStopped tells that the caller does not want more answers.
+var errStopped = errors.New("the caller has stopped")
+
+type conversation struct {
+	calculator pb.CalculatorClient
+	requests   <-chan *pb.ConverseRequest
+	yield      func(*pb.ConverseResponse, error) bool
+
+	// reminder is the first request of a new stream, which sets the server's last result; nil before the first result.
+	// If an operation fails, the reminder stays the same, because the server also keeps its last result.
+	reminder *pb.ConverseRequest
+	// failedAttempts counts the streams since the last answer that failed.
+	failedAttempts int
+
+	// The sender of the current stream appends to unanswered, which is also read and shortened when answers arrive.
+	mu         sync.Mutex
+	unanswered []*pb.ConverseRequest
+}
+
+func (c *conversation) run(ctx context.Context) error {
+	for c.hasRequest(ctx) { // an open stream without requests would keep an instance busy
+		c.failedAttempts++
+		err := c.stream(ctx)
+		if err == nil {
+			return nil
+		}
+		if c.failedAttempts == policy.MaxAttempts || !isTransient(err) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-time.After(policy.backoff(c.failedAttempts)):
+		case <-ctx.Done():
+		}
+	}
+	if ctx.Err() != nil {
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	return nil
+}
+
+// hasRequest waits for a request that is not answered. It returns false if there are no more requests.
+func (c *conversation) hasRequest(ctx context.Context) bool {
+	return len(c.unanswered) > 0 || c.receive(ctx) != nil
+}
+
+// receive waits for the next request and keeps it. It returns nil if there are no more requests, or if ctx is done.
+func (c *conversation) receive(ctx context.Context) *pb.ConverseRequest {
+	select {
+	case request := <-c.requests: // nil if the channel is closed
+		if request != nil {
+			c.mu.Lock()
+			c.unanswered = append(c.unanswered, request)
+			c.mu.Unlock()
+		}
+		return request
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// stream converses over one stream, until all requests are answered or the stream fails.
+func (c *conversation) stream(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	stream, err := c.calculator.Converse(ctx)
+	if err != nil {
+		cancel()
+		return err
+	}
+	unanswered, isReminder := append([]*pb.ConverseRequest{}, c.unanswered...), c.reminder != nil
+	if isReminder {
+		unanswered = append([]*pb.ConverseRequest{c.reminder}, unanswered...)
+	}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		c.send(ctx, stream, unanswered)
+	}()
+	defer func() {
+		cancel() // which also ends the sender
+		<-sent
+	}()
+	for ; ; isReminder = false {
+		response, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if isReminder {
+			continue
+		}
+		if err := c.answer(response); err != nil {
+			return err
+		}
+	}
+}
+
+// send sends requests, and then those that arrive. If it fails, receiving the answers returns the reason.
+func (c *conversation) send(ctx context.Context, stream pb.Calculator_ConverseClient, requests []*pb.ConverseRequest) {
+	for _, request := range requests {
+		if stream.Send(request) != nil {
+			return
+		}
+	}
+	for {
+		request := c.receive(ctx)
+		if request == nil {
+			_ = stream.CloseSend() // always nil
+			return
+		}
+		if stream.Send(request) != nil {
+			return
+		}
+	}
+}
+
+// answer takes the answer to the first request that is not answered.
+func (c *conversation) answer(response *pb.ConverseResponse) error {
+	c.mu.Lock()
+	if len(c.unanswered) == 0 {
+		c.mu.Unlock()
+		return status.Error(codes.Internal, "the server sent more answers than there were requests")
+	}
+	c.unanswered = c.unanswered[1:]
+	c.mu.Unlock()
+	c.failedAttempts = 0
+	if result, ok := response.Outcome.(*pb.ConverseResponse_Result); ok {
+		c.reminder = reminderOf(result.Result)
+	}
+	if !c.yield(response, nil) {
+		return errStopped
+	}
+	return nil
+}
+
+// reminderOf returns a request whose result is the number, so that the server knows it as the last result.
+func reminderOf(number float64) *pb.ConverseRequest {
+	return &pb.ConverseRequest{Operation: pb.Operation_OPERATION_MULTIPLY, FirstOperand: &number, SecondOperand: 1}
+}
+
+// isTransient returns whether another stream may succeed. A front end that cuts a stream off between answers resets it,
+// which gRPC reports as INTERNAL.
+func isTransient(err error) bool {
+	failure := status.Convert(err)
+	isCutOff := failure.Code() == codes.Internal && strings.Contains(failure.Message(), "RST_STREAM")
+	return isCutOff || failure.Code() == codes.DeadlineExceeded || policy.isRetryable(failure.Code())
+}
