@@ -107,11 +107,24 @@ class GoogleApis(LoopbackServer):
     @property
     def environment(self) -> dict[str, str]:
         """The variables that send a program's HTTPS requests here. gRPC reads only the lowercase `https_proxy`."""
-        return {"https_proxy": f"http://{self.host}", "REQUESTS_CA_BUNDLE": str(self.ca_cert)}
+        return {
+            "https_proxy": f"http://{self.host}",
+            "REQUESTS_CA_BUNDLE": str(self.ca_cert),
+            "SSL_CERT_FILE": str(self.ca_cert),  # for Go
+        }
 
     def login_of_person(self) -> _Json:
         """Return the credentials that `gcloud auth application-default login` writes."""
         return {"type": "authorized_user", "account": "", "universe_domain": "googleapis.com"} | self._login
+
+    def login_of_person_as_account(self) -> _Json:
+        """Return the credentials that the same command writes with `--impersonate-service-account`."""
+        return {
+            "type": "impersonated_service_account",
+            "service_account_impersonation_url": f"{_ACCOUNTS}{ACCOUNT}:generateAccessToken",
+            "source_credentials": self.login_of_person(),
+            "delegates": [],
+        }
 
     def key_of_robot(self) -> _Json:
         """Return the key file of the service account."""

@@ -1,4 +1,7 @@
-"""Tests of the client's TLS and identity tokens, against a server that records the metadata of each call."""
+"""Tests of the clients' TLS and identity tokens, against a server that records the metadata of each call.
+
+Tests with the fixture `run` run for the command lines in Python and in Go, the others for the library in Python.
+"""
 
 import datetime as dt
 import json
@@ -33,6 +36,9 @@ REQUEST = pb.CalculateRequest(operation=pb.OPERATION_ADD, first_operand=2, secon
 SERVICE = "calculator-abc.a.run.app"
 # Hides the credentials of the person who runs the tests.
 NO_CREDENTIALS = {"GOOGLE_APPLICATION_CREDENTIALS": "", "GCE_METADATA_HOST": "", "K_SERVICE": ""}
+
+
+Run = Callable[..., list[str]]
 
 
 class Recorder(grpc.ServerInterceptor):
@@ -80,14 +86,29 @@ def recorder(authority: CertificateAuthority) -> Iterator[Recorder]:
     running.server.stop(grace=None).wait()
 
 
+@pytest.fixture(params=[programs.CLIENT, programs.GO_CLIENT], ids=["Python", "Go"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Return a function that runs the command line of a client, and returns its stdout and stderr."""
+
+    def client(*arguments: str, **environment: str) -> list[str]:
+        finished = programs.run([request.param, *arguments], **(NO_CREDENTIALS | environment))
+        return [finished.stdout, finished.stderr]
+
+    return client
+
+
 @pytest.fixture
-def cloud(recorder: Recorder, ca_cert: Path) -> Iterator[Callable[..., list[str]]]:
+def cloud(run: Run, recorder: Recorder, ca_cert: Path) -> Iterator[Run]:
     """Make the recorder reachable by a Cloud Run service's name; yield a function that runs the client against it."""
     with Proxy(recorder.tls_port) as tunnel:
-        proxied = {"grpc_proxy": f"http://{tunnel.host}", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(ca_cert)}
+        proxied = {
+            "https_proxy": f"http://{tunnel.host}",
+            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(ca_cert),  # for gRPC core
+            "SSL_CERT_FILE": str(ca_cert),  # for Go
+        }
 
         def call(*options: str, **environment: str) -> list[str]:
-            return _client("--target", SERVICE, *options, "calc", "2", "+", "3", **(proxied | environment))
+            return run("--target", SERVICE, *options, "calc", "2", "+", "3", **(proxied | environment))
 
         yield call
         assert set(tunnel.destinations) <= {f"{SERVICE}:443"}
@@ -105,24 +126,18 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetadataServer]:
         yield server
 
 
-def _client(*arguments: str, **environment: str) -> list[str]:
-    """Run the client's command line; return its stdout and stderr."""
-    finished = programs.run([programs.CLIENT, *arguments], **(NO_CREDENTIALS | environment))
-    return [finished.stdout, finished.stderr]
-
-
 def _audience(token: str) -> str:
     audience: str = jwt.decode(token, options={"verify_signature": False})["aud"]
     return audience
 
 
 def test_every_call_including_reflection_and_health_carries_a_token_for_the_service(
-    recorder: Recorder, metadata: MetadataServer, ca_cert: Path
+    run: Run, recorder: Recorder, metadata: MetadataServer, ca_cert: Path
 ) -> None:
     options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(ca_cert), "--auth", "identity-token"]
     said = ""
     for command in (["calc", "2", "+", "3"], ["eval", "2+3"], ["aggregate", "2", "3"], ["health"], ["list"]):
-        output, error = _client(*options, *command, GCE_METADATA_HOST=metadata.host)
+        output, error = run(*options, *command, GCE_METADATA_HOST=metadata.host)
         assert error == ""
         said += output
     methods = {method.rpartition("/")[2] for method, _ in recorder.seen}
@@ -132,11 +147,11 @@ def test_every_call_including_reflection_and_health_carries_a_token_for_the_serv
 
 
 def test_the_metadata_server_is_not_reached_through_a_proxy(
-    recorder: Recorder, metadata: MetadataServer, ca_cert: Path
+    run: Run, recorder: Recorder, metadata: MetadataServer, ca_cert: Path
 ) -> None:
     options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(ca_cert), "--auth", "identity-token"]
     environment = {"GCE_METADATA_HOST": metadata.host} | programs.BROKEN_PROXY
-    assert _client(*options, "calc", "2", "+", "3", **environment) == ["5\n", ""]
+    assert run(*options, "calc", "2", "+", "3", **environment) == ["5\n", ""]
 
 
 def test_a_thousand_concurrent_calls_fetch_one_token(
@@ -178,11 +193,11 @@ def test_audience_and_header_can_be_set_by_options(recorder: Recorder, metadata:
 
 
 def test_a_server_with_an_untrusted_certificate_gets_neither_call_nor_token(
-    recorder: Recorder, metadata: MetadataServer, tmp_path: Path
+    run: Run, recorder: Recorder, metadata: MetadataServer, tmp_path: Path
 ) -> None:
     other, _, _ = CertificateAuthority().write(tmp_path)
     options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(other), "--timeout", "3"]
-    _, error = _client(*options, "--auth", "identity-token", "add", "2", "3", GCE_METADATA_HOST=metadata.host)
+    _, error = run(*options, "--auth", "identity-token", "add", "2", "3", GCE_METADATA_HOST=metadata.host)
     assert error.startswith("Error: UNAVAILABLE"), error
     assert "certificate" in error.lower()
     assert recorder.seen == []
@@ -214,14 +229,14 @@ def test_auto_sends_a_token_only_to_cloud_run_or_if_an_audience_is_given(
 
 
 def test_a_cloud_run_service_needs_no_option_but_its_name(
-    recorder: Recorder, metadata: MetadataServer, cloud: Callable[..., list[str]]
+    recorder: Recorder, metadata: MetadataServer, cloud: Run
 ) -> None:
     assert cloud(GCE_METADATA_HOST=metadata.host) == ["5\n", ""]
     assert _audience(*recorder.tokens()) == f"https://{SERVICE}"
 
 
 def test_without_credentials_auto_sends_no_token_and_options_that_require_one_fail_with_a_reason(
-    recorder: Recorder, ca_cert: Path, cloud: Callable[..., list[str]]
+    recorder: Recorder, ca_cert: Path, cloud: Run
 ) -> None:
     nothing = {"GOOGLE_APPLICATION_CREDENTIALS": str(ca_cert.with_name("none.json"))}
     assert cloud(**nothing) == ["5\n", ""]
@@ -234,20 +249,19 @@ def test_without_credentials_auto_sends_no_token_and_options_that_require_one_fa
     assert len(recorder.seen) == 1
 
 
-def test_on_google_cloud_auto_fails_if_the_metadata_server_does_not_answer(
-    recorder: Recorder, cloud: Callable[..., list[str]]
-) -> None:
+def test_on_google_cloud_auto_fails_if_the_metadata_server_does_not_answer(recorder: Recorder, cloud: Run) -> None:
     output, error = cloud(GCE_METADATA_HOST="127.0.0.1:1", GCE_METADATA_TIMEOUT="1")
     assert output == ""
     assert error.startswith("Error: no credentials for an identity token: ")
     assert recorder.seen == []
 
 
-def test_unreadable_certificates_are_a_one_line_error(tmp_path: Path) -> None:
-    _, error = _client("--ca-cert", str(tmp_path / "none.crt"), "add", "2", "3")
-    assert error == f"Error: the certificates in {tmp_path}/none.crt cannot be read: No such file or directory\n"
+def test_unreadable_certificates_are_a_one_line_error(run: Run, tmp_path: Path) -> None:
+    _, error = run("--ca-cert", str(tmp_path / "none.crt"), "add", "2", "3")
+    assert error.startswith(f"Error: the certificates in {tmp_path}/none.crt cannot be read: ")
+    assert error.lower().endswith(": no such file or directory\n")
     (tmp_path / "other").write_text("no certificate", encoding="utf-8")
-    _, error = _client("--ca-cert", str(tmp_path / "other"), "add", "2", "3")
+    _, error = run("--ca-cert", str(tmp_path / "other"), "add", "2", "3")
     assert error == f"Error: no certificate in {tmp_path}/other: must be a PEM file\n"
 
 
@@ -259,32 +273,34 @@ def google(tmp_path: Path) -> Iterator[GoogleApis]:
         assert running.unexpected_hosts == []  # no other host is contacted, and gRPC does not use the proxy
 
 
+def _environment(google: GoogleApis, folder: Path, credentials: dict[str, Any]) -> dict[str, str]:
+    """Write a credentials file, and return the environment that makes a client use it."""
+    file = folder / "credentials.json"
+    file.write_text(json.dumps(credentials), encoding="utf-8")
+    return NO_CREDENTIALS | google.environment | {"GOOGLE_APPLICATION_CREDENTIALS": str(file)}
+
+
 @dataclass(frozen=True)
 class Caller:
     """Runs the client against the recorder, with Google credentials."""
 
+    run: Run
     google: GoogleApis
     recorder: Recorder
     ca_cert: Path
 
-    def environment(self, credentials: dict[str, Any]) -> dict[str, str]:
-        """Write a credentials file, and return the environment that makes the client use it."""
-        file = self.ca_cert.with_name("credentials.json")
-        file.write_text(json.dumps(credentials), encoding="utf-8")
-        return NO_CREDENTIALS | self.google.environment | {"GOOGLE_APPLICATION_CREDENTIALS": str(file)}
-
     def ask(self, credentials: dict[str, Any], *options: str) -> list[str]:
         """Run the client with credentials; return its stdout and stderr, which must not contain a secret."""
         words = ["--target", f"localhost:{self.recorder.tls_port}", "--ca-cert", str(self.ca_cert)]
-        environment = self.environment(credentials)
-        said = _client(*words, "--auth", "identity-token", *options, "calc", "2", "+", "3", **environment)
+        environment = _environment(self.google, self.ca_cert.parent, credentials)
+        said = self.run(*words, "--auth", "identity-token", *options, "calc", "2", "+", "3", **environment)
         assert not [secret for secret in self.google.secrets if secret in "".join(said)]
         return said
 
 
 @pytest.fixture
-def caller(google: GoogleApis, recorder: Recorder, ca_cert: Path) -> Caller:
-    return Caller(google, recorder, ca_cert)
+def caller(run: Run, google: GoogleApis, recorder: Recorder, ca_cert: Path) -> Caller:
+    return Caller(run, google, recorder, ca_cert)
 
 
 @pytest.mark.parametrize(
@@ -293,6 +309,11 @@ def caller(google: GoogleApis, recorder: Recorder, ca_cert: Path) -> Caller:
         (GoogleApis.key_of_robot, "", [IssuedToken(ROBOT, ROBOT, AUDIENCE)]),
         (GoogleApis.key_of_robot, ACCOUNT, [IssuedToken(ROBOT, ROBOT), IssuedToken(ROBOT, ACCOUNT, AUDIENCE)]),
         (GoogleApis.login_of_person, ACCOUNT, [IssuedToken(PERSON, PERSON), IssuedToken(PERSON, ACCOUNT, AUDIENCE)]),
+        (
+            GoogleApis.login_of_person_as_account,
+            "",
+            [IssuedToken(PERSON, PERSON), IssuedToken(PERSON, ACCOUNT, AUDIENCE)],
+        ),
         (GoogleApis.workload, ACCOUNT, [IssuedToken(WORKLOAD, WORKLOAD), IssuedToken(WORKLOAD, ACCOUNT, AUDIENCE)]),
         (
             GoogleApis.workload_as_account,
@@ -352,19 +373,21 @@ def test_a_denied_impersonation_is_a_one_line_error_without_a_call(caller: Calle
     caller.google.allowed_impersonations.clear()
     output, error = caller.ask(caller.google.login_of_person(), "--impersonate-service-account", ACCOUNT)
     assert (output, error.count("\n")) == ("", 1)
-    assert error.startswith("Error: cannot fetch an identity token: Error getting ID token: ")
+    assert error.startswith("Error: cannot fetch an identity token: ")
     assert f"{ACCOUNT}:generateIdToken" in error
     assert "PERMISSION_DENIED" in error
     assert (caller.google.issued, caller.recorder.seen) == ([IssuedToken(PERSON, PERSON)], [])
 
 
 @pytest.fixture
-def impersonating(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> Iterator[calculator_pb2_grpc.CalculatorStub]:
+def impersonating(
+    google: GoogleApis, recorder: Recorder, ca_cert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[calculator_pb2_grpc.CalculatorStub]:
     """A stub in this process that calls as an impersonated account, with the key of another account."""
-    for name, value in caller.environment(caller.google.key_of_robot()).items():
+    for name, value in _environment(google, tmp_path, google.key_of_robot()).items():
         monkeypatch.setenv(name, value)
-    access = Access(ca_cert=caller.ca_cert, auth=IDENTITY_TOKEN, impersonate=ACCOUNT)
-    with connect(f"localhost:{caller.recorder.tls_port}", access=access) as channel:
+    access = Access(ca_cert=ca_cert, auth=IDENTITY_TOKEN, impersonate=ACCOUNT)
+    with connect(f"localhost:{recorder.tls_port}", access=access) as channel:
         yield calculator_pb2_grpc.CalculatorStub(channel)
 
 
@@ -407,18 +430,18 @@ def gcloud(tmp_path: Path) -> Callable[[str], str]:
 
 
 def test_gcloud_user_tokens_have_gclouds_own_audience(
-    recorder: Recorder, ca_cert: Path, gcloud: Callable[[str], str]
+    run: Run, recorder: Recorder, ca_cert: Path, gcloud: Callable[[str], str]
 ) -> None:
     token = Issuer().token("32555940559.apps.googleusercontent.com")
     path = gcloud(f'case "$*" in *--audiences*) echo "Invalid account Type" >&2; exit 1 ;; *) echo {token} ;; esac')
     options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(ca_cert), "--auth", "identity-token"]
-    output, error = _client(*options, "calc", "2", "+", "3", PATH=path)
+    output, error = run(*options, "calc", "2", "+", "3", PATH=path)
     assert (output, error) == ("5\n", "")
     assert recorder.tokens() == [token]
 
 
 def test_gcloud_without_a_login_is_an_error_that_says_how_to_log_in(
-    recorder: Recorder, cloud: Callable[..., list[str]], gcloud: Callable[[str], str]
+    recorder: Recorder, cloud: Run, gcloud: Callable[[str], str]
 ) -> None:
     path = gcloud("echo 'ERROR: no active account' >&2; exit 1")
     _, error = cloud("--auth", "identity-token", PATH=path)
@@ -431,7 +454,7 @@ def test_gcloud_without_a_login_is_an_error_that_says_how_to_log_in(
 
 
 def test_gcloud_may_take_longer_than_the_timeout_of_a_call(
-    recorder: Recorder, cloud: Callable[..., list[str]], gcloud: Callable[[str], str]
+    recorder: Recorder, cloud: Run, gcloud: Callable[[str], str]
 ) -> None:
     path = gcloud(f"sleep 2; echo {Issuer().token(SERVICE)}")
     assert cloud("--timeout=1", PATH=path) == ["5\n", ""]
