@@ -22,6 +22,7 @@ from tests.vectors import vectors
 from tests.vectors.vectors import FILES, METHODS, Vector
 
 TYPESCRIPT = Path("tests/vectors/peer").absolute()
+GO = Path("tests/vectors/go_peer").absolute()
 AUDIENCE = "https://localhost"
 ENDPOINTS = SERVER, IMAGE, INGRESS, CLOUD_RUN = ("server", "image", "ingress", "Cloud Run")
 GRPC, GRPC_WEB = "gRPC", "gRPC-Web"
@@ -117,16 +118,25 @@ def test_python_gets_the_answer_of_the_vector(
     indirect=["endpoint"],
 )
 def test_typescript_sends_and_gets_the_bytes_of_the_vectors(endpoint: Endpoint, protocol: str) -> None:
-    flags, environment = ["--target", endpoint.target], {"TIMEOUT_MS": f"{timeouts.SECONDS * 1000:.0f}"}
-    if endpoint.ca_cert:
-        flags += ["--ca-cert", str(endpoint.ca_cert), "--auth", "identity-token"]
-        environment |= {
-            "GCE_METADATA_HOST": endpoint.metadata,
-            "GOOGLE_APPLICATION_CREDENTIALS": "",
-            "NODE_EXTRA_CA_CERTS": str(endpoint.ca_cert),  # Node's fetch has no other setting for it
-        }
-    if protocol == GRPC_WEB:
-        flags.append("--web")
-    finished = programs.run([TYPESCRIPT, *flags, *map(str, FILES)], **environment)
+    flags = ["--web"] if protocol == GRPC_WEB else []
+    # Node's fetch has no other setting for the CA certificate.
+    environment = {"NODE_EXTRA_CA_CERTS": str(endpoint.ca_cert)} if endpoint.ca_cert else {}
+    _run(TYPESCRIPT, endpoint, *flags, **environment)
+
+
+def test_go_sends_and_gets_the_bytes_of_the_vectors(endpoint: Endpoint) -> None:
+    _run(GO, endpoint)
+
+
+def _run(peer: Path, endpoint: Endpoint, *flags: str, **environment: str) -> None:
+    """Run a program that makes all calls with the client in another language."""
+    access = ["--ca-cert", str(endpoint.ca_cert), "--auth", "identity-token"] if endpoint.ca_cert else []
+    environment |= {
+        "TIMEOUT_MS": f"{timeouts.SECONDS * 1000:.0f}",
+        "GCE_METADATA_HOST": endpoint.metadata,
+        "GOOGLE_APPLICATION_CREDENTIALS": "",
+    }
+    command = [str(peer), "--target", endpoint.target, *access, *flags, *map(str, FILES)]
+    finished = programs.run(command, **environment)
     assert (finished.returncode, finished.stderr) == (0, "")
     assert finished.stdout == f"{len(ALL)} vectors passed\n"
