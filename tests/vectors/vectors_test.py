@@ -24,7 +24,7 @@ from tests.vectors.vectors import FILES, METHODS, Vector
 TYPESCRIPT = Path("tests/vectors/peer").absolute()
 GO = Path("tests/vectors/go_peer").absolute()
 AUDIENCE = "https://localhost"
-ENDPOINTS = SERVER, IMAGE, INGRESS, CLOUD_RUN = ("server", "image", "ingress", "Cloud Run")
+ENDPOINTS = SERVER, GO, IMAGE, INGRESS, CLOUD_RUN = ("server", "server in Go", "image", "ingress", "Cloud Run")
 GRPC, GRPC_WEB = "gRPC", "gRPC-Web"
 
 
@@ -47,6 +47,9 @@ def _endpoint(name: str, folder: Path) -> Iterator[Endpoint]:
     with ExitStack() as stack:
         if name == SERVER:
             yield Endpoint(stack.enter_context(programs.serving()).address)
+            return
+        if name == GO:
+            yield Endpoint(stack.enter_context(programs.serving_by(programs.SERVER_IN_GO)).address)
             return
         server = stack.enter_context(image_server.serving(_container("deploy/image", folder)))
         if name == IMAGE:
