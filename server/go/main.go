@@ -1,8 +1,8 @@
 // Command go is the server in Go: bazel run //server/go. It serves the APIs of //server on grpc-go.
 //
-// It listens on $PORT without TLS, since Cloud Run's front end terminates TLS. It has no flags, does not verify identity
-// tokens, and logs only its start and stop. It limits the number of calls per connection, not in total: a client that is at
-// the limit waits, while //server refuses its call.
+// It listens on $PORT without TLS, since Cloud Run's front end terminates TLS. It has no flags, does not verify
+// identity tokens, and logs only its start and stop. It limits the number of calls per connection, not in total: a
+// client that is at the limit waits, while //server refuses its call.
 package main
 
 import (

@@ -22,9 +22,9 @@ from tests.vectors import vectors
 from tests.vectors.vectors import FILES, METHODS, Vector
 
 TYPESCRIPT = Path("tests/vectors/peer").absolute()
-GO = Path("tests/vectors/go_peer").absolute()
+GO_PEER = Path("tests/vectors/go_peer").absolute()
 AUDIENCE = "https://localhost"
-ENDPOINTS = SERVER, GO, IMAGE, INGRESS, CLOUD_RUN = ("server", "server in Go", "image", "ingress", "Cloud Run")
+ENDPOINTS = SERVER, GO_SERVER, IMAGE, INGRESS, CLOUD_RUN = ("server", "server in Go", "image", "ingress", "Cloud Run")
 GRPC, GRPC_WEB = "gRPC", "gRPC-Web"
 
 
@@ -48,8 +48,8 @@ def _endpoint(name: str, folder: Path) -> Iterator[Endpoint]:
         if name == SERVER:
             yield Endpoint(stack.enter_context(programs.serving()).address)
             return
-        if name == GO:
-            yield Endpoint(stack.enter_context(programs.serving_by(programs.SERVER_IN_GO)).address)
+        if name == GO_SERVER:
+            yield Endpoint(stack.enter_context(programs.serving_by(programs.GO_SERVER)).address)
             return
         server = stack.enter_context(image_server.serving(_container("deploy/image", folder)))
         if name == IMAGE:
@@ -128,7 +128,7 @@ def test_typescript_sends_and_gets_the_bytes_of_the_vectors(endpoint: Endpoint, 
 
 
 def test_go_sends_and_gets_the_bytes_of_the_vectors(endpoint: Endpoint) -> None:
-    _run(GO, endpoint)
+    _run(GO_PEER, endpoint)
 
 
 def _run(peer: Path, endpoint: Endpoint, *flags: str, **environment: str) -> None:

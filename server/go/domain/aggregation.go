@@ -17,7 +17,8 @@ type Aggregation struct {
 	units, shifted   big.Int // reused, so that no number needs memory
 }
 
-// Add adds numbers. If one is infinite or NaN, it returns a NotFinite whose message has the position in the stream, from 1.
+// Add adds numbers. If one is infinite or NaN, it returns a NotFinite whose message has its position in the stream,
+// from 1.
 func (a *Aggregation) Add(numbers []float64) error {
 	for _, number := range numbers {
 		if !isFinite(number) {
@@ -57,7 +58,8 @@ func (a *Aggregation) Mean() float64 {
 	return quotient(&a.sum, count.Mul(count, scale(scaleBits)))
 }
 
-// Variance returns the exact population variance, rounded once. There must be at least one number. Its error is Overflow.
+// Variance returns the exact population variance, rounded once. There must be at least one number. Its error is
+// Overflow.
 func (a *Aggregation) Variance() (float64, error) {
 	count := big.NewInt(a.Count)
 	squares := new(big.Int).Mul(count, &a.squares)

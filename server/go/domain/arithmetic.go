@@ -22,8 +22,8 @@ const largest = "1.7976931348623157e308" // the largest number, as error message
 
 // Calculate applies an operation to two operands in IEEE 754 double precision.
 //
-// An operation on finite operands without a finite result is an *Error: DivisionByZero, Undefined if a negative number is
-// raised to a power that is not an integer, or Overflow. Infinite and NaN operands yield the results of IEEE 754.
+// An operation on finite operands without a finite result is an *Error: DivisionByZero, Undefined if a negative number
+// is raised to a power that is not an integer, or Overflow. Infinite and NaN operands yield the results of IEEE 754.
 func Calculate(operation Operation, first, second float64) (float64, error) {
 	result := compute(operation, first, second)
 	if isFinite(first) && isFinite(second) && !isFinite(result) {

@@ -109,7 +109,7 @@ func TestInfinitiesAndNaNFollowIEEE754(t *testing.T) {
 	} {
 		result, err := Calculate(each.operation, each.first, each.second)
 		if err != nil || (result != each.result && !(math.IsNaN(result) && math.IsNaN(each.result))) {
-			t.Errorf("%v %s %v is %v, error %v; want %v", each.first, each.operation, each.second, result, err, each.result)
+			t.Errorf("%+v: the result is %v, error %v", each, result, err)
 		}
 	}
 }
@@ -124,8 +124,8 @@ func TestAFormattedNumberParsesToTheSameNumber(t *testing.T) {
 
 func TestNumbersAreFormattedAsInPython(t *testing.T) {
 	for want, value := range map[string]float64{
-		"7": 7, "-0": math.Copysign(0, -1), "0.1": 0.1, "0.0001": 1e-4, "1e-05": 1e-5, "1e+300": 1e300, "-inf": math.Inf(-1),
-		"1000000000000000": 1e15, "1e+16": 1e16, "inf": math.Inf(1), "nan": math.NaN(),
+		"7": 7, "-0": math.Copysign(0, -1), "0.1": 0.1, "0.0001": 1e-4, "1e-05": 1e-5, "1e+300": 1e300,
+		"-inf": math.Inf(-1), "1000000000000000": 1e15, "1e+16": 1e16, "inf": math.Inf(1), "nan": math.NaN(),
 	} {
 		if got := FormatNumber(value); got != want {
 			t.Errorf("%v is formatted as %s; want %s", value, got, want)

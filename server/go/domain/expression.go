@@ -12,8 +12,8 @@ const (
 	MaxLength = 1000
 	// MaxDepth is the maximum nesting depth of parentheses, functions, powers and signs.
 	MaxDepth = 50
-	// MaxSteps is the maximum number of steps. Each formats the whole remaining expression, so the time grows with their
-	// square.
+	// MaxSteps is the maximum number of steps. Each formats the whole remaining expression, so the time grows with
+	// their square.
 	MaxSteps = 500
 )
 
@@ -28,10 +28,10 @@ type Step struct {
 
 // Evaluate evaluates an expression, and returns its value.
 //
-// It calls onStep with each operation, function and constant, from the inside out and from left to right, and ends with the
-// error of onStep, if there is one. The other errors are an *Error: MalformedExpression; TooLong if the expression exceeds
-// MaxLength, MaxDepth or MaxSteps; or the reason why an operation or a function has no result. No step precedes the first
-// two.
+// It calls onStep with each operation, function and constant, from the inside out and from left to right, and ends with
+// the error of onStep, if there is one. The other errors are an *Error: MalformedExpression; TooLong if the expression
+// exceeds MaxLength, MaxDepth or MaxSteps; or the reason why an operation or a function has no result. No step precedes
+// the first two.
 func Evaluate(text string, onStep func(Step) error) (float64, error) {
 	if length := utf8.RuneCountInString(text); length > MaxLength {
 		return 0, errorf(TooLong, "expression", "the expression has %d characters; accepted: %d", length, MaxLength)

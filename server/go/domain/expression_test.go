@@ -88,7 +88,9 @@ func TestLengthDepthAndStepsHaveAMaximum(t *testing.T) {
 			t.Errorf("%q is refused: %v", accepted, err)
 		}
 	}
-	for _, refused := range []string{longest + "  ", "-" + deepest, "1^" + deepest, "sin(" + deepest + ")", "abs(" + most + ")"} {
+	for _, refused := range []string{
+		longest + "  ", "-" + deepest, "1^" + deepest, "sin(" + deepest + ")", "abs(" + most + ")",
+	} {
 		if _, _, err := evaluated(refused); reasonOf(err) != TooLong {
 			t.Errorf("the error of %q is %v; want TooLong", refused, err)
 		}

@@ -12,7 +12,7 @@ const anyNumber = -1
 type function struct {
 	name      string
 	arguments int                               // how many arguments it has, 0 for a constant, or anyNumber
-	compute   func(arguments []float64) float64 // returns NaN if there is no real result, and infinity if it is too large
+	compute   func(arguments []float64) float64 // returns NaN if there is no real result, infinity if it is too large
 	domain    string                            // the accepted arguments, as errors show them, if some are not accepted
 }
 

@@ -88,7 +88,8 @@ func isBetween(value, end, other int32) bool {
 	return min(end, other) <= value && value <= max(end, other)
 }
 
-// Distance returns the distance between places on a sphere, in meters (https://en.wikipedia.org/wiki/Haversine_formula).
+// Distance returns the distance between places on a sphere, in meters:
+// https://en.wikipedia.org/wiki/Haversine_formula.
 func Distance(first, second Place) float64 {
 	from, to := radians(float64(first.Latitude)), radians(float64(second.Latitude))
 	east := radians(float64(second.Longitude) - float64(first.Longitude))

@@ -1,8 +1,8 @@
 package domain
 
-// Elementary functions whose results are correctly rounded. Those of package math are often off by one in the last digit,
-// while the other server uses those of the C library, which hardly ever are. They are computed with many more bits than a
-// float64 has, and rounded once.
+// Elementary functions whose results are correctly rounded. Those of package math are often off by one in the last
+// digit, while those of the C library, which the other server uses, hardly ever are. They are computed with many more
+// bits than a float64 has, and rounded once.
 
 import (
 	"math"
@@ -58,7 +58,8 @@ func wideExp(x *big.Float) *big.Float {
 	return sum
 }
 
-// wideLn returns the natural logarithm of a positive number: one step of Halley's method, which triples the correct bits.
+// wideLn returns the natural logarithm of a positive number: one step of Halley's method, which triples the correct
+// bits.
 func wideLn(x float64) *big.Float {
 	estimate := wide(math.Log(x))
 	if x < 0x1p-1022 { // subnormal: math.Log is wrong by up to 35

@@ -22,8 +22,8 @@ var statusCodes = map[domain.Reason]codes.Code{
 	domain.UnknownMethod: codes.Unimplemented,
 }
 
-// statusOf converts an error of the domain to one with a status: its message, an ErrorInfo, and a BadRequest if a field is
-// at fault. It returns other errors as they are.
+// statusOf converts an error of the domain to one with a status: its message, an ErrorInfo, and a BadRequest if a field
+// is at fault. It returns other errors as they are.
 func statusOf(err error) error {
 	var failure *domain.Error
 	if !errors.As(err, &failure) {
