@@ -63,10 +63,15 @@ func (c *caller) stream(ctx context.Context, use use) error {
 	}
 	defer channel.Close()
 	err = use(ctx, channel)
-	if _, ok := status.FromError(err); ok && err != nil {
+	var described *exitError
+	switch _, isStatus := status.FromError(err); {
+	case err == nil || errors.As(err, &described):
+		return err
+	case isStatus:
 		return c.describe(err)
+	default:
+		return failure(err.Error())
 	}
-	return err
 }
 
 func (c *caller) describe(err error) error {

@@ -91,7 +91,8 @@ func checkTarget(target string) error {
 
 // quoted returns a text in single quotes, in which only printable characters are not escaped.
 func quoted(text string) string {
-	return "'" + strings.Trim(strconv.Quote(text), `"`) + "'"
+	escaped := strconv.Quote(text)
+	return "'" + escaped[1:len(escaped)-1] + "'"
 }
 
 func checkFile(name string) error {
