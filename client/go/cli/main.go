@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/grpclog"
 )
 
-const example = `  ./bazelw run //client/go -- add 2 3
+const example = `    ./bazelw run //client/go -- add 2 3
     ./bazelw run //client/go -- eval '2*(3+4)^2'
     ./bazelw run //client/go -- --target localhost:8080 calc 7 / -2
     ./bazelw run //client/go -- --target my-service-abc.a.run.app add 2 3`

@@ -16,25 +16,6 @@ import (
 // helpWidth is the width of a terminal.
 const helpWidth = 80
 
-// helpTemplate is the format of the other clients.
-const helpTemplate = `{{usageLine .}}
-  {{or .Long .Short}}
-{{if .Example}}
-  Examples:
-  {{.Example}}
-{{end}}
-Options:
-{{(.Flags.FlagUsagesWrapped helpWidth) | trimTrailingWhitespaces}}
-{{if .HasAvailableSubCommands}}
-Commands:{{range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding}}  {{.Short}}{{end}}{{end}}
-{{end}}`
-
-func init() {
-	cobra.AddTemplateFunc("usageLine", usageLine)
-	cobra.AddTemplateFunc("helpWidth", func() int { return helpWidth })
-}
-
 // usageLine returns the first line of the usage of a command.
 func usageLine(command *cobra.Command) string {
 	_, parameters, _ := strings.Cut(command.Use, " ")
@@ -123,17 +104,27 @@ func withOperands(command *cobra.Command) *cobra.Command {
 
 func addHelp(command *cobra.Command) {
 	command.Flags().BoolP("help", "h", false, "Show this message and exit.")
-	command.SetHelpTemplate(helpTemplate)
-	command.DisableFlagsInUseLine = true
+	command.SetHelpFunc(func(command *cobra.Command, _ []string) {
+		fmt.Fprint(command.OutOrStdout(), helpOf(command))
+	})
 }
 
 // helpOf returns what --help prints.
 func helpOf(command *cobra.Command) string {
-	var text strings.Builder
-	command.SetOut(&text)
-	defer command.SetOut(nil)
-	_ = command.Help() // strings.Builder never fails
-	return text.String()
+	text := fmt.Sprintf("%s\n  %s\n", usageLine(command), command.Short)
+	if command.Example != "" {
+		text += "\n  Examples:\n" + command.Example + "\n"
+	}
+	text += "\nOptions:\n" + command.Flags().FlagUsagesWrapped(helpWidth)
+	if command.HasAvailableSubCommands() {
+		text += "\nCommands:\n"
+	}
+	for _, each := range command.Commands() {
+		if each.IsAvailableCommand() {
+			text += fmt.Sprintf("  %-*s  %s\n", each.NamePadding(), each.Name(), each.Short)
+		}
+	}
+	return text
 }
 
 // checkCount checks the number of words against the names of the parameters.
@@ -143,9 +134,11 @@ func checkCount(parameters, words []string) error {
 		return nil
 	}
 	if len(words) > len(parameters) {
-		extra := words[len(parameters):]
-		plural := map[bool]string{true: "s"}[len(extra) > 1]
-		return fmt.Errorf("Got unexpected extra argument%s (%s)", plural, strings.Join(extra, " "))
+		what, extra := "argument", words[len(parameters):]
+		if len(extra) > 1 {
+			what = "arguments"
+		}
+		return fmt.Errorf("Got unexpected extra %s (%s)", what, strings.Join(extra, " "))
 	}
 	for _, missing := range parameters[len(words):] {
 		if !strings.HasPrefix(missing, "[") {
