@@ -30,7 +30,7 @@ type cut struct {
 
 const cutOff = "stream terminated by RST_STREAM with error code: INTERNAL_ERROR"
 
-// servicer adds and divides. It cuts its streams off: cuts are the ends of the next ones, later streams are not cut off.
+// servicer adds and multiplies. It cuts its streams off: cuts are the ends of the next ones, later ones are not cut off.
 type servicer struct {
 	pb.UnimplementedCalculatorServer
 	cuts    []cut
@@ -92,24 +92,31 @@ func listen(t *testing.T) net.Listener {
 	return listener
 }
 
-// serve starts a server, and returns a client of it.
-func serve(t *testing.T, servicer pb.CalculatorServer) pb.CalculatorClient {
-	t.Helper()
-	return serveOn(t, listen(t), servicer)
-}
-
-func serveOn(t *testing.T, listener net.Listener, servicer pb.CalculatorServer) pb.CalculatorClient {
+// start starts a server, and returns its address.
+func start(t *testing.T, listener net.Listener, servicer pb.CalculatorServer) string {
 	t.Helper()
 	server := grpc.NewServer()
 	pb.RegisterCalculatorServer(server, servicer)
 	go func() { _ = server.Serve(listener) }() // it fails when the test stops it
 	t.Cleanup(server.Stop)
-	channel, err := Connect(t.Context(), fmt.Sprintf("localhost:%d", listener.Addr().(*net.TCPAddr).Port), Access{})
+	return fmt.Sprintf("localhost:%d", listener.Addr().(*net.TCPAddr).Port)
+}
+
+// connect returns a client of a server.
+func connect(t *testing.T, target string) pb.CalculatorClient {
+	t.Helper()
+	channel, err := Connect(t.Context(), target, Access{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { channel.Close() })
 	return pb.NewCalculatorClient(channel)
+}
+
+// serve starts a server, and returns a client of it.
+func serve(t *testing.T, servicer pb.CalculatorServer) pb.CalculatorClient {
+	t.Helper()
+	return connect(t, start(t, listen(t), servicer))
 }
 
 func add(number float64) *pb.ConverseRequest {
@@ -127,7 +134,9 @@ func atOnce(requests []*pb.ConverseRequest) <-chan *pb.ConverseRequest {
 }
 
 // converse returns the answers as text, and the error that ended the conversation.
-func converse(ctx context.Context, calculator pb.CalculatorClient, requests <-chan *pb.ConverseRequest) ([]string, error) {
+func converse(
+	ctx context.Context, calculator pb.CalculatorClient, requests <-chan *pb.ConverseRequest,
+) ([]string, error) {
 	var answers []string
 	for answer, err := range Converse(ctx, calculator, requests) {
 		if err != nil {
@@ -240,7 +249,7 @@ func (r recording) Accept() (net.Conn, error) {
 func TestAConversationContinuesOnAnotherConnectionIfItsConnectionIsLost(t *testing.T) {
 	listener := recording{listen(t), make(chan net.Conn, 10)}
 	servicer := &servicer{}
-	calculator := serveOn(t, listener, servicer)
+	calculator := connect(t, start(t, listener, servicer))
 	requests := make(chan *pb.ConverseRequest, 1)
 	requests <- add(1)
 	var want float64

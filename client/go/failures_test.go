@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/local"
 	"google.golang.org/grpc/status"
 
 	pb "calculator/proto/calculator/v1/calculatorpb"
@@ -51,6 +53,28 @@ func TestDescribeReturnsOneLineWithTheStatusAndWhatToDo(t *testing.T) {
 		err := refusal(t, status.New(each.code, each.details))
 		if got := Describe(err, Call{Target: "a:1", Timeout: 3 * time.Second}); got != each.want {
 			t.Errorf("described as %q; want %q", got, each.want)
+		}
+	}
+}
+
+func TestACallWithoutATokenFailsWithTheReasonUnlessTheTokenIsOptional(t *testing.T) {
+	target := start(t, listen(t), pb.UnimplementedCalculatorServer{})
+	for isOptional, want := range map[bool]string{
+		false: errNotReached.Error(),
+		true: "UNIMPLEMENTED: method Calculate not implemented; " +
+			"a:1 does not serve this method; name another server with --target",
+	} {
+		tokens := &tokens{fetch: func() (token, error) { return token{}, errNotReached }}
+		channel, err := grpc.NewClient(target,
+			grpc.WithTransportCredentials(local.NewCredentials()),
+			grpc.WithPerRPCCredentials(&tokenSender{tokens: tokens, isOptional: isOptional}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer channel.Close()
+		_, err = pb.NewCalculatorClient(channel).Calculate(t.Context(), &pb.CalculateRequest{})
+		if got := Describe(err, Call{Target: "a:1"}); got != want {
+			t.Errorf("described as %q; want %q", got, want)
 		}
 	}
 }
