@@ -152,7 +152,7 @@ func (a Access) sender(ctx context.Context, address Address) (*tokenSender, erro
 	return &tokenSender{tokens, headers, isOptional, isTLS}, nil
 }
 
-// findTokens finds credentials, and fetches a token before the first call, which would spend its deadline waiting for it.
+// findTokens finds credentials, and fetches a token. The first call would spend its deadline waiting for it.
 func findTokens(ctx context.Context, audience, impersonate string) (*tokens, error) {
 	fetch, err := findSource(audience, impersonate)
 	if err != nil {

@@ -23,9 +23,9 @@ import (
 // https://cloud.google.com/run/docs/configuring/request-timeout. Therefore each request is kept until it is answered,
 // and a new stream starts by sending the last result, which the new instance does not know.
 //
-// The conversation ends when the channel of requests is closed and all of them are answered. Requests may be sent when
-// the answers to earlier ones have been yielded. The last pair is an error if a stream failed with a permanent error, if
-// five streams in a row failed without an answer, or if ctx is done.
+// The conversation ends when the channel of requests is closed and all of them are answered. A request may depend on
+// earlier answers. The last pair is an error if a stream failed with a permanent error, if five streams in a row failed
+// without an answer, or if ctx is done.
 func Converse(
 	ctx context.Context, calculator pb.CalculatorClient, requests <-chan *pb.ConverseRequest,
 ) iter.Seq2[*pb.ConverseResponse, error] {
@@ -63,7 +63,7 @@ func (c *conversation) run(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if c.failedAttempts == policy.MaxAttempts || !isTransient(err) || ctx.Err() != nil {
+		if c.failedAttempts == policy.MaxAttempts || !isTransient(err) {
 			return err
 		}
 		select {
@@ -77,9 +77,9 @@ func (c *conversation) run(ctx context.Context) error {
 	return nil
 }
 
-// hasRequest waits for a request that is not answered. It returns false if there are no more requests.
+// hasRequest waits for a request without an answer. It returns false if there are no more requests, or if ctx is done.
 func (c *conversation) hasRequest(ctx context.Context) bool {
-	return len(c.unanswered) > 0 || c.receive(ctx) != nil
+	return ctx.Err() == nil && (len(c.unanswered) > 0 || c.receive(ctx) != nil)
 }
 
 // receive waits for the next request and keeps it. It returns nil if there are no more requests, or if ctx is done.
@@ -100,22 +100,24 @@ func (c *conversation) receive(ctx context.Context) *pb.ConverseRequest {
 // stream converses over one stream, until all requests are answered or the stream fails.
 func (c *conversation) stream(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	stream, err := c.calculator.Converse(ctx)
 	if err != nil {
-		cancel()
 		return err
 	}
-	unanswered, isReminder := append([]*pb.ConverseRequest{}, c.unanswered...), c.reminder != nil
+	var first []*pb.ConverseRequest
+	isReminder := c.reminder != nil
 	if isReminder {
-		unanswered = append([]*pb.ConverseRequest{c.reminder}, unanswered...)
+		first = append(first, c.reminder)
 	}
+	first = append(first, c.unanswered...)
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		c.send(ctx, stream, unanswered)
+		c.send(ctx, stream, first)
 	}()
 	defer func() {
-		cancel() // which also ends the sender
+		cancel() // which ends the sender
 		<-sent
 	}()
 	for ; ; isReminder = false {
@@ -135,9 +137,9 @@ func (c *conversation) stream(ctx context.Context) error {
 	}
 }
 
-// send sends requests, and then those that arrive. If it fails, receiving the answers returns the reason.
-func (c *conversation) send(ctx context.Context, stream pb.Calculator_ConverseClient, requests []*pb.ConverseRequest) {
-	for _, request := range requests {
+// send sends the first requests, and then those that arrive. If it fails, receiving the answers returns the reason.
+func (c *conversation) send(ctx context.Context, stream pb.Calculator_ConverseClient, first []*pb.ConverseRequest) {
+	for _, request := range first {
 		if stream.Send(request) != nil {
 			return
 		}

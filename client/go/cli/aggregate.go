@@ -15,7 +15,7 @@ import (
 	pb "calculator/proto/calculator/v1/calculatorpb"
 )
 
-// numbersPerMessage makes about 40 kB per message: large enough for throughput, and far below gRPC's message size limit.
+// numbersPerMessage is about 40 kB per message: large enough for throughput, and far below gRPC's message size limit.
 const numbersPerMessage = 5000
 
 func newAggregate(global *options) *cobra.Command {

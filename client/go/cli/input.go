@@ -85,7 +85,7 @@ func lines[T any](s *standardInput, parse func(string) (T, error)) iter.Seq[T] {
 	}
 }
 
-// pieces yields the words or lines with their places, from 1. The first one that is too long or not UTF-8 ends the input.
+// pieces yields the words or lines with their places, from 1. One that is too long or not UTF-8 ends the input.
 func (s *standardInput) pieces(kind string, split bufio.SplitFunc, maxBytes int) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
 		scanner := bufio.NewScanner(s.file)

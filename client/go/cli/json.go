@@ -13,8 +13,8 @@ import (
 // jsonToken matches what jsonSpacing rewrites, and the strings, which it keeps.
 var jsonToken = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|[-+.0-9eE]+|[,:]|\s`)
 
-// jsonSpacing replaces tokens. protojson adds spaces at random, so that nothing depends on its output. It prints -0 as an
-// integer, for which many parsers have no sign.
+// jsonSpacing replaces tokens. protojson adds spaces at random, so that nothing depends on its output. It prints -0,
+// which many parsers read as an integer, without the sign.
 var jsonSpacing = map[string]string{",": ", ", ":": ": ", " ": "", "-0": "-0.0"}
 
 // asJSON returns a message as one line of JSON, with the spaces of the Python client.

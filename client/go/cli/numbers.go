@@ -36,8 +36,8 @@ func parseNumber(text string) (float64, error) {
 	return value, nil
 }
 
-// parseNumber32 parses a number in the range of a 32-bit float, which may round it. It returns an error if the text is not
-// a number, or is too large.
+// parseNumber32 parses a number in the range of a 32-bit float, which may round it. It returns an error if the text is
+// not a number, or is too large.
 func parseNumber32(text string) (float32, error) {
 	value, err := parseNumber(text)
 	if err != nil {
