@@ -276,5 +276,8 @@ func runGcloud(options ...string) (string, error) {
 	command := exec.CommandContext(ctx, "gcloud", append([]string{"auth", "print-identity-token"}, options...)...)
 	command.WaitDelay = time.Second // its child processes may keep the pipes open
 	printed, err := command.Output()
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("no answer within %v", gcloudTimeout)
+	}
 	return strings.TrimSpace(string(printed)), err
 }
