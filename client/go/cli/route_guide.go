@@ -34,7 +34,7 @@ func newRouteGuide(global *options) *cobra.Command {
 }
 
 // parsePoint parses a latitude and a longitude in degrees; names are those of the parameters.
-func parsePoint(latitude, longitude string, names ...string) (*pb.Point, error) {
+func parsePoint(latitude, longitude string, names [2]string) (*pb.Point, error) {
 	first, err := parseDegrees(latitude, maxLatitude)
 	if err != nil {
 		return nil, invalid(names[0], err)
@@ -72,7 +72,7 @@ func (c *caller) showFeature(found *pb.Feature) error {
 }
 
 func feature(ctx context.Context, caller *caller, words []string) error {
-	point, err := parsePoint(words[0], words[1], "LATITUDE", "LONGITUDE")
+	point, err := parsePoint(words[0], words[1], [2]string{"LATITUDE", "LONGITUDE"})
 	if err != nil {
 		return err
 	}
@@ -86,11 +86,11 @@ func feature(ctx context.Context, caller *caller, words []string) error {
 }
 
 func features(ctx context.Context, caller *caller, words []string) error {
-	southwest, err := parsePoint(words[0], words[1], "SOUTH", "WEST")
+	southwest, err := parsePoint(words[0], words[1], [2]string{"SOUTH", "WEST"})
 	if err != nil {
 		return err
 	}
-	northeast, err := parsePoint(words[2], words[3], "NORTH", "EAST")
+	northeast, err := parsePoint(words[2], words[3], [2]string{"NORTH", "EAST"})
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func record(ctx context.Context, caller *caller, words []string) error {
 	}
 	var points []*pb.Point
 	for index := 0; index < len(words); index += 2 {
-		point, err := parsePoint(words[index], words[index+1], name, name)
+		point, err := parsePoint(words[index], words[index+1], [2]string{name, name})
 		if err != nil {
 			return err
 		}
