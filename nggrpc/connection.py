@@ -144,7 +144,10 @@ class Connection:
         Raises:
             http2.ProtocolError: the connection is broken and must be closed.
         """
+        window = self._send_window()
         data = self.session.data_to_send(_OUTPUT_BYTES)
+        if self._send_window() < window:  # there are DATA frames, perhaps of a response that was queued long ago
+            self.lifecycle.has_sent = True
         self._has_more = len(data) == _OUTPUT_BYTES
         self._process_events()
         for call in tuple(self.backpressured):
@@ -155,6 +158,13 @@ class Connection:
         if self.finished_early:
             self._reset_finished()
         return data
+
+    def _send_window(self) -> int:
+        """Return the send window of the connection, in bytes; 0 once the session has ended."""
+        try:
+            return self.session.remote_window_size
+        except http2.ProtocolError:
+            return 0
 
     def settle(self) -> None:
         """End a pass, and start deadline timers for the new calls that are still open."""

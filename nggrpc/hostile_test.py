@@ -521,6 +521,26 @@ def test_a_lost_connection_frees_its_http2_state_without_the_garbage_collector()
         gc.enable()
 
 
+def test_pings_of_a_client_between_the_parts_of_a_large_response_do_not_count_as_abuse() -> None:
+    # grpc-go pings after each part, to measure how large its window should be.
+    @nggrpc.never_blocks
+    def large(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        return bytes(200_000)
+
+    host = _host({"Large": grpc.unary_unary_rpc_method_handler(large)})
+    connection, client = _connection(host), MemoryClient()
+    stream_id = client.begin(Request("/Test/Large", prefixed(b"")))
+    client.exchange(connection)
+    for _ in range(100):
+        client.h2.ping(b"how fast")
+        client.h2.increment_flow_control_window(1000)
+        client.h2.increment_flow_control_window(1000, stream_id)
+        client.exchange(connection)
+    assert len(client.responses[stream_id].body) > 100_000
+    assert not client.has_goaway
+    connection.lose()
+
+
 def test_answers_to_pings_of_the_server_do_not_count_as_abuse() -> None:
     connection, client = _connection(_host()), MemoryClient()
     client.exchange(connection)
