@@ -1,7 +1,7 @@
 """The clients that the interop test uses as peers, and how each runs a case."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,17 +36,25 @@ def _run_grpclib(case: str, address: str) -> None:
     grpclib_peer.run(case, address)
 
 
+def _run(command: Sequence[str | Path], **environment: str) -> None:
+    finished = programs.run(command, TIMEOUT_MS=f"{cases.TIMEOUT_SECONDS * 1000:.0f}", **environment)
+    assert finished.returncode == 0, finished.stderr
+
+
+def _run_grpc_go(case: str, address: str) -> None:
+    _run([Path("tests/interop/grpc_go_peer").absolute(), address, case])
+
+
 def _run_grpc_js(case: str, address: str) -> None:
     modules, contract = (Path(os.environ[name]).absolute() for name in ("NODE_MODULES", "CONTRACT"))
     script = "tests/interop/grpc_js_peer.js"
     command = [os.environ["NODE"], script, str(contract.parent.parent), address, case]
-    timeout = f"{cases.TIMEOUT_SECONDS * 1000:.0f}"
-    finished = programs.run(command, NODE_PATH=str(modules), TIMEOUT_MS=timeout)
-    assert finished.returncode == 0, finished.stderr
+    _run(command, NODE_PATH=str(modules))
 
 
 PEERS = (
     Peer("grpcio", grpcio_peer.run),
     Peer("grpclib", _run_grpclib),
     Peer("@grpc/grpc-js", _run_grpc_js),
+    Peer("grpc-go", _run_grpc_go),
 )
