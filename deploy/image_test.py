@@ -8,8 +8,12 @@ import pytest
 
 from bazel.oci.layout import Layout, digest
 
-# The size limit of each image: all compressed layers, in bytes. Both images share the layer of the interpreter.
-SIZES = {"deploy/image": 32_000_000, "ingress/image": 53_000_000}
+# The images in Python, which share the layer of the interpreter.
+IN_PYTHON = ("deploy/image", "ingress/image")
+# The size limit of each image: all compressed layers, in bytes.
+SIZES = {"deploy/image": 32_000_000, "ingress/image": 53_000_000, "server/go/image": 5_000_000}
+
+of_images_in_python = pytest.mark.parametrize("folder", IN_PYTHON, indirect=True)
 
 
 @pytest.fixture(scope="module", params=SIZES)
@@ -59,6 +63,7 @@ def test_entries_are_owned_by_root_undated_sorted_and_unique(layers: list[list[t
     assert len(files) == len(set(files))
 
 
+@of_images_in_python
 def test_nothing_is_in_a_folder_that_merged_usr_makes_a_link(layers: list[list[tarfile.TarInfo]]) -> None:
     links = {entry.name: entry.linkname for entry in layers[0] if entry.issym() and "/" not in entry.name}
     assert links == {name: f"usr/{name}" for name in ("bin", "lib", "lib64", "sbin")}
@@ -66,6 +71,7 @@ def test_nothing_is_in_a_folder_that_merged_usr_makes_a_link(layers: list[list[t
         assert not [entry.name for entry in members if entry.name.startswith(("bin/", "lib/", "lib64/", "sbin/"))]
 
 
+@of_images_in_python
 def test_scanners_can_recognize_debian_and_its_packages(layers: list[list[tarfile.TarInfo]]) -> None:
     names = {entry.name for entry in layers[0]}
     assert {"etc/debian_version", "etc/os-release", "usr/lib/os-release"} < names
@@ -77,12 +83,14 @@ def test_the_layout_names_the_image_for_tools_that_read_layouts(folder: Path) ->
     assert entry["annotations"] == {"org.opencontainers.image.ref.name": "latest"}
 
 
+@of_images_in_python
 def test_there_is_no_shell_no_package_manager_and_no_pip(layers: list[list[tarfile.TarInfo]]) -> None:
     programs = {entry.name for members in layers for entry in members if entry.name.startswith("usr/bin/")}
     assert programs == {"usr/bin/python3", "usr/bin/python3.13"}
     assert not [entry.name for members in layers for entry in members if "/pip" in entry.name]
 
 
+@of_images_in_python
 def test_every_module_has_bytecode(layers: list[list[tarfile.TarInfo]]) -> None:
     for members in layers:
         names = {entry.name for entry in members}
@@ -98,6 +106,11 @@ def test_the_image_is_below_its_size_limit(image: Layout, folder: Path) -> None:
     assert sum(layer["size"] for layer in image.manifest()["layers"]) < SIZES[str(folder)]
 
 
-def test_both_images_share_the_layer_of_the_interpreter() -> None:
-    bases = {Layout(Path(folder)).manifest()["layers"][0]["digest"] for folder in SIZES}
+@pytest.mark.parametrize("folder", ["server/go/image"], indirect=True)
+def test_the_image_in_go_has_only_the_program(layers: list[list[tarfile.TarInfo]]) -> None:
+    assert [(entry.name, entry.mode) for members in layers for entry in members] == [("server", 0o755)]
+
+
+def test_both_images_in_python_share_the_layer_of_the_interpreter() -> None:
+    bases = {Layout(Path(folder)).manifest()["layers"][0]["digest"] for folder in IN_PYTHON}
     assert len(bases) == 1

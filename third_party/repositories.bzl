@@ -41,7 +41,10 @@ filegroup(
     target_compatible_with = COMPATIBLE_WITH,
 )
 
-exports_files(["goroot/VERSION"])
+exports_files([
+    "goroot/VERSION",
+    "stale",
+])
 
 [
     sh_binary(

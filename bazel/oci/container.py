@@ -20,6 +20,8 @@ class Container:
         self._bubblewrap = bubblewrap.absolute()
         self._config = layout.config()["config"]
         self._root = folder
+        for mount_point in ("dev", "proc", "tmp"):  # container engines make them, too, if an image has none
+            (folder / mount_point).mkdir(parents=True)
         for archive in layout.archives():
             archive.extractall(folder, filter="tar")
 

@@ -1,16 +1,17 @@
 """Container images, built without a container engine and byte-for-byte reproducible.
 
 Attributes have the same names as in rules_oci. `stale`, `referrers`, `provenance`, oci_compressed_layer,
-oci_provenance, oci_sbom, oci_verify and py_image_layers are additions.
+oci_layer, oci_provenance, oci_sbom, oci_verify and py_image_layers are additions.
 """
 
 load("//bazel/oci/private:image.bzl", "oci_image_rule", _oci_compressed_layer = "oci_compressed_layer")
-load("//bazel/oci/private:layers.bzl", _py_image_layers = "py_image_layers")
+load("//bazel/oci/private:layers.bzl", _oci_layer = "oci_layer", _py_image_layers = "py_image_layers")
 load("//bazel/oci/private:program.bzl", "program")
 load("//bazel/oci/private:provenance.bzl", "oci_provenance_rule")
 load("//bazel/oci/private:sbom.bzl", _oci_sbom = "oci_sbom")
 
 oci_compressed_layer = _oci_compressed_layer
+oci_layer = _oci_layer
 oci_sbom = _oci_sbom
 py_image_layers = _py_image_layers
 

@@ -24,7 +24,7 @@ from tests.vectors.vectors import FILES, METHODS, Vector
 TYPESCRIPT = Path("tests/vectors/peer").absolute()
 GO_PEER = Path("tests/vectors/go_peer").absolute()
 AUDIENCE = "https://localhost"
-ENDPOINTS = SERVER, GO_SERVER, IMAGE, INGRESS, CLOUD_RUN = ("server", "server in Go", "image", "ingress", "Cloud Run")
+ENDPOINTS = SERVER, GO_IMAGE, IMAGE, INGRESS, CLOUD_RUN = ("server", "image in Go", "image", "ingress", "Cloud Run")
 GRPC, GRPC_WEB = "gRPC", "gRPC-Web"
 
 
@@ -48,8 +48,9 @@ def _endpoint(name: str, folder: Path) -> Iterator[Endpoint]:
         if name == SERVER:
             yield Endpoint(stack.enter_context(programs.serving()).address)
             return
-        if name == GO_SERVER:
-            yield Endpoint(stack.enter_context(programs.serving_by(programs.GO_SERVER)).address)
+        if name == GO_IMAGE:
+            container = _container("server/go/image", folder)
+            yield Endpoint(stack.enter_context(image_server.serving(container)).address)
             return
         server = stack.enter_context(image_server.serving(_container("deploy/image", folder)))
         if name == IMAGE:

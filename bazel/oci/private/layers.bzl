@@ -1,4 +1,4 @@
-"""py_image_layers: the layers of an image for a py_binary."""
+"""oci_layer: a layer of an image. py_image_layers: the layers of an image for a py_binary."""
 
 load("@rules_python//python:defs.bzl", "PyInfo")
 load("//bazel:runfiles.bzl", "runfiles_path")
@@ -17,7 +17,7 @@ def _import_path(path, roots):
     return path[len(root):].lstrip("/") if root else path.partition("/")[2]
 
 def _layer(ctx, name, entries):
-    tar = ctx.actions.declare_file("{}_{}.tar".format(ctx.label.name, name))
+    tar = ctx.actions.declare_file(name + ".tar")
     arguments = ctx.actions.args()
     arguments.use_param_file("@%s", use_always = True)
     arguments.set_param_file_format("multiline")
@@ -35,6 +35,33 @@ def _layer(ctx, name, entries):
     )
     return tar
 
+_LAYER_ATTRS = {
+    "_layer": attr.label(
+        cfg = "exec",
+        default = "//bazel/oci:layer",
+        executable = True,
+    ),
+}
+
+def _oci_layer_impl(ctx):
+    entries = [
+        (path, target[DefaultInfo].files_to_run.executable or target[DefaultInfo].files.to_list()[0])
+        for target, path in ctx.attr.files.items()
+    ]
+    return [DefaultInfo(files = depset([_layer(ctx, ctx.label.name, entries)]))]
+
+oci_layer = rule(
+    implementation = _oci_layer_impl,
+    doc = "Writes files and programs, without their runfiles, as one uncompressed layer.",
+    attrs = _LAYER_ATTRS | {
+        "files": attr.label_keyed_string_dict(
+            allow_files = True,
+            doc = "The files, each with its path in the image, relative to the root.",
+            mandatory = True,
+        ),
+    },
+)
+
 def _py_image_layers_impl(ctx):
     binary = ctx.attr.binary
     roots = binary[PyInfo].imports.to_list()
@@ -51,7 +78,7 @@ def _py_image_layers_impl(ctx):
                 wheels.append(("app/site-packages/" + _import_path(path, roots), file))
         elif file not in interpreter:
             fail("{} is neither in this repository nor in a wheel: py_image_layers does not support it".format(path))
-    layers = [_layer(ctx, "wheels", wheels), _layer(ctx, "app", app)]
+    layers = [_layer(ctx, ctx.label.name + "_wheels", wheels), _layer(ctx, ctx.label.name + "_app", app)]
     return [DefaultInfo(files = depset(layers))]
 
 py_image_layers = rule(
@@ -61,16 +88,11 @@ py_image_layers = rule(
 
 The repository's modules are in /app by their import paths, and wheels are in /app/site-packages, all with bytecode. The
 interpreter is not included: it is the base layer of the image. Different files with the same path are an error.""",
-    attrs = {
+    attrs = _LAYER_ATTRS | {
         "binary": attr.label(
             mandatory = True,
             providers = [PyInfo],
             doc = "The py_binary.",
-        ),
-        "_layer": attr.label(
-            cfg = "exec",
-            default = "//bazel/oci:layer",
-            executable = True,
         ),
     },
 )
