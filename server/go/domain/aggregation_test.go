@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand"
+	"slices"
 	"testing"
 )
 
@@ -53,7 +54,8 @@ func TestStatisticsAreExactAndRoundedOnce(t *testing.T) {
 		aggregation := aggregated(t, numbers...)
 		sum, _ := aggregation.Sum()
 		variance, _ := aggregation.Variance()
-		return sum == wantSum && aggregation.Mean() == wantMean && variance == wantVariance
+		return sum == wantSum && aggregation.Mean() == wantMean && variance == wantVariance &&
+			aggregation.Minimum == slices.Min(numbers) && aggregation.Maximum == slices.Max(numbers)
 	})
 }
 

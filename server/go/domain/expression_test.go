@@ -25,13 +25,25 @@ func evaluated(text string) ([]Step, float64, error) {
 func TestOperatorsHaveThePrecedenceOfMathematics(t *testing.T) {
 	for text, want := range map[string]float64{
 		"2*(3+4)^2": 98, "10-4-3": 3, "100/10/5": 2, "2^3^2": 512, "-2^2": -4, "(-2)^2": 4, "2^-1": 0.5, "-2^-2": -0.25,
-		"2*-3": -6, "3--2": 5, "17%5*2": 4, "-7%4": -3, " 1 +\t2\n": 3, ".5+1.": 1.5, "1.5e-3*1E3": 1.5, "-+-2": 2,
+		"2*-3": -6, "3--2": 5, "17%5*2": 4, "1+6/2": 4, "-7%4": -3, " 1 +\t2\n": 3, ".5+1.": 1.5, "1.5e-3*1E3": 1.5, "-+-2": 2,
 		"2 × 3 ⋅ 4": 24, "6 ÷ 2 − 5": -2, "1\u00a0+\u20092\u202f*\u30003": 7, "-sqrt(4)^2": -4, "2^-abs(-1)": 0.5,
 		" max ( 1 , 5-2,2 ) * 2": 6, "min(-1, +1)": -1, "2*e": 2 * math.E, "1e0*e": math.E, "π": math.Pi,
 		"round(-2.5)": -3,
 	} {
 		if _, value, err := evaluated(text); err != nil || value != want {
 			t.Errorf("%q is %v, error %v; want %v", text, value, err, want)
+		}
+	}
+}
+
+func TestTheRemainingExpressionHasTheFewestParentheses(t *testing.T) {
+	for text, want := range map[string]string{
+		"0+((2^2)^2)^1": "(4^2)^1", "(2)^(2^(1+1))": "2^2^2", "(1+1)-(2-3)-4": "2-(2-3)-4", "(1*1)*-(2)": "1*(-2)",
+		"(1+1)+-0*3": "2+(-0*3)", "-(1+1)^2": "-2^2", "(-(1+1))^2": "(-2)^2",
+	} {
+		steps, _, err := evaluated(text)
+		if err != nil || !strings.HasSuffix(steps[0].Remaining, want) {
+			t.Errorf("%q: the first step is %+v, error %v; want %s", text, steps, err, want)
 		}
 	}
 }
@@ -58,6 +70,7 @@ func TestAMalformedExpressionIsRefusedWithItsPositionBeforeAnyStep(t *testing.T)
 		"'":            operand + `"'" at position 1`,
 		`\`:            operand + `'\\' at position 1`,
 		"\x01":         operand + `'\x01' at position 1`,
+		"\x7f":         operand + `'\x7f' at position 1`,
 		"\u200b":       operand + `'\u200b' at position 1`,
 		"\U000e0001":   operand + `'\U000e0001' at position 1`,
 		"1+1)":         "no parenthesis is open at position 4",
@@ -169,14 +182,14 @@ func TestTheRemainingExpressionOfEachStepParsesAndHasTheSameValue(t *testing.T) 
 }
 
 func FuzzAnyTextIsEvaluatedOrRefusedWithAPositionInTheText(f *testing.F) {
-	for _, text := range []string{"", "1+", "sqrt(", "max(1,", "((", "-", "π", "\xff", "1e", "0x1", "sine(1)", "%", "2 3"} {
+	for _, text := range []string{"", "1+", "sqrt(", "max(1,", "((", "-", "π", "\xff", "1e", "0x1", "sine(1)", "2 3"} {
 		f.Add(text)
 	}
 	f.Fuzz(checkAnyText)
 }
 
 func TestAnyTextOfTokensIsEvaluatedOrRefused(t *testing.T) {
-	tokens := []string{"(", ")", "+", "-", "*", "/", "^", "%", ",", ".", "1", "2e3", "π", " ", "sine", "max", "sqrt", "'"}
+	tokens := []string{"(", ")", "+", "-", "*", "/", "^", "%", ",", ".", "1", "2e3", "π", " ", "x", "max", "sqrt", "'"}
 	property := func(choices []uint8) bool {
 		var text strings.Builder
 		for _, choice := range choices {

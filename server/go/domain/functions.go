@@ -25,12 +25,12 @@ var functions = []*function{
 	unary("ln", ln, "numbers above 0"),
 	unary("log", log10, "numbers above 0"),
 	unary("exp", exp, ""),
-	unary("sin", odd(sin), ""),
+	unary("sin", sin, ""),
 	unary("cos", cos, ""),
-	unary("tan", odd(tan), ""),
-	unary("asin", odd(asin), "numbers from -1 to 1"),
+	unary("tan", tan, ""),
+	unary("asin", asin, "numbers from -1 to 1"),
 	unary("acos", acos, "numbers from -1 to 1"),
-	unary("atan", odd(atan), ""),
+	unary("atan", atan, ""),
 	{name: "min", arguments: anyNumber, compute: func(numbers []float64) float64 {
 		return first(numbers, func(one, other float64) bool { return one < other })
 	}},
@@ -46,16 +46,6 @@ func constant(name string, value float64) *function {
 
 func unary(name string, compute func(float64) float64, domain string) *function {
 	return &function{name, 1, func(arguments []float64) float64 { return compute(arguments[0]) }, domain}
-}
-
-// odd returns a function that keeps the sign of zero, which math/big does not.
-func odd(compute func(float64) float64) func(float64) float64 {
-	return func(x float64) float64 {
-		if x == 0 {
-			return x
-		}
-		return compute(x)
-	}
 }
 
 // first returns the number that comes before all others; of several that do, such as 0 and -0, the leftmost.

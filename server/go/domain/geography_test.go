@@ -20,6 +20,9 @@ func TestFeaturesIncludeThoseOfTheTutorial(t *testing.T) {
 	if name := features(t).Name(Place{407838351, -746143763}); name != want {
 		t.Errorf("the name is %q; want %s", name, want)
 	}
+	if name := features(t).Name(Place{407178000, -740431000}); name != "Jersey City, New Jersey" {
+		t.Errorf("the name is %q; want Jersey City, whose longitude is not exact in floating point", name)
+	}
 	if name := features(t).Name(Place{0, 0}); name != "" {
 		t.Errorf("a place without a feature has the name %s", name)
 	}

@@ -167,6 +167,9 @@ func asin(x float64) float64 {
 	if math.Abs(x) > 1 {
 		return math.NaN()
 	}
+	if x == 0 {
+		return x // with its sign, which the sum of wideAngle loses
+	}
 	return rounded(wideAngle(wide(x), otherLeg(x)))
 }
 
@@ -177,4 +180,9 @@ func acos(x float64) float64 {
 	return rounded(wideAngle(otherLeg(x), wide(x)))
 }
 
-func atan(x float64) float64 { return rounded(wideAngle(wide(x), wide(1))) }
+func atan(x float64) float64 {
+	if x == 0 {
+		return x
+	}
+	return rounded(wideAngle(wide(x), wide(1)))
+}
