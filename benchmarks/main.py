@@ -25,7 +25,12 @@ from benchmarks import goals, results, servers, workers, workloads
 from benchmarks.load import Load, LoadError, Workload, cores
 from benchmarks.results import Measured, Results
 
-_REFERENCES = {servers.TUTORIAL.name: "vs. tutorial", servers.STOCK.name: "vs. stock", servers.CPP: "vs. C++"}
+_REFERENCES = {
+    servers.TUTORIAL.name: "vs. tutorial",
+    servers.STOCK.name: "vs. stock",
+    servers.GO.name: "vs. Go",
+    servers.CPP: "vs. C++",
+}
 
 
 def _workloads(calls: int) -> list[Workload]:
@@ -121,7 +126,7 @@ def _measured(h2load: Path, rounds: int, all_workloads: Sequence[Workload]) -> R
     os.sched_setaffinity(0, {load_core})
     with tempfile.TemporaryDirectory() as name:
         cpp = servers.in_cpp(Path(name))
-        all_servers = [*servers.PYTHON, *([cpp] if cpp else [])]
+        all_servers = [*servers.PYTHON, servers.GO, *([cpp] if cpp else [])]
         return measure(Load(h2load, Path(name)), server_core, all_servers, all_workloads, rounds)
 
 

@@ -102,6 +102,8 @@ PYTHON = [
 ]
 """The servers in Python."""
 
+GO = Server("grpc-go", [_PEERS / "grpc_go_server"], (UNARY, *SHAPES, *STREAMING, *ECHO))
+
 CPP = "gRPC in C++, callbacks"
 """The name of the server that `in_cpp` builds."""
 
