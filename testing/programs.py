@@ -22,7 +22,6 @@ from testing import timeouts
 # The working directory of a test is the root of its runfiles, where a py_binary has the path of its target.
 # Tests of the server in another language set SERVER.
 SERVER = Path(os.environ.get("SERVER", "server/server")).absolute()
-GO_SERVER = Path("server/go/go").absolute()
 CLIENT = Path("client/client").absolute()
 GO_CLIENT = Path("client/go/go").absolute()
 

@@ -127,6 +127,20 @@ def test_the_typescript_example_calls_the_server() -> None:
     assert (called.stdout, called.stderr) == ("42\n", "")
 
 
+def test_the_go_example_calls_the_server() -> None:
+    with programs.serving(PORT="50051"):
+        called = programs.run(["client/go/example/example"])
+    assert (called.stdout, called.stderr) == ("42\n", "")
+
+
+def test_go_code_in_the_documentation_is_part_of_a_file() -> None:
+    files = [file.read_text(encoding="utf-8") for folder in ("client", "server") for file in Path(folder).rglob("*.go")]
+    shown = re.findall(r"^```go\n(.*?)^```", DOCUMENTS, re.MULTILINE | re.DOTALL)
+    assert shown
+    for code in shown:
+        assert any(code in file for file in files), code
+
+
 def test_the_documented_defaults_are_those_in_the_help_of_the_server() -> None:
     rows = re.findall(r"^\| `(--[\w-]+)` \| (\d+)", DOCUMENTS, re.MULTILINE)
     text = " ".join(programs.run([programs.SERVER, "--help"]).stdout.split())
