@@ -24,6 +24,9 @@ BASE = Path(os.environ["BASE"])
 # The folder of the external repositories that the outer Bazel has fetched.
 FETCHED = BASE.resolve().parents[1]
 TARGETS = ("//deploy:image", "//deploy:provenance", "//ingress:image")
+# The image in Go takes a minute longer, since all Go packages are compiled. So it is built only with --config=bzlmod, by
+# continuous integration. The module system prefixes the names of repositories.
+IMAGES_IN_GO = () if BASE.resolve().parent.name == "debian" else ("//server/go:image",)
 REVISION = "org.opencontainers.image.revision"
 
 
@@ -91,9 +94,10 @@ def test_the_base_layer_is_identical_when_it_is_packed_in_another_folder(elsewhe
 
 
 def test_the_images_are_identical_when_they_are_built_in_another_output_base(elsewhere: Elsewhere) -> None:
-    built = elsewhere.build("//server/go:image")
+    built = elsewhere.build(*IMAGES_IN_GO)
     assert built.returncode == 0, built.stderr
-    for folder in ("deploy/image", "ingress/image", "server/go/image"):
+    for target in ("//deploy:image", "//ingress:image", *IMAGES_IN_GO):
+        folder = target.removeprefix("//").replace(":", "/")
         nested, outer = elsewhere.built / folder, Path(folder)
         assert nested.resolve() != outer.resolve()
         assert (nested / "index.json").read_bytes() == (outer / "index.json").read_bytes(), folder
