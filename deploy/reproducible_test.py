@@ -24,8 +24,8 @@ BASE = Path(os.environ["BASE"])
 # The folder of the external repositories that the outer Bazel has fetched.
 FETCHED = BASE.resolve().parents[1]
 TARGETS = ("//deploy:image", "//deploy:provenance", "//ingress:image")
-# The image in Go takes a minute longer, since all Go packages are compiled. So it is built only with --config=bzlmod, by
-# continuous integration. The module system prefixes the names of repositories.
+# The image in Go takes a minute longer, since all Go packages are compiled. So it is built only with --config=bzlmod,
+# by continuous integration. The module system prefixes the names of repositories.
 IMAGES_IN_GO = () if BASE.resolve().parent.name == "debian" else ("//server/go:image",)
 REVISION = "org.opencontainers.image.revision"
 

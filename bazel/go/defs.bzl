@@ -1,8 +1,9 @@
 """go_library, go_binary, go_test: Go, compiled and linked by Debian's Go, without cgo. go_packages: third-party packages.
 
-rules_go has the same rules and attributes, but downloads Go and itself from outside the package registries. Here,
-//bazel/go:packages compiles the standard library and the packages from Debian once; every target can import them
-without naming them in deps. Each target of this repository is one package, and is compiled by one action.
+go_library, go_binary and go_test have the attributes of rules_go, and in addition `programs` and `vet`. rules_go
+downloads Go and itself from outside the package registries. Here, //bazel/go:packages compiles the standard library and
+the packages from Debian once; every target can import them without naming them in deps. Each target of this repository
+is one package, and is compiled by one action.
 """
 
 GoInfo = provider(

@@ -37,7 +37,7 @@ import (
 )
 
 func main() {
-	m := testrun.Start(
+	m := testrun.Prepare(
 		[]testing.InternalTest{ {{- range .Tests}}{"{{.}}", under.{{.}}}, {{end -}} },
 		[]testing.InternalBenchmark{ {{- range .Benchmarks}}{"{{.}}", under.{{.}}}, {{end -}} },
 		[]testing.InternalFuzzTarget{ {{- range .Fuzz}}{"{{.}}", under.{{.}}}, {{end -}} },

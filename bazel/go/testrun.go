@@ -11,10 +11,10 @@ import (
 	"testing/internal/testdeps"
 )
 
-// Start returns what the generated main function of a test runs. It applies --test_filter, which Bazel passes in
+// Prepare returns what the generated main function of a test runs. It applies --test_filter, which Bazel passes in
 // TESTBRIDGE_TEST_ONLY (https://bazel.build/reference/test-encyclopedia), and ends the process if the filter matches
 // none of the names.
-func Start(
+func Prepare(
 	tests []testing.InternalTest,
 	benchmarks []testing.InternalBenchmark,
 	fuzzTests []testing.InternalFuzzTarget,

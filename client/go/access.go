@@ -33,14 +33,14 @@ const (
 
 // Access is how to connect to a server.
 type Access struct {
-	// TLS tells whether to use TLS even if the address does not imply it.
+	// TLS forces TLS even if the address does not imply it.
 	TLS bool
 	// CACert is a PEM file of CA certificates that replaces the system's roots when the server's certificate is
 	// verified. It implies TLS.
 	CACert string
-	// Auth is AuthIdentityToken to send a token with every call, including reflection and health checks; AuthNone to
-	// send none; or AuthAuto, also if empty, to send one over TLS if Audience or Impersonate is set, or if the server is
-	// on Cloud Run and there are credentials.
+	// Auth decides whether calls send an identity token. AuthIdentityToken sends one with every call, including reflection
+	// and health checks; AuthNone never does. AuthAuto, the default, sends one over TLS if Audience or Impersonate is set,
+	// or if the server is on Cloud Run and credentials are available.
 	Auth string
 	// Audience is the audience of the tokens; if empty, https://HOST.
 	Audience string
@@ -152,14 +152,11 @@ func (a Access) sender(ctx context.Context, address Address) (*tokenSender, erro
 	return &tokenSender{tokens, headers, isOptional, isTLS}, nil
 }
 
-// findTokens finds credentials, and fetches a token. The first call would spend its deadline waiting for it.
+// findTokens finds credentials, and fetches a token now. Otherwise the first call would wait for it, and might miss its
+// deadline.
 func findTokens(ctx context.Context, audience, impersonate string) (*tokens, error) {
-	fetch, err := findSource(audience, impersonate)
-	if err != nil {
-		return nil, err
-	}
-	found := &tokens{fetch: fetch, early: early}
-	_, err = found.get(ctx)
+	found := &tokens{fetch: sourceOnce(audience, impersonate), early: early}
+	_, err := found.get(ctx)
 	return found, err
 }
 

@@ -24,7 +24,7 @@ type Address struct {
 	Target string
 	// Host is the host; empty for targets that only gRPC resolves.
 	Host string
-	// IsTLS tells whether the address implies TLS, by port 443 or by https://.
+	// IsTLS tells whether the address implies TLS: by port 443, which a bare host implies, or by https://.
 	IsTLS bool
 }
 

@@ -21,12 +21,12 @@ const (
 	keepaliveTimeout = 10 * time.Second
 )
 
-// connectTimeout is gRPC's default.
+// connectTimeout is gRPC's default, which WithConnectParams replaces.
 const connectTimeout = 20 * time.Second
 
 // reconnectDelay is how long to wait after the first failed connection. It is much shorter than the backoff of calls,
-// so that there is a connection when a call is retried. gRPC's default of a second is longer than all attempts of a
-// call take.
+// so that there is a connection when a call is retried. gRPC's default of a second is usually longer than the
+// backoffs of a call together.
 const reconnectDelay = 20 * time.Millisecond
 
 // Connect opens a channel, which the caller closes. The server is not contacted before the first call, but an identity
@@ -54,15 +54,15 @@ func Connect(ctx context.Context, target string, access Access) (*grpc.ClientCon
 	}
 	options = append(options,
 		grpc.WithDefaultServiceConfig(serviceConfig),
-		grpc.WithDisableServiceConfig(), // that of the DNS
+		grpc.WithDisableServiceConfig(), // ignore service configs from DNS
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: connectTimeout}),
 	)
 	return grpc.NewClient(grpcTarget(address), options...)
 }
 
-// grpcTarget returns the target for gRPC. A host name is resolved when a connection is opened, by the proxy if there is
-// one. gRPC's own resolver would resolve it on this machine even then. Go never uses a proxy for this machine.
+// grpcTarget returns the target for gRPC. With the passthrough resolver an HTTP proxy resolves the host name; gRPC's DNS
+// resolver would resolve it on this machine. Go never uses a proxy for loopback.
 func grpcTarget(address Address) string {
 	if address.Host == "" {
 		return address.Target

@@ -48,7 +48,7 @@ type conversation struct {
 	// reminder is the first request of a new stream, which sets the server's last result; nil before the first result.
 	// If an operation fails, the reminder stays the same, because the server also keeps its last result.
 	reminder *pb.ConverseRequest
-	// failedAttempts counts the streams since the last answer that failed.
+	// failedAttempts counts the streams that have failed since the last answer, including the current one.
 	failedAttempts int
 
 	// The sender of the current stream appends to unanswered, which is also read and shortened when answers arrive.

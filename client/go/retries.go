@@ -16,7 +16,8 @@ import (
 
 // Calls that are safe to repeat are retried within their deadline, since an instance may be starting, stopping or busy:
 // https://github.com/grpc/proposal/blob/master/A6-client-retries.md
-// gRPC cannot resend a request stream; Converse does. All clients use the same service config.
+// gRPC does not retry a stream after its first response, so Converse reopens its streams. All clients use the same
+// service config.
 //
 //go:embed service_config.json
 var serviceConfig string
@@ -52,7 +53,7 @@ func mustParsePolicy(text string) retryPolicy {
 	return config.MethodConfig[0].RetryPolicy
 }
 
-// backoff returns how long to wait after a number of failed attempts: gRPC's exponential backoff with jitter.
+// backoff returns how long Converse waits after a number of failed attempts: exponential backoff with 20 % jitter.
 func (p retryPolicy) backoff(attempts int) time.Duration {
 	if attempts == 0 {
 		return 0

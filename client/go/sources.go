@@ -31,14 +31,31 @@ const (
 	longestAnswer        = 1 << 20
 )
 
-// isOnGoogleCloud returns whether the environment variables are those of Google Cloud.
+// isOnGoogleCloud returns whether the environment variables are those of a service on Cloud Run, or name a metadata
+// server.
 func isOnGoogleCloud() bool {
 	return os.Getenv("K_SERVICE") != "" || os.Getenv(metadataHostVariable) != ""
 }
 
+// sourceOnce returns a source that searches for credentials when the first token is fetched, and then keeps to them.
+// tokens never fetches two tokens at a time.
+func sourceOnce(audience, impersonate string) source {
+	var found source
+	return func() (token, error) {
+		if found == nil {
+			var err error
+			if found, err = findSource(audience, impersonate); err != nil {
+				return token{}, err
+			}
+		}
+		return found()
+	}
+}
+
 // findSource returns the source of tokens for an audience, the URL of a service with https:// and without a port. In
-// order of precedence: the account to impersonate; the file in GOOGLE_APPLICATION_CREDENTIALS; on Google Cloud, the
-// metadata server; gcloud. It returns an error if no credentials that can get tokens are available.
+// order of precedence: the account to impersonate; the file in GOOGLE_APPLICATION_CREDENTIALS; the metadata server, if
+// K_SERVICE or GCE_METADATA_HOST is set; gcloud; the metadata server of a virtual machine. It returns an error if no
+// credentials that can get tokens are available.
 func findSource(audience, impersonate string) (source, error) {
 	found, err := firstSource(audience, impersonate)
 	if err != nil {
@@ -67,7 +84,7 @@ func firstSource(audience, impersonate string) (source, error) {
 	return nil, errors.New("there is neither gcloud nor a metadata server")
 }
 
-// sourceOf returns a source that adds to an error what failed.
+// sourceOf returns a source from a function that fetches the text of a token.
 func sourceOf(value func() (string, error)) source {
 	return func() (token, error) {
 		text, err := value()
@@ -78,8 +95,8 @@ func sourceOf(value func() (string, error)) source {
 	}
 }
 
-// instanceSource returns the source of tokens of the instance's service account: the metadata server. A proxy cannot
-// reach it.
+// instanceSource returns the source of tokens of the instance's service account: the metadata server.
+// Requests bypass HTTP proxies, which cannot reach it.
 func instanceSource(audience string) (source, error) {
 	const account = "instance/service-accounts/default/"
 	server := metadata.NewClient(&http.Client{Transport: &http.Transport{}, Timeout: httpTimeout})
@@ -98,7 +115,7 @@ func httpContext() context.Context {
 	return context.WithValue(context.Background(), oauth2.HTTPClient, client)
 }
 
-// proxyOf returns the proxy from the environment, which cannot reach a metadata server. Go itself exempts loopback.
+// proxyOf returns the proxy for a request: nil for the metadata server, which a proxy cannot reach. Go exempts loopback.
 func proxyOf(request *http.Request) (*url.URL, error) {
 	if slices.Contains([]string{"169.254.169.254", "metadata.google.internal"}, request.URL.Hostname()) {
 		return nil, nil

@@ -1,4 +1,4 @@
-// Command go is the server in Go: bazel run //server/go. It serves the APIs of //server on grpc-go.
+// Command server is the server in Go: bazel run //server/go. It serves the APIs of //server on grpc-go.
 //
 // It listens on $PORT without TLS, since Cloud Run's front end terminates TLS. It has no flags, does not verify
 // identity tokens, and logs only its start and stop. It limits the number of calls per connection, not in total: a
@@ -29,11 +29,11 @@ const (
 	defaultPort = "50051"
 	// Cloud Run kills an instance 10 s after SIGTERM.
 	shutdownGrace = 9 * time.Second
-	maxCalls      = 100 // in flight per connection
-	maxMetadata   = 16384
+	maxCalls      = 100   // in flight per connection
+	maxMetadata   = 16384 // in bytes
 )
 
-// options are the limits of the server, as in server/app.py.
+// options are limits of connections, with the defaults of server/config.py.
 var options = []grpc.ServerOption{
 	grpc.MaxConcurrentStreams(maxCalls),
 	grpc.MaxHeaderListSize(maxMetadata),

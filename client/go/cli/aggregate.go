@@ -35,7 +35,7 @@ func aggregate(ctx context.Context, caller *caller, words []string) error {
 		}
 		numbers = append(numbers, number)
 	}
-	return caller.call(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
+	return caller.withDeadline(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
 		response, err := sendNumbers(ctx, channel, slices.Values(numbers))
 		if err != nil {
 			return err
@@ -46,7 +46,7 @@ func aggregate(ctx context.Context, caller *caller, words []string) error {
 
 func aggregateInput(ctx context.Context, caller *caller) error {
 	input := newStandardInput()
-	return caller.stream(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
+	return caller.withChannel(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
 		response, err := sendNumbers(ctx, channel, withProgress(words(input, parseNumber)))
 		if err == nil {
 			err = input.problem()

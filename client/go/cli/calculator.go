@@ -33,7 +33,7 @@ func calc(ctx context.Context, caller *caller, words []string) error {
 		return invalid("SECOND", err)
 	}
 	request := &pb.CalculateRequest{Operation: operations[words[1]], FirstOperand: first, SecondOperand: second}
-	return caller.call(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
+	return caller.withDeadline(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
 		response, err := pb.NewCalculatorClient(channel).Calculate(ctx, request)
 		if err != nil {
 			return err
@@ -51,13 +51,13 @@ func evaluate(ctx context.Context, caller *caller, words []string) error {
 	if err := checkUTF8(words[0]); err != nil {
 		return invalid("EXPRESSION", err)
 	}
-	return caller.call(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
+	return caller.withDeadline(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
 		stream, err := pb.NewCalculatorClient(channel).Evaluate(ctx, &pb.EvaluateRequest{Expression: words[0]})
 		if err != nil {
 			return err
 		}
 		return showAll(stream.Recv, func(response *pb.EvaluateResponse) error {
-			return caller.show(response, progress(response))
+			return caller.show(response, formatProgress(response))
 		})
 	})
 }
@@ -78,7 +78,7 @@ func showAll[T any](receive func() (T, error), show func(T) error) error {
 	}
 }
 
-func progress(response *pb.EvaluateResponse) string {
+func formatProgress(response *pb.EvaluateResponse) string {
 	step := response.GetStep()
 	if step == nil {
 		return formatNumber(response.GetResult())
@@ -93,7 +93,7 @@ func newConverse(global *options) *cobra.Command {
 
 func converse(ctx context.Context, caller *caller, _ []string) error {
 	input := newStandardInput()
-	return caller.stream(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
+	return caller.withChannel(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
 		requests := make(chan *pb.ConverseRequest)
 		go func() {
 			defer close(requests)

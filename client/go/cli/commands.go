@@ -41,28 +41,28 @@ type caller struct {
 	asJSON  bool
 }
 
-// use is what a command does with a channel to the server.
-type use func(ctx context.Context, channel *grpc.ClientConn) error
+// session is what a command does with a channel to the server.
+type session func(ctx context.Context, channel *grpc.ClientConn) error
 
-// call runs a function with a channel and a context with the deadline of a call, which does not include the time until
+// withDeadline runs a function with a channel and a context with the deadline of a call, which does not include the time until
 // there is an identity token. It returns an error that describes a failed call in one line.
-func (c *caller) call(ctx context.Context, use use) error {
-	return c.stream(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
+func (c *caller) withDeadline(ctx context.Context, run session) error {
+	return c.withChannel(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
 		ctx, cancel := context.WithTimeout(ctx, c.timeout)
 		defer cancel()
-		return use(ctx, channel)
+		return run(ctx, channel)
 	})
 }
 
-// stream is like call, but without a deadline. Reading standard input can take any time, so a deadline would limit the
+// withChannel is like withDeadline, but without a deadline. Reading standard input can take any time, so a deadline would limit the
 // input, not the server.
-func (c *caller) stream(ctx context.Context, use use) error {
+func (c *caller) withChannel(ctx context.Context, run session) error {
 	channel, err := client.Connect(ctx, c.target, c.access)
 	if err != nil {
 		return failure(err.Error())
 	}
 	defer channel.Close()
-	err = use(ctx, channel)
+	err = run(ctx, channel)
 	var described *exitError
 	switch _, isStatus := status.FromError(err); {
 	case err == nil || errors.As(err, &described):

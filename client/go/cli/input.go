@@ -29,8 +29,8 @@ var byteOrderMark = []byte("\ufeff")
 type standardInput struct {
 	file *os.File
 
-	mu    sync.Mutex
-	first error
+	mu  sync.Mutex
+	err error
 }
 
 func newStandardInput() *standardInput {
@@ -41,13 +41,13 @@ func newStandardInput() *standardInput {
 func (s *standardInput) problem() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.first
+	return s.err
 }
 
 func (s *standardInput) end(format string, arguments ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.first = &exitError{2, fmt.Sprintf(format, arguments...)}
+	s.err = &exitError{2, fmt.Sprintf(format, arguments...)}
 }
 
 // words yields the parsed words, which whitespace separates. A word that is invalid ends the input.

@@ -28,7 +28,7 @@ func health(ctx context.Context, caller *caller, words []string) error {
 	if err := checkUTF8(service); err != nil {
 		return invalid("SERVICE", err)
 	}
-	return caller.call(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
+	return caller.withDeadline(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
 		request := &grpc_health_v1.HealthCheckRequest{Service: service}
 		response, err := grpc_health_v1.NewHealthClient(channel).Check(ctx, request)
 		if err != nil {
@@ -49,7 +49,7 @@ func newList(global *options) *cobra.Command {
 }
 
 func list(ctx context.Context, caller *caller, _ []string) error {
-	return caller.call(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
+	return caller.withDeadline(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
 		stream, err := reflection.NewServerReflectionClient(channel).ServerReflectionInfo(ctx)
 		if err != nil {
 			return err

@@ -1,4 +1,4 @@
-// Command go is the command line of the client in Go: bazel run //client/go -- add 2 3.
+// Command client is the command line of the client in Go: bazel run //client/go -- add 2 3.
 package main
 
 import (

@@ -76,7 +76,7 @@ func feature(ctx context.Context, caller *caller, words []string) error {
 	if err != nil {
 		return err
 	}
-	return caller.call(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
+	return caller.withDeadline(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
 		found, err := pb.NewRouteGuideClient(channel).GetFeature(ctx, point)
 		if err != nil {
 			return err
@@ -94,7 +94,7 @@ func features(ctx context.Context, caller *caller, words []string) error {
 	if err != nil {
 		return err
 	}
-	return caller.call(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
+	return caller.withDeadline(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
 		rectangle := &pb.Rectangle{Lo: southwest, Hi: northeast}
 		stream, err := pb.NewRouteGuideClient(channel).ListFeatures(ctx, rectangle)
 		if err != nil {
@@ -117,7 +117,7 @@ func record(ctx context.Context, caller *caller, words []string) error {
 		}
 		points = append(points, point)
 	}
-	return caller.call(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
+	return caller.withDeadline(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
 		summary, err := recordRoute(ctx, channel, points)
 		if err != nil {
 			return err
@@ -142,7 +142,7 @@ func recordRoute(ctx context.Context, channel *grpc.ClientConn, points []*pb.Poi
 
 func chat(ctx context.Context, caller *caller, _ []string) error {
 	input := newStandardInput()
-	return caller.stream(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
+	return caller.withChannel(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
 		stream, err := pb.NewRouteGuideClient(channel).RouteChat(ctx)
 		if err != nil {
 			return err

@@ -30,7 +30,7 @@ func newTutorial(global *options, name, short string, operation tutorialpb.Opera
 		if err != nil {
 			return invalid("SECOND", err)
 		}
-		return caller.call(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
+		return caller.withDeadline(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
 			request := &tutorialpb.BinaryOperation{FirstOperand: first, SecondOperand: second, Operation: operation}
 			result, err := tutorialpb.NewCalculatorClient(channel).Calculate(ctx, request)
 			if err != nil {

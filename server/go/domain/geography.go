@@ -93,8 +93,8 @@ func isBetween(value, end, other int32) bool {
 func Distance(first, second Place) float64 {
 	from, to := radians(float64(first.Latitude)), radians(float64(second.Latitude))
 	east := radians(float64(second.Longitude) - float64(first.Longitude))
-	halfChord := haversine(to-from) + math.Cos(from)*math.Cos(to)*haversine(east)
-	return 2 * earthRadius * math.Asin(min(1, math.Sqrt(halfChord)))
+	squaredHalfChord := haversine(to-from) + math.Cos(from)*math.Cos(to)*haversine(east)
+	return 2 * earthRadius * math.Asin(min(1, math.Sqrt(squaredHalfChord)))
 }
 
 func radians(scaled float64) float64 {

@@ -1,8 +1,7 @@
 package domain
 
-// Elementary functions whose results are correctly rounded. Those of package math are often off by one in the last
-// digit, while those of the C library, which the other server uses, hardly ever are. They are computed with many more
-// bits than a float64 has, and rounded once.
+// Elementary functions, computed with many more bits than a float64 has, and rounded once. Package math is often wrong
+// in the last bit; the C library, which //server uses, rarely is.
 
 import (
 	"math"

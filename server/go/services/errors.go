@@ -68,7 +68,8 @@ func refuseUnknown(any, grpc.ServerStream) error {
 	return &domain.Error{Reason: domain.UnknownMethod, Message: message}
 }
 
-// unknownOperation returns the error for the number of an operation that is not one of those accepted, from the enum.
+// unknownOperation returns the error for an unknown number of an operation. It lists the values of the enum from an index
+// on: 1 leaves out UNSPECIFIED.
 func unknownOperation(number protoreflect.EnumNumber, enum protoreflect.EnumDescriptor, first int) error {
 	var accepted []string
 	for i := first; i < enum.Values().Len(); i++ {
