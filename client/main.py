@@ -24,7 +24,7 @@ import click  # noqa: E402
 from client.access import AUTHS, AUTO, HEADERS, Access  # noqa: E402
 from client.channel import DEFAULT_TARGET  # noqa: E402
 from client.cli import calculator, introspection, route_guide, tutorial  # noqa: E402
-from client.cli.commands import Caller, Range, Target  # noqa: E402
+from client.cli.commands import Caller, File, Range, Target  # noqa: E402
 
 _DEFAULT_TIMEOUT_SECONDS = 5.0
 _LONGEST_TIMEOUT_SECONDS = 24 * 3600
@@ -41,7 +41,7 @@ _LONGEST_TIMEOUT_SECONDS = 24 * 3600
 @click.option("--tls", is_flag=True, help="Use TLS on other ports too.")
 @click.option(
     "--ca-cert",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=File(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Use TLS, and verify the server with the CA certificates in this PEM file instead of the system's.",
 )

@@ -126,9 +126,17 @@ def _importcfg(ctx, name, packages):
 def _embedcfg(ctx, name, files):
     """Writes what `//go:embed` may name: https://pkg.go.dev/cmd/compile, flag -embedcfg."""
     file = ctx.actions.declare_file(name + ".embedcfg")
+    names = {}
+    for embedded in files:
+        if embedded.basename in names:
+            fail("{} and {} have the same name: embedsrcs are embedded without their folders".format(
+                names[embedded.basename],
+                embedded.path,
+            ))
+        names[embedded.basename] = embedded.path
     content = {
-        "Files": {embedded.basename: embedded.path for embedded in files},
-        "Patterns": {embedded.basename: [embedded.basename] for embedded in files},
+        "Files": names,
+        "Patterns": {basename: [basename] for basename in names},
     }
     ctx.actions.write(file, json.encode(content))
     return file

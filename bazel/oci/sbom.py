@@ -89,7 +89,7 @@ def _debian_licenses(text: str) -> set[str]:
 
 def debian_components(files: Files) -> Iterator[Component]:
     """Yield the operating system of an image, if it has one, and its Debian packages."""
-    if _OS_RELEASE not in files:
+    if not any(name == _OS_RELEASE or "/status.d/" in name for name in files):
         return
     release = {key: value.strip('"') for key, value in (line.split("=", 1) for line in files[_OS_RELEASE].splitlines())}
     distribution = f"{release['ID']}-{release['VERSION_ID']}"

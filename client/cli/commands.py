@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +73,18 @@ class Text(click.ParamType[str]):
         except UnicodeEncodeError:
             self.fail(f"{text!r} is not UTF-8", param, ctx)
         return text
+
+
+class File(click.Path):
+    """The path of a file. An empty one, such as that of an unset variable, is refused; Path would make it a folder."""
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """Return the path, or fail with a usage error."""
+        if not str(value):
+            self.fail("'' is not a file", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class Target(click.ParamType[str]):

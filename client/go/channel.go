@@ -4,6 +4,7 @@ package client
 
 import (
 	"context"
+	"net/url"
 	"time"
 
 	"google.golang.org/grpc"
@@ -58,14 +59,17 @@ func Connect(ctx context.Context, target string, access Access) (*grpc.ClientCon
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect, MinConnectTimeout: connectTimeout}),
 	)
+	if address.IsLoopback() {
+		options = append(options, grpc.WithNoProxy())
+	}
 	return grpc.NewClient(grpcTarget(address), options...)
 }
 
 // grpcTarget returns the target for gRPC. With the passthrough resolver an HTTP proxy resolves the host name; gRPC's DNS
-// resolver would resolve it on this machine. Go never uses a proxy for loopback.
+// resolver would resolve it on this machine.
 func grpcTarget(address Address) string {
 	if address.Host == "" {
 		return address.Target
 	}
-	return "passthrough:///" + address.Target
+	return "passthrough:///" + url.PathEscape(address.Target)
 }

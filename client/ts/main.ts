@@ -29,6 +29,14 @@ function target(text: string): string {
   return text;
 }
 
+/** Returns the name of a file. An empty name, such as that of an unset variable, must not mean plaintext. */
+function fileName(text: string): string {
+  if (!text) {
+    throw new RangeError("'' is not a file");
+  }
+  return text;
+}
+
 function timeout(text: string): number {
   const seconds = parseNumber(text);
   if (!(seconds > 0 && seconds <= LONGEST_TIMEOUT_SECONDS)) {
@@ -68,6 +76,7 @@ function program(): Command {
     .option(
       "--ca-cert <FILE>",
       "use TLS, and verify the server with the CA certificates in this PEM file instead of Node's",
+      argument(fileName),
     )
     .addOption(
       new Option(

@@ -19,7 +19,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
 	"calculator/server/services"
@@ -29,25 +28,7 @@ const (
 	defaultPort = "50051"
 	// Cloud Run kills an instance 10 s after SIGTERM.
 	shutdownGrace = 9 * time.Second
-	maxCalls      = 100   // in flight per connection
-	maxMetadata   = 16384 // in bytes
 )
-
-// options are limits of connections, with the defaults of server/config.py.
-var options = []grpc.ServerOption{
-	grpc.MaxConcurrentStreams(maxCalls),
-	grpc.MaxHeaderListSize(maxMetadata),
-	grpc.KeepaliveParams(keepalive.ServerParameters{
-		MaxConnectionAge:      10 * time.Minute,
-		MaxConnectionAgeGrace: time.Hour,
-		Time:                  time.Minute,
-		Timeout:               20 * time.Second,
-	}),
-	grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
-		MinTime:             5 * time.Second,
-		PermitWithoutStream: true,
-	}),
-}
 
 func main() {
 	log.SetOutput(os.Stderr)
@@ -85,7 +66,7 @@ func address(port string, isSet bool) (string, error) {
 
 // serve serves until a signal to stop, then drains; a second signal ends the process at once.
 func serve(listener net.Listener) error {
-	server := grpc.NewServer(append(options, services.Options...)...)
+	server := grpc.NewServer(append(limits, services.Options...)...)
 	if err := services.Register(server); err != nil {
 		return err
 	}

@@ -77,6 +77,7 @@ def test_a_result_is_printed_with_32_bit_precision(
         ("--target= add 2 3", "'' is invalid: must be HOST:PORT"),
         ("--target http://localhost add 2 3", "'http://localhost' is invalid: must be HOST:PORT for plaintext"),
         ("--target localhost:65536 add 2 3", "'localhost:65536' is invalid: the port must be 1-65535"),
+        ("--ca-cert= add 2 3", "'' is not a file"),
         ("--auth=perhaps add 2 3", "perhaps"),
         ("--token-header cookie add 2 3", "x-serverless-authorization"),
     ],

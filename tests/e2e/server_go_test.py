@@ -64,6 +64,34 @@ def test_an_unknown_method_has_the_error_details_of_the_server_in_python(channel
     assert (info.reason, info.domain) == ("UNKNOWN_METHOD", "calculator")
 
 
+def test_a_call_with_too_much_metadata_is_refused_and_other_calls_of_its_connection_continue(
+    channel: grpc.Channel,
+) -> None:
+    call, health, metadata = OpenCall(channel), _health(channel), [("key", "x" * 16384)]
+    with pytest.raises(grpc.RpcError) as refused:
+        health.Check(health_pb2.HealthCheckRequest(), metadata=metadata, timeout=timeouts.SECONDS)
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert refused.value.details() == "the metadata has more than 16384 bytes"
+    assert call.add_one() == 2
+    assert call.end() == grpc.StatusCode.OK
+
+
+def test_the_101st_call_of_a_connection_waits(channel: grpc.Channel) -> None:
+    calls = [OpenCall(channel) for _ in range(100)]
+    waiting = _health(channel).Check.future(health_pb2.HealthCheckRequest(), timeout=timeouts.SECONDS)
+    assert calls[0].add_one() == 2
+    assert not waiting.done()
+    assert calls[0].end() == grpc.StatusCode.OK
+    assert waiting.result().status == health_pb2.HealthCheckResponse.SERVING
+    assert {call.end() for call in calls[1:]} == {grpc.StatusCode.OK}
+
+
+def test_a_compressed_request_is_answered(channel: grpc.Channel) -> None:
+    request = health_pb2.HealthCheckRequest()
+    answer = _health(channel).Check(request, compression=grpc.Compression.Gzip, timeout=timeouts.SECONDS)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_first_changes_the_health_then_drains_calls_in_flight(number: signal.Signals) -> None:
     with programs.serving() as server, grpc.insecure_channel(server.address) as channel:

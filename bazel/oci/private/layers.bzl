@@ -43,11 +43,19 @@ _LAYER_ATTRS = {
     ),
 }
 
+def _only_file(target):
+    """Returns the program of a target, or its only file."""
+    files = target[DefaultInfo].files.to_list()
+    program = target[DefaultInfo].files_to_run.executable
+    if not program and len(files) != 1:
+        fail("{} has {} files: must be a program or have one file".format(target.label, len(files)))
+    return program or files[0]
+
 def _oci_layer_impl(ctx):
-    entries = [
-        (path, target[DefaultInfo].files_to_run.executable or target[DefaultInfo].files.to_list()[0])
-        for target, path in ctx.attr.files.items()
-    ]
+    for path in ctx.attr.files.values():
+        if path.startswith("/") or ".." in path.split("/"):
+            fail("{} is not a path relative to the root of the image, without ..".format(path))
+    entries = [(path, _only_file(target)) for target, path in ctx.attr.files.items()]
     return [DefaultInfo(files = depset([_layer(ctx, ctx.label.name, entries)]))]
 
 oci_layer = rule(

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/grpclog"
@@ -20,6 +22,7 @@ const example = `    ./bazelw run //client/go -- add 2 3
 func main() {
 	// Silence gRPC's log: the status of a call has the same information.
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
+	signal.Ignore(syscall.SIGPIPE) // so that an answer that cannot be written is an error
 	os.Exit(run())
 }
 

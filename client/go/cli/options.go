@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -28,9 +29,11 @@ type options struct {
 	target, timeout string
 	asJSON          bool
 	access          client.Access
+	flags           *pflag.FlagSet
 }
 
 func (o *options) add(flags *pflag.FlagSet) {
+	o.flags = flags
 	flags.SortFlags = false
 	flags.StringVar(&o.target, "target", client.DefaultTarget,
 		"Address of the server: `HOST[:PORT]`. PORT defaults to 443, which uses TLS; other ports use plaintext.")
@@ -54,7 +57,7 @@ func (o *options) caller() (*caller, error) {
 	if err := checkTarget(o.target); err != nil {
 		return nil, invalid("--target", err)
 	}
-	if err := checkFile(o.access.CACert); err != nil {
+	if err := checkFile(o.access.CACert, o.flags.Changed("ca-cert")); err != nil {
 		return nil, invalid("--ca-cert", err)
 	}
 	if err := checkChoice(o.access.Auth, auths); err != nil {
@@ -95,7 +98,12 @@ func quoted(text string) string {
 	return "'" + escaped[1:len(escaped)-1] + "'"
 }
 
-func checkFile(name string) error {
+// checkFile returns an error if a file was given that can be none. An empty name, such as that of an unset variable, must
+// not mean plaintext.
+func checkFile(name string, isGiven bool) error {
+	if isGiven && name == "" {
+		return errors.New("'' is not a file")
+	}
 	if found, err := os.Stat(name); err == nil && found.IsDir() {
 		return fmt.Errorf("File '%s' is a directory.", name)
 	}

@@ -3,6 +3,7 @@ package services
 
 import (
 	"google.golang.org/grpc"
+	_ "google.golang.org/grpc/encoding/gzip" // so that clients may compress
 
 	"calculator/proto/calculator/v1/calculatorpb"
 	"calculator/proto/routeguide/routeguidepb"
