@@ -107,14 +107,22 @@ for command in (
 def main() -> NoReturn:
     """Run the command line; report an error on standard output, such as a full disk, in one line."""
     try:
-        try:
-            cli(prog_name="client")
-        finally:
-            sys.stdout.flush()
+        status = _run()
+        sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes stdout again
-        sys.exit(f"Error: cannot write the answer: {error.strerror}")
-    sys.exit(0)
+        print(f"Error: cannot write the answer: {error.strerror}", file=sys.stderr)
+        status = 1
+    # Not sys.exit: after a failed call, a thread may still read standard input, whose lock the interpreter needs.
+    os._exit(status)
+
+
+def _run() -> int:
+    """Run the command line, and return the exit status."""
+    try:
+        cli(prog_name="client")
+    except SystemExit as ended:  # click exits with a number
+        return int(ended.code or 0)
+    return 0
 
 
 if __name__ == "__main__":

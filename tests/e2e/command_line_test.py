@@ -181,6 +181,17 @@ def test_an_rpc_error_prints_one_line_and_exits_with_1(client: Path, server: pro
     assert finished.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", [["aggregate", "-"], ["route-guide", "chat"]], ids=" ".join)
+def test_a_failed_call_ends_the_program_while_standard_input_is_open(client: Path, command: list[str]) -> None:
+    with socket.create_server(("localhost", 0)) as closed:
+        target = f"localhost:{closed.getsockname()[1]}"
+    streams = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with programs.started([client, "--target", target, *command], **streams) as process:
+        assert process.wait(timeouts.SECONDS) == 1
+        assert process.stderr
+        assert process.stderr.read().startswith("Error: UNAVAILABLE")
+
+
 @pytest.mark.parametrize("command", ["list", "route-guide record 1 2"])
 def test_a_call_to_a_silent_server_fails_at_the_deadline(client: Path, command: str) -> None:
     with socket.create_server(("localhost", 0)) as silent:
