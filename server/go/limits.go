@@ -1,3 +1,5 @@
+// The limits of connections, and of their calls.
+
 package main
 
 import (
@@ -13,10 +15,10 @@ import (
 )
 
 const (
-	maxCalls         = 100   // in flight per connection
-	maxMetadata      = 16384 // of a call, in bytes
-	fieldOverhead    = 32    // in bytes, as defined by RFC 9113 for the size of a header list
-	largestHeaderSet = 4 * maxMetadata
+	maxCalls         = 100             // in flight per connection
+	maxMetadata      = 16384           // of a call, in bytes
+	fieldOverhead    = 32              // in bytes, as defined by RFC 9113 for the size of a header list
+	largestHeaderSet = 4 * maxMetadata // in bytes
 )
 
 // limits are the limits of connections and of their calls, with the defaults of server/config.py.
