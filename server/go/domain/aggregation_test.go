@@ -60,10 +60,11 @@ func TestStatisticsAreExactAndRoundedOnce(t *testing.T) {
 }
 
 func TestStatisticsDoNotDependOnOrderOrBatches(t *testing.T) {
-	check(t, func(bits []uint64) bool {
+	check(t, func(bits []uint64, seed int64) bool {
 		numbers := moderate(bits)
 		atOnce, oneByOne := aggregated(t, numbers...), &Aggregation{}
-		rand.Shuffle(len(numbers), func(i, j int) { numbers[i], numbers[j] = numbers[j], numbers[i] })
+		random := rand.New(rand.NewSource(seed))
+		random.Shuffle(len(numbers), func(i, j int) { numbers[i], numbers[j] = numbers[j], numbers[i] })
 		for _, number := range numbers {
 			if err := oneByOne.Add([]float64{number}); err != nil {
 				return false

@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"math"
+	"math/rand"
 	"strconv"
 	"testing"
 	"testing/quick"
@@ -10,10 +11,15 @@ import (
 
 var allOperations = []Operation{Add, Subtract, Multiply, Divide, Power, Remainder}
 
-// check checks that a property holds for many random arguments.
+// check checks that a property holds for many random arguments, which are the same in each run.
 func check(t *testing.T, property any) {
 	t.Helper()
-	if err := quick.Check(property, &quick.Config{MaxCount: 2000}); err != nil {
+	checkTimes(t, 2000, property)
+}
+
+func checkTimes(t *testing.T, times int, property any) {
+	t.Helper()
+	if err := quick.Check(property, &quick.Config{MaxCount: times, Rand: rand.New(rand.NewSource(1))}); err != nil {
 		t.Error(err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"testing/quick"
 	"unicode/utf8"
 )
 
@@ -190,17 +189,14 @@ func FuzzAnyTextIsEvaluatedOrRefusedWithAPositionInTheText(f *testing.F) {
 
 func TestAnyTextOfTokensIsEvaluatedOrRefused(t *testing.T) {
 	tokens := []string{"(", ")", "+", "-", "*", "/", "^", "%", ",", ".", "1", "2e3", "π", " ", "x", "max", "sqrt", "'"}
-	property := func(choices []uint8) bool {
+	checkTimes(t, 20000, func(choices []uint8) bool {
 		var text strings.Builder
 		for _, choice := range choices {
 			text.WriteString(tokens[int(choice)%len(tokens)])
 		}
 		checkAnyText(t, text.String())
 		return !t.Failed()
-	}
-	if err := quick.Check(property, &quick.Config{MaxCount: 20000}); err != nil {
-		t.Error(err)
-	}
+	})
 }
 
 func checkAnyText(t *testing.T, text string) {
