@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, TypeAlias
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -243,6 +244,10 @@ def test_any_json_is_answered_with_a_result_or_a_client_error(ingress: programs.
     assert response.status in {200, 400}
 
 
+def _json_in_trace(trace: str) -> dict[str, str]:
+    return {"content_type": "application/json", "traceparent": f"00-{trace}-{'1' * 16}-01"}
+
+
 @pytest.mark.parametrize(
     ("request_line", "body", "problem"),
     [
@@ -258,15 +263,15 @@ def test_any_json_is_answered_with_a_result_or_a_client_error(ingress: programs.
 def test_a_wrong_json_request_is_an_error_and_does_not_reach_the_server(
     server: programs.Server, ingress: programs.Server, request_line: str, body: str | None, problem: tuple[int, str]
 ) -> None:
-    before = len(server.log)
     method, path = request_line.split()
-    response, answer = _ask(ingress, method, path, body, content_type="application/json")
+    wrong, correct = uuid4().hex, uuid4().hex  # the traces of both requests, by which the server's log names them
+    response, answer = _ask(ingress, method, path, body, **_json_in_trace(wrong))
     status, message = problem
     assert response.status == status
     assert message in json.loads(answer)["message"]
-    _post(ingress, V1 + "Calculate", {"operation": "OPERATION_ADD"})
-    server.wait_for_log("Calculate OK")
-    assert all("Calculate OK" in line for line in server.log[before:])
+    _ask(ingress, "POST", V1 + "Calculate", "{}", **_json_in_trace(correct))
+    server.wait_for_log(correct)
+    assert not [line for line in server.log if wrong in line]
 
 
 @POSTS
