@@ -14,7 +14,7 @@ import pytest
 from calculator.v1 import calculator_pb2 as pb
 from calculator.v1 import calculator_pb2_grpc
 from calculator.v1.calculator_pb2_grpc import CalculatorStub
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import nggrpc
@@ -168,7 +168,6 @@ CUTS = st.builds(
 @given(requests=st.lists(REQUESTS, max_size=12), cuts=st.lists(CUTS, max_size=ATTEMPTS - 1))
 @example(requests=[_add(1), _add(2)], cuts=[Cut(1)])
 @example(requests=[_add(1), FAILS, _add(2)], cuts=[Cut(1)])
-@settings(deadline=None)
 def test_the_answers_equal_those_of_one_stream_wherever_it_is_cut_off(
     stub: CalculatorStub,
     servicer: Servicer,

@@ -26,7 +26,7 @@ from google.rpc import (
     error_details_pb2,  # noqa: F401 - json_format finds the types of details once they are imported
     status_pb2,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from routeguide.route_guide_pb2 import RouteNote
 
@@ -238,7 +238,7 @@ def test_both_spellings_of_a_field_are_accepted_in_json(ingress: programs.Server
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50)
 def test_any_json_is_answered_with_a_result_or_a_client_error(ingress: programs.Server, body: object) -> None:
     response, _ = _ask(ingress, "POST", V1 + "Calculate", json.dumps(body), content_type="application/json")
     assert response.status in {200, 400}

@@ -7,7 +7,7 @@ from concurrent import futures
 
 import grpc
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import nggrpc
@@ -110,7 +110,6 @@ def _whole(data: bytes) -> list[bytes]:
 
 
 @given(requests=st.lists(REQUESTS, min_size=1, max_size=6), sizes=st.lists(st.integers(1, 60), min_size=1))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_responses_do_not_depend_on_how_the_bytes_are_split(
     host: Server, requests: list[Request], sizes: list[int]
 ) -> None:
@@ -128,6 +127,5 @@ def test_responses_do_not_depend_on_how_the_bytes_are_split(
 
 
 @given(requests=st.lists(REQUESTS, min_size=1, max_size=6))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_responses_are_the_same_with_nghttp2_and_h2(host: Server, requests: list[Request]) -> None:
     assert _responses(host, http2.new_session, requests, _whole) == _responses(host, H2Session, requests, _whole)

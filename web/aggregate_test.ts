@@ -23,6 +23,7 @@ test("all finite numbers are parsed exactly with every separator", () => {
         );
       },
     ),
+    { seed: 1 },
   );
 });
 

@@ -4,7 +4,14 @@ import os
 import sys
 from pathlib import Path
 
+from hypothesis import settings
+
 from testing import programs
+
+
+def test_property_tests_have_the_same_examples_in_each_run_and_no_deadline() -> None:
+    assert settings().derandomize
+    assert settings().deadline is None
 
 
 def test_a_crash_after_the_last_test_is_reported(tmp_path: Path) -> None:

@@ -6,7 +6,10 @@ import fc from "fast-check";
 import { formatNumber, formatNumber32, parseNumber, parseNumber32 } from "./numbers.ts";
 
 test("a formatted number parses to the same number", () => {
-  fc.assert(fc.property(fc.double(), (number) => assert.ok(Object.is(parseNumber(formatNumber(number)), number))));
+  fc.assert(
+    fc.property(fc.double(), (number) => assert.ok(Object.is(parseNumber(formatNumber(number)), number))),
+    { seed: 1 },
+  );
 });
 
 test("a formatted 32-bit number parses to the same number", () => {
@@ -14,6 +17,7 @@ test("a formatted 32-bit number parses to the same number", () => {
     fc.property(fc.float({ noDefaultInfinity: true, noNaN: true }), (number) => {
       assert.ok(Object.is(Math.fround(parseNumber32(formatNumber32(number))), number));
     }),
+    { seed: 1 },
   );
 });
 

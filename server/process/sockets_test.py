@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from server.process.sockets import HostError, ListenError, ReservedPort
@@ -134,15 +134,13 @@ def test_port_0_means_a_port_that_is_free_on_all_addresses(
     reserved.close()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(host=st.text() | st.from_regex(r"\[?[0-9a-f:.%]*\]?", fullmatch=True))
-def test_any_other_text_is_an_error_of_one_line_that_names_the_flag_and_the_text(
-    monkeypatch: pytest.MonkeyPatch, host: str
-) -> None:
+def test_any_other_text_is_an_error_of_one_line_that_names_the_flag_and_the_text(host: str) -> None:
     def resolve(host: str, port: None, *, type: int, flags: int) -> list[Any]:  # noqa: A002 - as in socket
         return RESOLVE(host, port, type=type, flags=flags | socket.AI_NUMERICHOST)  # no name is looked up in the DNS
 
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    refusal = _refusal(host)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        refusal = _refusal(host)
     assert not refusal or refusal.startswith(f"--host={host!r}: ")
     assert len(refusal.splitlines()) <= 1

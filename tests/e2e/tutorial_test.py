@@ -19,7 +19,7 @@ Calculate = Callable[[calculator_pb2.BinaryOperation], calculator_pb2.Calculatio
 
 float32s = st.floats(width=32)
 # All examples of a test may share one channel.
-on_one_channel = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+on_one_channel = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def _expected(method: MethodDescriptor, requests: list[bytes]) -> set[grpc.Statu
     return {grpc.StatusCode.INTERNAL} | (DOCUMENTED if method.client_streaming else set())
 
 
-@settings(max_examples=600, deadline=None, derandomize=True)
+@settings(max_examples=600)
 @given(data=st.data())
 def test_every_call_ends_with_a_documented_status(
     served_methods: tuple[grpc.Channel, list[MethodDescriptor]], data: st.DataObject

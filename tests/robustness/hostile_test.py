@@ -185,7 +185,7 @@ def _noise() -> st.SearchStrategy[bytes]:
     return st.lists(st.sampled_from([each.serialize() for each in valid]) | arbitrary, max_size=10).map(b"".join)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(noise=_noise())
 def test_random_frames_do_not_stop_the_server(server: programs.Server, noise: bytes) -> None:
     with connected(server.port) as peer, connected(server.port) as other:
