@@ -17,6 +17,22 @@ from calculator.v1.calculator_pb2_grpc import CalculatorStub
 from client.channel import ATTEMPTS, RETRYABLE_CODES, backoff_seconds
 
 
+class ConversationError(grpc.RpcError):
+    """The server broke the rules of a conversation: each request has one answer, and the client ends the stream."""
+
+    def __init__(self, details: str) -> None:
+        super().__init__(details)
+        self._details = details
+
+    def code(self) -> grpc.StatusCode:
+        """Return INTERNAL, with which gRPC itself reports that a server breaks a protocol."""
+        return grpc.StatusCode.INTERNAL
+
+    def details(self) -> str:
+        """Return what the server did."""
+        return self._details
+
+
 class _Requests:
     """Requests by their number, read on demand and kept in `unanswered`.
 
@@ -40,6 +56,15 @@ class _Requests:
                     self._count += 1
         return self.unanswered.get(number)
 
+    def forget(self, number: int) -> None:
+        """Forget a request that has been answered.
+
+        Raises:
+            ConversationError: there is no such request.
+        """
+        if self.unanswered.pop(number, None) is None:
+            raise ConversationError("the server sent more answers than there were requests")
+
     def since(self, number: int) -> Iterator[pb.ConverseRequest]:
         """Yield all requests from a number on."""
         while (request := self.get(number)) is not None:
@@ -59,7 +84,7 @@ def converse(stub: CalculatorStub, requests: Iterable[pb.ConverseRequest]) -> It
         One response for each request.
 
     Raises:
-        grpc.RpcError: a stream failed with a permanent error, or five streams in a row failed without an answer.
+        grpc.RpcError: a stream failed with a permanent error, or five streams in a row ended without an answer.
     """
     kept = _Requests(requests)
     answered = failed_attempts = 0
@@ -71,7 +96,7 @@ def converse(stub: CalculatorStub, requests: Iterable[pb.ConverseRequest]) -> It
         failed_attempts += 1
         try:
             for response in itertools.islice(stream, len(reminder), None):
-                del kept.unanswered[answered]
+                kept.forget(answered)
                 answered, failed_attempts = answered + 1, 0
                 if response.HasField("result"):
                     reminder = [_reminder_of(response.result)]
@@ -79,9 +104,10 @@ def converse(stub: CalculatorStub, requests: Iterable[pb.ConverseRequest]) -> It
         except grpc.RpcError as error:
             if failed_attempts == ATTEMPTS or not _is_transient(error):
                 raise
-            time.sleep(backoff_seconds(failed_attempts))
         else:
-            return
+            if failed_attempts == ATTEMPTS:
+                raise ConversationError("the server ended the stream without an answer")
+        time.sleep(backoff_seconds(failed_attempts))
 
 
 def _reminder_of(number: float) -> pb.ConverseRequest:

@@ -64,6 +64,8 @@ class Servicer(CalculatorServicer):
             yield from itertools.islice(answers, cut.answers)
             if cut.reads_one_more:
                 next(request_iterator, None)
+            if cut.code is grpc.StatusCode.OK:
+                return
             context.abort(cut.code, cut.details)
         yield from answers
 
@@ -157,7 +159,7 @@ REQUESTS = st.builds(
     first_operand=st.none() | NUMBERS,
     second_operand=NUMBERS,
 )
-ENDS = ["CANCELLED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE"]
+ENDS = ["CANCELLED", "DEADLINE_EXCEEDED", "INTERNAL", "OK", "RESOURCE_EXHAUSTED", "UNAVAILABLE"]
 CUTS = st.builds(
     Cut, st.integers(0, 4), st.sampled_from([grpc.StatusCode[end] for end in ENDS]), reads_one_more=st.booleans()
 )
@@ -203,6 +205,34 @@ def test_five_streams_in_a_row_without_an_answer_end_the_conversation(
         list(converse(stub, [_add(1)] * 2))
     assert (servicer.streams, ended.value.details()) == (streams, f"end {streams}")
     assert [wait for wait in waits if wait] == list(range(1, ATTEMPTS))
+
+
+@pytest.mark.usefixtures("waits")
+def test_five_streams_in_a_row_that_end_with_ok_but_without_an_answer_end_the_conversation(
+    stub: CalculatorStub, servicer: Servicer
+) -> None:
+    servicer.cut_off(itertools.repeat(Cut(0, grpc.StatusCode.OK)))
+    with pytest.raises(grpc.RpcError) as ended:
+        list(converse(stub, [_add(1)]))
+    assert (servicer.streams, ended.value.code()) == (ATTEMPTS, grpc.StatusCode.INTERNAL)
+    assert ended.value.details() == "the server ended the stream without an answer"
+
+
+class Twice(CalculatorServicer):
+    """A calculator that sends each answer twice."""
+
+    def Converse(
+        self, request_iterator: Iterator[pb.ConverseRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.ConverseResponse]:
+        for answer in super().Converse(request_iterator, context):
+            yield from (answer, answer)
+
+
+def test_an_answer_without_a_request_is_an_error() -> None:
+    with _serving(Twice()) as stub, pytest.raises(grpc.RpcError) as ended:
+        list(converse(stub, [_add(1)]))
+    assert ended.value.code() is grpc.StatusCode.INTERNAL
+    assert ended.value.details() == "the server sent more answers than there were requests"
 
 
 @pytest.mark.parametrize("code", ["INTERNAL", "INVALID_ARGUMENT", "PERMISSION_DENIED", "UNKNOWN"])

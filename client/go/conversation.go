@@ -24,7 +24,7 @@ import (
 // and a new stream starts by sending the last result, which the new instance does not know.
 //
 // The conversation ends when the channel of requests is closed and all of them are answered. A request may depend on
-// earlier answers. The last pair is an error if a stream failed with a permanent error, if five streams in a row failed
+// earlier answers. The last pair is an error if a stream failed with a permanent error, if five streams in a row ended
 // without an answer, or if ctx is done.
 func Converse(
 	ctx context.Context, calculator pb.CalculatorClient, requests <-chan *pb.ConverseRequest,
@@ -48,7 +48,7 @@ type conversation struct {
 	// reminder is the first request of a new stream, which sets the server's last result; nil before the first result.
 	// If an operation fails, the reminder stays the same, because the server also keeps its last result.
 	reminder *pb.ConverseRequest
-	// failedAttempts counts the streams that have failed since the last answer, including the current one.
+	// failedAttempts counts the streams that have ended since the last answer, including the current one.
 	failedAttempts int
 
 	// The sender of the current stream appends to unanswered, which is also read and shortened when answers arrive.
@@ -60,10 +60,10 @@ func (c *conversation) run(ctx context.Context) error {
 	for c.hasRequest(ctx) { // an open stream without requests would keep an instance busy
 		c.failedAttempts++
 		err := c.stream(ctx)
-		if err == nil {
-			return nil
+		if err == nil && c.failedAttempts == policy.MaxAttempts {
+			return status.Error(codes.Internal, "the server ended the stream without an answer")
 		}
-		if c.failedAttempts == policy.MaxAttempts || !isTransient(err) {
+		if err != nil && (c.failedAttempts == policy.MaxAttempts || !isTransient(err)) {
 			return err
 		}
 		select {
@@ -97,7 +97,8 @@ func (c *conversation) receive(ctx context.Context) *pb.ConverseRequest {
 	}
 }
 
-// stream converses over one stream, until all requests are answered or the stream fails.
+// stream converses over one stream until it ends. The server must not end it before all requests are answered, but may
+// do so.
 func (c *conversation) stream(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

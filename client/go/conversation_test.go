@@ -192,7 +192,7 @@ func randomRequests(random *rand.Rand) []*pb.ConverseRequest {
 
 func randomCuts(random *rand.Rand) []cut {
 	ends := []codes.Code{
-		codes.Canceled, codes.DeadlineExceeded, codes.Internal, codes.ResourceExhausted, codes.Unavailable,
+		codes.Canceled, codes.DeadlineExceeded, codes.Internal, codes.OK, codes.ResourceExhausted, codes.Unavailable,
 	}
 	var cuts []cut
 	for range random.IntN(policy.MaxAttempts) {
@@ -300,6 +300,39 @@ func TestFiveStreamsInARowWithoutAnAnswerEndTheConversation(t *testing.T) {
 		if want := fmt.Sprint("end ", streams); status.Convert(err).Message() != want || servicer.streams != streams {
 			t.Errorf("%d streams, error %v; want %s", servicer.streams, err, want)
 		}
+	}
+}
+
+func TestFiveStreamsInARowThatEndWithOkButWithoutAnAnswerEndTheConversation(t *testing.T) {
+	withoutBackoff(t)
+	servicer := &servicer{}
+	for range 10 {
+		servicer.cuts = append(servicer.cuts, cut{0, codes.OK, "", false})
+	}
+	_, err := converse(t.Context(), serve(t, servicer), atOnce([]*pb.ConverseRequest{add(1)}))
+	if status.Code(err) != codes.Internal || servicer.streams != policy.MaxAttempts {
+		t.Errorf("%d streams, error %v", servicer.streams, err)
+	}
+}
+
+// twice sends each answer twice.
+type twice struct {
+	pb.UnimplementedCalculatorServer
+}
+
+func (twice) Converse(stream pb.Calculator_ConverseServer) error {
+	request, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	answer, _ := compute(0, request)
+	return errors.Join(stream.Send(answer), stream.Send(answer))
+}
+
+func TestAnAnswerWithoutARequestIsAnError(t *testing.T) {
+	answers, err := converse(t.Context(), serve(t, twice{}), atOnce([]*pb.ConverseRequest{add(1)}))
+	if len(answers) != 1 || status.Code(err) != codes.Internal {
+		t.Errorf("answers %v, error %v", answers, err)
 	}
 }
 

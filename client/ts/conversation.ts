@@ -5,7 +5,7 @@
 // and a new stream starts by sending the last result, which the new instance does not know.
 
 import { create } from "@bufbuild/protobuf";
-import { type Client, Code, type ConnectError } from "@connectrpc/connect";
+import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import {
   type Calculator,
   type ConverseRequest,
@@ -21,6 +21,7 @@ class Requests {
   readonly #source: AsyncIterator<ConverseRequest>;
   readonly #unanswered = new Map<number, Promise<IteratorResult<ConverseRequest>>>();
   #count = 0;
+  #sent = 0;
 
   constructor(source: AsyncIterable<ConverseRequest>) {
     this.#source = source[Symbol.asyncIterator]();
@@ -42,12 +43,20 @@ class Requests {
       yield reminder;
     }
     for (let next = number, request = await this.get(next); request; next++, request = await this.get(next)) {
+      this.#sent = Math.max(this.#sent, next + 1);
       yield request;
     }
   }
 
-  /** Forgets a request that has been answered. */
+  /**
+   * Forgets a request that has been answered.
+   *
+   * @throws {ConnectError} no such request has been sent.
+   */
   forget(number: number): void {
+    if (number >= this.#sent) {
+      throw new ConnectError("the server sent more answers than there were requests", Code.Internal);
+    }
     this.#unanswered.delete(number);
   }
 }
@@ -55,7 +64,7 @@ class Requests {
 /**
  * Yields the answer to each request in order, over as many streams as necessary.
  *
- * @throws {ConnectError} a stream failed with a permanent error, or five streams in a row failed without an answer.
+ * @throws {ConnectError} a stream failed with a permanent error, or five streams in a row ended without an answer.
  */
 export async function* converse(
   client: Client<typeof Calculator>,
@@ -81,14 +90,16 @@ export async function* converse(
         }
         yield response;
       }
-      return;
+      if (failedAttempts === ATTEMPTS) {
+        throw new ConnectError("the server ended the stream without an answer", Code.Internal);
+      }
     } catch (thrown) {
       const error = errorOf(thrown);
       if (failedAttempts === ATTEMPTS || !isTransient(error)) {
         throw error;
       }
-      await backoff(failedAttempts);
     }
+    await backoff(failedAttempts);
   }
 }
 

@@ -27,8 +27,11 @@ class Cutting implements AsyncDisposable {
   readonly #sessions = new Set<ServerHttp2Session>();
   /** The number of streams so far. */
   streams = 0;
+  /** How many times each answer is sent. */
+  times = 1;
 
-  constructor(cuts: readonly number[], code: Code) {
+  /** Without a code, the streams end with OK. */
+  constructor(cuts: readonly number[], code?: Code) {
     const adding = this.#adding(cuts, code);
     this.#server = createServer(
       connectNodeAdapter({ routes: (router) => router.service(Calculator, { converse: adding }) }),
@@ -36,20 +39,27 @@ class Cutting implements AsyncDisposable {
     this.#server.on("session", (session) => this.#sessions.add(session));
   }
 
-  #adding(cuts: readonly number[], code: Code) {
+  #adding(cuts: readonly number[], code: Code | undefined) {
+    const end = () => {
+      if (code !== undefined) {
+        throw new ConnectError("cut off", code);
+      }
+    };
     return async function* (this: Cutting, requests: AsyncIterable<ConverseRequest>) {
       let left = cuts[this.streams] ?? Number.POSITIVE_INFINITY;
       this.streams += 1;
       let last = 0;
       if (left === 0) {
-        throw new ConnectError("cut off", code);
+        return end();
       }
       for await (const { operation, firstOperand = last, secondOperand } of requests) {
         last = operation === Operation.MULTIPLY ? firstOperand * secondOperand : firstOperand + secondOperand;
-        yield { outcome: { case: "result", value: last } } as const;
+        for (let time = 0; time < this.times; time++) {
+          yield { outcome: { case: "result", value: last } } as const;
+        }
         left -= 1;
         if (left === 0) {
-          throw new ConnectError("cut off", code);
+          return end();
         }
       }
     }.bind(this);
@@ -80,8 +90,8 @@ async function sums(target: string, count: number): Promise<unknown[]> {
   return Array.fromAsync(responses, ({ outcome }) => outcome.value);
 }
 
-for (const code of [Code.Unavailable, Code.DeadlineExceeded]) {
-  test(`each request has one answer, wherever its streams end with ${Code[code]}`, async () => {
+for (const code of [undefined, Code.Unavailable, Code.DeadlineExceeded]) {
+  test(`each request has one answer, wherever its streams end with ${code ? Code[code] : "OK"}`, async () => {
     await using server = new Cutting([1, 2, 0, 3], code);
     assert.deepEqual(await sums(await server.listen(), 6), [1, 3, 6, 10, 15, 21]);
     assert.ok(server.streams >= 4);
@@ -100,6 +110,20 @@ test("five streams in a row without an answer end the conversation", async () =>
   const target = await server.listen();
   await assert.rejects(sums(target, 1), (error) => errorOf(error).code === Code.Unavailable);
   assert.equal(server.streams, ATTEMPTS);
+});
+
+test("five streams in a row that end with OK but without an answer end the conversation", async () => {
+  await using server = new Cutting([0, 0, 0, 0, 0, 0, 0]);
+  const target = await server.listen();
+  await assert.rejects(sums(target, 1), (error) => errorOf(error).code === Code.Internal);
+  assert.equal(server.streams, ATTEMPTS);
+});
+
+test("an answer without a request is an error", async () => {
+  await using server = new Cutting([]);
+  server.times = 2;
+  const target = await server.listen();
+  await assert.rejects(sums(target, 1), (error) => errorOf(error).code === Code.Internal);
 });
 
 /** HTTP/2 frames built by hand (RFC 9113), since Node's own server ends a stream before it resets it. */

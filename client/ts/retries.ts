@@ -22,7 +22,7 @@ export function isRetryable(error: ConnectError): boolean {
 
 /** Waits for gRPC's exponential backoff with jitter after a number of failed attempts, or until the signal aborts. */
 export async function backoff(attempts: number, signal?: AbortSignal): Promise<void> {
-  if (signal?.aborted) {
+  if (attempts === 0 || signal?.aborted) {
     return;
   }
   const [first, longest] = [policy.initialBackoff, policy.maxBackoff].map(Number.parseFloat) as [number, number];
