@@ -28,6 +28,10 @@ RETRYABLE_CODES: list[str] = _RETRY_POLICY["retryableStatusCodes"]
 KEEPALIVE_MS = 30_000
 KEEPALIVE_TIMEOUT_MS = 10_000
 
+# How long to wait after the first failed connection: the shortest time that gRPC accepts. Its default of a second is
+# about as long as the backoffs of a call together, so that a call could fail before there is another connection.
+_RECONNECT_MS = 100
+
 
 def backoff_seconds(attempts: int) -> float:
     """Return the seconds to wait after a number of failed attempts: gRPC's exponential backoff with jitter."""
@@ -68,6 +72,7 @@ def connect(
     address = parse(target)
     options: list[tuple[str, str | int]] = [
         ("grpc.service_config", _SERVICE_CONFIG),
+        ("grpc.initial_reconnect_backoff_ms", _RECONNECT_MS),
         ("grpc.keepalive_time_ms", KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
         ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # of pings for flow control, which delay the former

@@ -377,7 +377,7 @@ def _forward(source: socket.socket, target: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("is_reset", [False, True], ids=["closed", "reset"])
-def test_a_call_is_retried_when_its_first_connection_is_lost(
+def test_a_call_is_retried_when_its_first_two_connections_are_lost(
     client: Path,
     server: programs.Server,
     is_reset: bool,  # noqa: FBT001
@@ -387,10 +387,11 @@ def test_a_call_is_retried_when_its_first_connection_is_lost(
         target = f"localhost:{listener.getsockname()[1]}"
         command = [str(client), "--target", target, "--timeout", str(timeouts.SECONDS), "add", "2", "3"]
         with programs.started(command, stdout=subprocess.PIPE) as asking, futures.ThreadPoolExecutor(2) as pool:
-            lost, _ = listener.accept()
-            if is_reset:
-                lost.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            lost.close()
+            for _ in range(2):
+                lost, _ = listener.accept()
+                if is_reset:
+                    lost.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                lost.close()
             repeated, _ = listener.accept()
             with repeated, socket.create_connection(("localhost", server.port)) as onward:
                 try:
