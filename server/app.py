@@ -25,7 +25,7 @@ _MAX_METADATA_BYTES = 16384
 _SPARE_CALLS = 24
 
 # Cloud Run kills an instance 10 s after SIGTERM, 1 s after the default grace. In this second, the server aborts the
-# remaining calls, exports the last telemetry, and exits.
+# remaining calls, exports the last telemetry, and exits. If the calls end earlier, the export has more time.
 _ABORT_SECONDS = 0.1
 _EXPORT_SECONDS = 0.5
 
@@ -59,13 +59,14 @@ class BoundServer:
             delay: the time during which new calls are still accepted, in seconds. Meanwhile, the health status is
                 NOT_SERVING.
         """
+        ends = time.monotonic() + delay + grace + _ABORT_SECONDS + _EXPORT_SECONDS
         self.health.enter_graceful_shutdown()
         time.sleep(delay)
         stopped = self.server.stop(grace + _ABORT_SECONDS)
         self.interceptor.drain(grace)
         stopped.wait()
         if self.telemetry:
-            self.telemetry.close(_EXPORT_SECONDS)
+            self.telemetry.close(ends - time.monotonic())
 
 
 def _options(config: Config, *, is_shared: bool) -> list[tuple[str, int]]:

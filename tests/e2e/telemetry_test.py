@@ -157,6 +157,7 @@ def test_durations_are_recorded_by_method_and_status_under_the_service_name(coll
             K_SERVICE="adder",
             OTEL_TRACES_EXPORTER="otlp",
             OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://localhost:1",  # unreachable, but metrics must still be exported
+            OTEL_EXPORTER_OTLP_TRACES_TIMEOUT="1",
         ) as server,
         grpc.insecure_channel(server.address) as channel,
     ):
