@@ -22,12 +22,11 @@ from calculator.v1 import calculator_pb2_grpc
 from hyperframe.frame import RstStreamFrame, SettingsFrame
 
 from benchmarks import servers
-from benchmarks.load import Load, LoadError
+from benchmarks.load import Load, LoadError, Workload
 from benchmarks.workloads import EVERYWHERE, workloads
 from testing import programs, timeouts
 from testing.raw_http2 import RawPeer, prefixed
 
-_CALLS = 50_000
 _LARGEST = 10**6
 
 # The calls of each raw client, the number of raw clients that do not read at the same time, and the pause in between.
@@ -124,9 +123,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run a server at full load, and measure its memory.")
     parser.add_argument("h2load", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=float, default=1800, help="duration in seconds, above 0 (default: 1800)")
+    parser.add_argument("--calls", type=int, default=50000, help="unary calls in a round, from 100 (default: 50000)")
     arguments = parser.parse_args()
     if not arguments.seconds > 0:
         parser.error(f"--seconds={arguments.seconds}: must be above 0")
+    if arguments.calls < 100:  # noqa: PLR2004
+        parser.error(f"--calls={arguments.calls}: must be at least 100")
+    all_workloads = workloads(arguments.calls)
     checker, abusive_clients, stopping = Checker(), AbusiveClients(), threading.Event()
     with tempfile.TemporaryDirectory() as folder, servers.running(servers.OURS) as server:
         threads = [
@@ -135,7 +138,7 @@ def main() -> int:
         for thread in threads:
             thread.start()
         try:
-            calls = _soak(Load(arguments.h2load, Path(folder)), server, arguments.seconds)
+            calls = _soak(Load(arguments.h2load, Path(folder)), server, all_workloads, arguments.seconds)
         except LoadError as error:
             print(f"soak: {error}", file=sys.stderr)
             return 1
@@ -151,9 +154,8 @@ def main() -> int:
     return 1 if checker.wrong or not checker.answers else 0
 
 
-def _soak(load: Load, server: servers.Running, seconds: float) -> int:
+def _soak(load: Load, server: servers.Running, all_workloads: list[Workload], seconds: float) -> int:
     """Send every kind of call in turn, each at least once; return the number of calls."""
-    all_workloads = workloads(_CALLS)
     began = time.monotonic()
     calls = tenths = 0
     elapsed = 0.0
