@@ -490,7 +490,7 @@ def test_envoy_exits_if_the_ingress_is_killed(server: programs.Server) -> None:
     with _ingress(server) as ingress:
         envoy = _envoy_of(ingress)
         ingress.process.kill()
-        programs.eventually(lambda: not Path(f"/proc/{envoy}").exists())
+        programs.eventually(lambda: programs.has_ended(envoy))
 
 
 def test_a_port_that_is_taken_is_an_error(ingress: programs.Server) -> None:

@@ -28,6 +28,10 @@ Behavior = Callable[..., Any]
 UNARY = grpc.unary_unary_rpc_method_handler
 
 
+# A deadline in seconds that expires during the call, but long after the handler has begun.
+SHORT = timeouts.SLOWDOWN
+
+
 @contextmanager
 def serving(
     methods: "dict[str, grpc.RpcMethodHandler[Any, Any]]", address: str = "localhost:0", **options: Any
@@ -46,8 +50,9 @@ def serving(
 
 @contextmanager
 def connected(methods: "dict[str, grpc.RpcMethodHandler[Any, Any]]", **options: Any) -> Iterator[grpc.Channel]:
-    """Serve methods of the service Test, and yield a channel to the server."""
+    """Serve methods of the service Test, and yield a channel that is connected to the server."""
     with serving(methods, **options) as (_, address), grpc.insecure_channel(address) as channel:
+        grpc.channel_ready_future(channel).result(timeouts.SECONDS)
         yield channel
 
 
@@ -294,7 +299,7 @@ def test_a_stream_that_ends_early_ends_its_handler_and_runs_its_callback(
     requests.put(b"first")
     with connected({"Listen": grpc.stream_stream_rpc_method_handler(listen)}) as channel:
         method: grpc.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream("/Test/Listen")
-        made = method(iter(requests.get, None), timeout=0.3 if how == "expired" else timeouts.SECONDS)
+        made = method(iter(requests.get, None), timeout=SHORT if how == "expired" else timeouts.SECONDS)
         assert next(made) == b"first"
         if how == "cancelled":
             made.cancel()
@@ -317,7 +322,7 @@ def test_a_deadline_ends_a_call_whose_handler_does_not_return() -> None:
         return b""
 
     with connected({"Block": UNARY(block)}) as channel:
-        assert failure(channel, "Block", timeout=0.1)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert failure(channel, "Block", timeout=SHORT)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
     assert active == [False]
 
 

@@ -82,16 +82,20 @@ def _serving(handlers: Handlers = HANDLERS, **options: Any) -> Iterator[int]:
 
 
 @contextmanager
-def _blocked_pool() -> Iterator[tuple[Handlers, threading.Event]]:
-    """Yield a handler whose calls block their thread, and the event that ends them. The end of the block sets it."""
-    release = threading.Event()
+def _blocked_pool() -> Iterator[tuple[Handlers, threading.Semaphore, threading.Event]]:
+    """Yield a handler that blocks its thread, a semaphore that it releases before, and the event that it waits for.
+
+    The end of the block sets the event.
+    """
+    begun, release = threading.Semaphore(0), threading.Event()
 
     def block(_request: bytes, _context: grpc.ServicerContext) -> bytes:
+        begun.release()
         assert release.wait(timeouts.SECONDS)
         return b""
 
     try:
-        yield {"Block": grpc.unary_unary_rpc_method_handler(block)}, release
+        yield {"Block": grpc.unary_unary_rpc_method_handler(block)}, begun, release
     finally:
         release.set()
 
@@ -222,7 +226,7 @@ def _send(client: MemoryClient, connection: Connection, stream_id: int, body: by
 
 @pytest.mark.parametrize("end", ["reset", "disconnect"])
 def test_requests_of_ended_calls_are_freed_although_the_calls_still_wait_for_a_thread(end: str) -> None:
-    with _blocked_pool() as (handlers, _):
+    with _blocked_pool() as (handlers, _, _):
         host = _host(handlers)
         connection, client = _connection(host), MemoryClient()
         tracemalloc.start()
@@ -246,7 +250,7 @@ def test_requests_of_ended_calls_are_freed_although_the_calls_still_wait_for_a_t
 
 
 def test_metadata_of_cancelled_calls_that_wait_for_a_thread_is_freed() -> None:
-    with _blocked_pool() as (handlers, _):
+    with _blocked_pool() as (handlers, _, _):
         connection, client = _connection(_host(handlers)), MemoryClient()
         tracemalloc.start()
         try:
@@ -266,12 +270,16 @@ def test_metadata_of_cancelled_calls_that_wait_for_a_thread_is_freed() -> None:
 def test_a_call_is_refused_when_too_many_wait_for_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runners, "_MAX_QUEUED", 3)
     with (
-        _blocked_pool() as (handlers, release),
+        _blocked_pool() as (handlers, begun, release),
         _serving(handlers) as port,
         _connected(port) as (client, link),
         _set_at_end(release),
     ):
-        for _ in range(10 + 3 + 10):  # the pool has 10 threads
+        for _ in range(10):  # the pool has 10 threads
+            client.begin(Request("/Test/Block", prefixed(b"")))
+            link.sendall(client.h2.data_to_send())
+            assert begun.acquire(timeout=timeouts.SECONDS)
+        for _ in range(3 + 10):
             client.begin(Request("/Test/Block", prefixed(b"")))
         link.sendall(client.h2.data_to_send())
         while not any(response.status for response in client.responses.values()):

@@ -79,6 +79,13 @@ def descendants(process: int) -> list[int]:
     return children + [each for child in children for each in descendants(child)]
 
 
+def has_ended(process: int) -> bool:
+    """Return whether a process has ended, even if its parent has not read its status yet."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # its parent has read it
+        return Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()[0] == "Z"
+    return True
+
+
 def read_until(process: subprocess.Popen[str], text: str = "\n") -> str:
     """Read the standard output of a program up to the end of a text, and return what was read.
 

@@ -12,7 +12,7 @@ import pytest
 from bazel.oci import archive, load
 from bazel.oci.fake_image import layout_of
 from bazel.oci.layout import Layout
-from testing import programs
+from testing import programs, timeouts
 
 
 @pytest.fixture
@@ -61,18 +61,18 @@ def test_if_no_engine_answers_the_error_has_a_reason_for_each(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize(
-    ("script", "reason"),
+    ("script", "seconds", "reason"),
     [
-        ("exec sleep 60", 'docker: "docker version" did not answer within'),
-        ("printf '\\377' >&2; exit 1", "docker: \ufffd"),
-        ("exit 7", "docker: exit status 7"),
+        ("exec sleep 3600", 0.5, 'docker: "docker version" did not answer within'),
+        ("printf '\\377' >&2; exit 1", timeouts.SECONDS, "docker: \ufffd"),
+        ("exit 7", timeouts.SECONDS, "docker: exit status 7"),
     ],
 )
 def test_an_engine_that_hangs_or_fails_is_skipped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, seconds: float, reason: str
 ) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(load, "_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(load, "_TIMEOUT_SECONDS", seconds)
     _put_on_path(tmp_path, "docker", script)
     with pytest.raises(load.NoEngineError, match=re.escape(reason)):
         load.choose(("docker",))

@@ -192,18 +192,13 @@ def test_an_instance_that_stops_under_load_loses_no_call() -> None:
             os.kill(servers[0], signal.SIGTERM)  # Cloud Run sends SIGTERM to both containers at the same time
             os.kill(ingresses[0], signal.SIGTERM)
             calls += [stub.Calculate.future(REQUEST, timeout=timeouts.SECONDS) for _ in range(300)]
-            programs.eventually(lambda: _has_ended(ingresses[0]) and _has_ended(servers[0]))
+            programs.eventually(lambda: programs.has_ended(ingresses[0]) and programs.has_ended(servers[0]))
             calls += [stub.Calculate.future(REQUEST, timeout=timeouts.SECONDS) for _ in range(100)]
             assert {call.result().result for call in calls} == {5}
 
 
 def _command(process: int) -> str:
     return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-
-
-def _has_ended(process: int) -> bool:
-    """Return whether a process is a zombie: //deploy:local waits for its status only at the end."""
-    return Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()[0] == "Z"
 
 
 def _status_of_a_silent_stream(stub: calculator_pb2_grpc.CalculatorStub, *requests: pb.ConverseRequest) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -136,20 +137,20 @@ def test_no_method_lets_an_invalid_token_through(
     cloud_run: CloudRun, methods: list[MethodDescriptor], invalid: str, header: str
 ) -> None:
     refused = grpc.StatusCode.PERMISSION_DENIED if invalid == "none" else grpc.StatusCode.UNAUTHENTICATED
-    before = len(cloud_run.server.log)
+    wrong, correct = uuid4().hex, uuid4().hex  # the traces of the calls, by which the server's log names them
     with connect(cloud_run.target, access=Access(ca_cert=cloud_run.ca_cert, auth=NONE)) as channel:
         assert len(methods) > 10
         for method in methods:
             metadata = invalid_tokens.metadata(INVALID_TOKENS[invalid](cloud_run.issuer, AUDIENCE), header)
+            metadata += (("traceparent", f"00-{wrong}-{'1' * 16}-01"),)
             assert service_list.status(channel, method, metadata) is refused, method.full_name
         # A valid token must be accepted, or the rejections above would prove nothing.
         [check] = [method for method in methods if method.full_name == "grpc.health.v1.Health.Check"]
         metadata = invalid_tokens.metadata(cloud_run.issuer.token(AUDIENCE), header)
+        metadata += (("traceparent", f"00-{correct}-{'1' * 16}-01"),)
         assert service_list.status(channel, check, metadata) is grpc.StatusCode.OK
-    cloud_run.server.wait_for_log("Health/Check")
-    # Calls through Envoy arrive over IPv4; the direct call that listed the methods did not.
-    lines = [line for line in cloud_run.server.log[before:] if '"peer": "ipv4:' in line]
-    assert not [line for line in lines if "Health/Check" not in line]
+    cloud_run.server.wait_for_log(correct)
+    assert not [line for line in cloud_run.server.log if wrong in line]
 
 
 def _post(cloud_run: CloudRun, method: str, content_type: str, body: bytes) -> tuple[int, bytes]:
@@ -237,11 +238,15 @@ def test_every_request_has_a_trace_either_its_callers_or_a_new_one(cloud_run: Cl
     _calculate(cloud_run, token, ("traceparent", "not a trace"))
     _calculate(cloud_run, token, ("traceparent", f"00-{callers}-00f067aa0ba902b7-01"))
     _calculate(cloud_run, token, ("x-cloud-trace-context", f"{googles}/1;o=1"))
-    programs.eventually(lambda: len(cloud_run.server.log) >= before + 5)
-    traces = {json.loads(line)["logging.googleapis.com/trace"] for line in cloud_run.server.log[before:]}
-    assert len(traces) == 5
-    assert traces > {callers, googles}
-    assert all(re.fullmatch("[0-9a-f]{32}", trace) for trace in traces)
+
+    def traces() -> set[str]:
+        calls = [json.loads(line) for line in cloud_run.server.log[before:] if '"method"' in line]
+        return {call["logging.googleapis.com/trace"] for call in calls}
+
+    programs.eventually(lambda: len(traces()) >= 5)
+    assert len(traces()) == 5
+    assert traces() > {callers, googles}
+    assert all(re.fullmatch("[0-9a-f]{32}", trace) for trace in traces())
 
 
 def test_a_server_that_verifies_tokens_itself_gets_a_signed_token_in_the_second_header(

@@ -196,13 +196,14 @@ def test_a_call_whose_deadline_expired_at_the_client_is_logged_as_expired_or_can
     ended = threading.Event()
 
     def outlast(_request: Any, context: grpc.ServicerContext) -> Message:  # noqa: ANN401
-        context.add_callback(ended.set)
+        assert context.add_callback(ended.set)
         assert ended.wait(timeouts.SECONDS)
         return Message()
 
     peer = Peer(stock, outlast, max_deadline=60)  # stock only, since the handler blocks
+    grpc.channel_ready_future(peer.channel).result(timeouts.SECONDS)
     with pytest.raises(grpc.RpcError) as expired:
-        peer.call("unary_unary", timeout=0.2)
+        peer.call("unary_unary", timeout=timeouts.SLOWDOWN)  # long enough for the handler to begin
     assert expired.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     peer.close()
     assert peer.lines in (["/Test/unary_unary DEADLINE_EXCEEDED"], ["/Test/unary_unary CANCELLED"])

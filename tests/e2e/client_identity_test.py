@@ -196,7 +196,7 @@ def test_a_server_with_an_untrusted_certificate_gets_neither_call_nor_token(
     run: Run, recorder: Recorder, metadata: MetadataServer, tmp_path: Path
 ) -> None:
     other, _, _ = CertificateAuthority().write(tmp_path)
-    options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(other), "--timeout", "3"]
+    options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(other)]
     _, error = run(*options, "--auth", "identity-token", "add", "2", "3", GCE_METADATA_HOST=metadata.host)
     assert error.startswith("Error: UNAVAILABLE"), error
     assert "certificate" in error.lower()
@@ -456,6 +456,7 @@ def test_gcloud_without_a_login_is_an_error_that_says_how_to_log_in(
 def test_gcloud_may_take_longer_than_the_timeout_of_a_call(
     recorder: Recorder, cloud: Run, gcloud: Callable[[str], str]
 ) -> None:
-    path = gcloud(f"sleep 2; echo {Issuer().token(SERVICE)}")
-    assert cloud("--timeout=1", PATH=path) == ["5\n", ""]
+    seconds = 2 * timeouts.SLOWDOWN
+    path = gcloud(f"sleep {seconds + 0.5}; echo {Issuer().token(SERVICE)}")
+    assert cloud(f"--timeout={seconds}", PATH=path) == ["5\n", ""]
     assert len(recorder.tokens()) == 1

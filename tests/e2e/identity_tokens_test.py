@@ -142,7 +142,7 @@ def test_a_signed_token_with_wrong_claims_is_refused_with_a_reason(
     assert info.reason == reason
 
 
-@pytest.mark.parametrize("claims", [{"exp": str(int(time.time()) + 100)}, {"iss": "accounts.google.com"}], ids=str)
+@pytest.mark.parametrize("claims", [{"exp": str(int(time.time()) + 3600)}, {"iss": "accounts.google.com"}], ids=str)
 def test_unusual_but_valid_claims_are_accepted(closed: Calculator, claims: dict[str, Any]) -> None:
     assert closed.status(ISSUER.token(AUDIENCE, **claims)) is grpc.StatusCode.OK
 
@@ -163,7 +163,7 @@ def test_a_token_whose_signature_cloud_run_removed_is_refused_with_advice(closed
 
 def test_a_token_is_refused_after_it_expires(closed: Calculator) -> None:
     # The server accepts a token for 10 s after it has expired, because clocks differ.
-    token = ISSUER.token(AUDIENCE, exp=int(time.time()) - 10 + round(2 * timeouts.SLOWDOWN))
+    token = ISSUER.token(AUDIENCE, exp=int(time.time()) - 10 + round(4 * timeouts.SLOWDOWN))
     closed.call(token)
     programs.eventually(lambda: closed.status(token) is grpc.StatusCode.UNAUTHENTICATED)
 

@@ -53,7 +53,8 @@ def test_record_route_counts_and_measures_a_route(stub: route_guide_pb2_grpc.Rou
         pb.Point(latitude=0, longitude=0),
     ]
     summary = stub.RecordRoute(iter(points[:2]), timeout=timeouts.SECONDS)
-    assert (summary.point_count, summary.feature_count, summary.elapsed_time) == (2, 2, 0)
+    assert (summary.point_count, summary.feature_count) == (2, 2)
+    assert 0 <= summary.elapsed_time < timeouts.SECONDS
     assert summary.distance == pytest.approx(14_547, abs=10)
     assert stub.RecordRoute(iter(points), timeout=timeouts.SECONDS).feature_count == 2
     assert stub.RecordRoute(iter([]), timeout=timeouts.SECONDS) == pb.RouteSummary()

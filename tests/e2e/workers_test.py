@@ -1,5 +1,6 @@
 """Tests of several workers on one port: each serves, dead ones are replaced, all drain, none outlives its parent."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -33,10 +34,6 @@ def _workers(server: programs.Server) -> set[int]:
     return {int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text("ascii").split()}
 
 
-def _exists(process: int) -> bool:
-    return Path(f"/proc/{process}").exists()
-
-
 def _ask(server: programs.Server) -> float:
     """Call Calculate on a new connection; return the result."""
     options = [("grpc.use_local_subchannel_pool", 1)]
@@ -47,11 +44,11 @@ def _ask(server: programs.Server) -> float:
 
 def _sockets(process: int) -> int:
     """Return how many sockets a process has open. Each connection adds one."""
-    return sum(
-        str(descriptor.readlink()).startswith("socket:")
-        for descriptor in Path(f"/proc/{process}/fd").iterdir()
-        if descriptor.is_symlink()
-    )
+    sockets = 0
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it has been closed
+            sockets += str(descriptor.readlink()).startswith("socket:")
+    return sockets
 
 
 def test_each_worker_gets_connections(server: programs.Server) -> None:
@@ -119,7 +116,7 @@ def test_a_second_signal_ends_all_workers_at_once() -> None:
             assert call.add_one() == 2
             server.process.send_signal(signal.SIGINT)
             assert server.process.wait(timeouts.SECONDS) == 1
-        assert not [worker for worker in workers if _exists(worker)]
+        assert all(map(programs.has_ended, workers))
 
 
 def test_workers_end_when_their_parent_is_killed() -> None:
@@ -127,7 +124,7 @@ def test_workers_end_when_their_parent_is_killed() -> None:
         workers = _workers(server)
         server.process.kill()
         server.process.wait()
-        programs.eventually(lambda: not [worker for worker in workers if _exists(worker)])
+        programs.eventually(lambda: all(map(programs.has_ended, workers)))
 
 
 def test_an_invalid_otel_variable_ends_the_server_with_status_2() -> None:

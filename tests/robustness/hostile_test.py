@@ -246,14 +246,14 @@ def test_the_server_ends_the_calls_of_a_client_that_has_vanished() -> None:
 
 
 def test_a_client_that_answers_pings_keeps_its_calls() -> None:
-    with programs.serving("--keepalive-time=0.2") as server, connected(server.port) as peer:
+    with programs.serving(f"--keepalive-time={timeouts.SLOWDOWN}") as server, connected(server.port) as peer:
         stream = peer.begin("/calculator.v1.Calculator/Converse")
         pings = 0
         for frame in peer.frames():
             if isinstance(frame, PingFrame) and "ACK" not in frame.flags:
                 peer.send(PingFrame(0, frame.opaque_data, flags=["ACK"]))
                 pings += 1
-            if pings == 5:
+            if pings == 2:
                 break
         peer.send_data(stream)
         assert peer.read(stream).status == OK
@@ -337,7 +337,7 @@ def test_a_client_with_a_window_of_zero_does_not_block_other_clients(server: pro
 def test_unread_responses_are_limited_in_number_and_held_until_their_deadline() -> None:
     held = 2 * 5 + 10
     with (
-        programs.serving("--max-concurrent-calls=5", "--max-deadline=5") as server,
+        programs.serving("--max-concurrent-calls=5", f"--max-deadline={5 * timeouts.SLOWDOWN}") as server,
         connected(server.port, {SettingsFrame.INITIAL_WINDOW_SIZE: 0}) as peer,
     ):
         for _ in range(held):
@@ -386,7 +386,7 @@ def test_a_health_watch_that_reads_nothing_blocks_neither_other_clients_nor_the_
 
 @pytest.mark.parametrize("path", [HEALTH, WATCH])
 def test_health_calls_that_never_send_a_request_end_at_the_maximum_deadline(path: str) -> None:
-    with programs.serving("--max-deadline=0.3") as server, connected(server.port) as peer:
+    with programs.serving(f"--max-deadline={2 * timeouts.SLOWDOWN}") as server, connected(server.port) as peer:
         for _ in range(100):
             stream = peer.begin(path)
         assert peer.read(stream).is_over
