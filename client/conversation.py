@@ -32,6 +32,10 @@ class ConversationError(grpc.RpcError):
         """Return what the server did."""
         return self._details
 
+    def trailing_metadata(self) -> tuple[()]:
+        """Return no metadata, since no call failed."""
+        return ()
+
 
 class _Requests:
     """Requests by their number, read on demand and kept in `unanswered`.
@@ -118,8 +122,12 @@ def _reminder_of(number: float) -> pb.ConverseRequest:
 def _is_transient(error: grpc.RpcError) -> bool:
     """Return whether another stream may succeed.
 
-    A front end that cuts a stream off between answers resets it, which gRPC reports as INTERNAL.
+    A front end that cuts a stream off between answers resets it, which gRPC reports as INTERNAL. A server forbids
+    retries by a negative pushback: https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback
     """
+    trailer = {entry.key: str(entry.value) for entry in error.trailing_metadata() or ()}
+    if trailer.get("grpc-retry-pushback-ms") == "-1":
+        return False
     code = error.code()
     is_cut_off = code is grpc.StatusCode.INTERNAL and "RST_STREAM" in (error.details() or "")
     return is_cut_off or code is grpc.StatusCode.DEADLINE_EXCEEDED or code.name in RETRYABLE_CODES

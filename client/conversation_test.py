@@ -235,6 +235,26 @@ def test_an_answer_without_a_request_is_an_error() -> None:
     assert ended.value.details() == "the server sent more answers than there were requests"
 
 
+class Forbidding(CalculatorServicer):
+    """A calculator that ends each conversation with UNAVAILABLE, and forbids retries."""
+
+    streams = 0
+
+    def Converse(
+        self, request_iterator: Iterator[pb.ConverseRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.ConverseResponse]:
+        self.streams += 1
+        context.set_trailing_metadata((("grpc-retry-pushback-ms", "-1"),))
+        context.abort(grpc.StatusCode.UNAVAILABLE, "no")
+
+
+def test_no_other_stream_is_opened_if_the_server_forbids_retries() -> None:
+    servicer = Forbidding()
+    with _serving(servicer) as stub, pytest.raises(grpc.RpcError) as ended:
+        list(converse(stub, [_add(1)]))
+    assert (servicer.streams, ended.value.code()) == (1, grpc.StatusCode.UNAVAILABLE)
+
+
 @pytest.mark.parametrize("code", ["INTERNAL", "INVALID_ARGUMENT", "PERMISSION_DENIED", "UNKNOWN"])
 def test_a_permanent_error_is_raised_without_another_stream(
     stub: CalculatorStub, servicer: Servicer, code: str

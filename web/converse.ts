@@ -3,7 +3,7 @@
 // A browser cannot send while it receives, so each line is a separate call. Like the client on a new stream, the call
 // starts by sending the last result, which the server does not know.
 
-import type { Client } from "@connectrpc/connect";
+import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import { createAsyncIterable } from "@connectrpc/connect/protocol";
 import type { Calculator, ConverseRequest } from "@proto/calculator/v1/calculator_pb.js";
 import { reminderOf } from "../client/ts/conversation.ts";
@@ -21,6 +21,9 @@ export function conversing(form: HTMLFormElement, client: Client<typeof Calculat
     const request = parsed(line);
     const reminder = last === undefined ? [] : [reminderOf(last)];
     const responses = await Array.fromAsync(client.converse(createAsyncIterable([...reminder, request]), { signal }));
+    if (responses.length !== reminder.length + 1) {
+      throw new ConnectError("the server ended the stream without an answer", Code.Internal);
+    }
     const outcome = responses.at(-1)?.outcome;
     if (outcome?.case === "result") {
       last = outcome.value;

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	pb "calculator/proto/calculator/v1/calculatorpb"
@@ -50,6 +52,8 @@ type conversation struct {
 	reminder *pb.ConverseRequest
 	// failedAttempts counts the streams that have ended since the last answer, including the current one.
 	failedAttempts int
+	// trailer has the trailing metadata of the last stream, if it failed.
+	trailer metadata.MD
 
 	// The sender of the current stream appends to unanswered, which is also read and shortened when answers arrive.
 	mu         sync.Mutex
@@ -63,7 +67,7 @@ func (c *conversation) run(ctx context.Context) error {
 		if err == nil && c.failedAttempts == policy.MaxAttempts {
 			return status.Error(codes.Internal, "the server ended the stream without an answer")
 		}
-		if err != nil && (c.failedAttempts == policy.MaxAttempts || !isTransient(err)) {
+		if err != nil && (c.failedAttempts == policy.MaxAttempts || !isTransient(err, c.trailer)) {
 			return err
 		}
 		select {
@@ -97,11 +101,12 @@ func (c *conversation) receive(ctx context.Context) *pb.ConverseRequest {
 	}
 }
 
-// stream converses over one stream until it ends. The server must not end it before all requests are answered, but may
-// do so.
+// stream converses over one stream until it ends. A server that breaks the rules ends it before all requests are
+// answered, without an error.
 func (c *conversation) stream(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	c.trailer = nil
 	stream, err := c.calculator.Converse(ctx)
 	if err != nil {
 		return err
@@ -127,6 +132,7 @@ func (c *conversation) stream(ctx context.Context) error {
 			return nil
 		}
 		if err != nil {
+			c.trailer = stream.Trailer()
 			return err
 		}
 		if isReminder {
@@ -182,8 +188,12 @@ func reminderOf(number float64) *pb.ConverseRequest {
 }
 
 // isTransient returns whether another stream may succeed. A front end that cuts a stream off between answers resets it,
-// which gRPC reports as INTERNAL.
-func isTransient(err error) bool {
+// which gRPC reports as INTERNAL. A server forbids retries by a negative pushback:
+// https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback
+func isTransient(err error, trailer metadata.MD) bool {
+	if slices.Contains(trailer.Get("grpc-retry-pushback-ms"), "-1") {
+		return false
+	}
 	failure := status.Convert(err)
 	isCutOff := failure.Code() == codes.Internal && strings.Contains(failure.Message(), "RST_STREAM")
 	return isCutOff || failure.Code() == codes.DeadlineExceeded || policy.isRetryable(failure.Code())

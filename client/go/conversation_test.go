@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	pb "calculator/proto/calculator/v1/calculatorpb"
@@ -310,7 +311,8 @@ func TestFiveStreamsInARowThatEndWithOkButWithoutAnAnswerEndTheConversation(t *t
 		servicer.cuts = append(servicer.cuts, cut{0, codes.OK, "", false})
 	}
 	_, err := converse(t.Context(), serve(t, servicer), atOnce([]*pb.ConverseRequest{add(1)}))
-	if status.Code(err) != codes.Internal || servicer.streams != policy.MaxAttempts {
+	if status.Convert(err).Message() != "the server ended the stream without an answer" ||
+		status.Code(err) != codes.Internal || servicer.streams != policy.MaxAttempts {
 		t.Errorf("%d streams, error %v", servicer.streams, err)
 	}
 }
@@ -331,8 +333,29 @@ func (twice) Converse(stream pb.Calculator_ConverseServer) error {
 
 func TestAnAnswerWithoutARequestIsAnError(t *testing.T) {
 	answers, err := converse(t.Context(), serve(t, twice{}), atOnce([]*pb.ConverseRequest{add(1)}))
-	if len(answers) != 1 || status.Code(err) != codes.Internal {
+	if len(answers) != 1 || status.Code(err) != codes.Internal ||
+		status.Convert(err).Message() != "the server sent more answers than there were requests" {
 		t.Errorf("answers %v, error %v", answers, err)
+	}
+}
+
+// forbidding ends each stream with UNAVAILABLE, and forbids retries.
+type forbidding struct {
+	pb.UnimplementedCalculatorServer
+	streams int
+}
+
+func (s *forbidding) Converse(stream pb.Calculator_ConverseServer) error {
+	s.streams++
+	stream.SetTrailer(metadata.Pairs("grpc-retry-pushback-ms", "-1"))
+	return status.Error(codes.Unavailable, "no")
+}
+
+func TestNoOtherStreamIsOpenedIfTheServerForbidsRetries(t *testing.T) {
+	servicer := &forbidding{}
+	_, err := converse(t.Context(), serve(t, servicer), atOnce([]*pb.ConverseRequest{add(1)}))
+	if status.Code(err) != codes.Unavailable || servicer.streams != 1 {
+		t.Errorf("%d streams, error %v", servicer.streams, err)
 	}
 }
 

@@ -114,5 +114,5 @@ export function reminderOf(number: number): ConverseRequest {
 
 /** Returns whether another stream may succeed. A front end that cuts a stream off between answers resets it. */
 function isTransient(error: ConnectError): boolean {
-  return isStreamReset(error) || [Code.Aborted, Code.DeadlineExceeded].includes(error.code) || isRetryable(error);
+  return isStreamReset(error) || error.code === Code.DeadlineExceeded || isRetryable(error);
 }

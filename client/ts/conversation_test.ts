@@ -115,7 +115,7 @@ test("five streams in a row without an answer end the conversation", async () =>
 test("five streams in a row that end with OK but without an answer end the conversation", async () => {
   await using server = new Cutting([0, 0, 0, 0, 0, 0, 0]);
   const target = await server.listen();
-  await assert.rejects(sums(target, 1), (error) => errorOf(error).code === Code.Internal);
+  await assert.rejects(sums(target, 1), /the server ended the stream without an answer/u);
   assert.equal(server.streams, ATTEMPTS);
 });
 
@@ -123,7 +123,8 @@ test("an answer without a request is an error", async () => {
   await using server = new Cutting([]);
   server.times = 2;
   const target = await server.listen();
-  await assert.rejects(sums(target, 1), (error) => errorOf(error).code === Code.Internal);
+  await assert.rejects(sums(target, 1), /the server sent more answers than there were requests/u);
+  assert.equal(server.streams, 1);
 });
 
 /** HTTP/2 frames built by hand (RFC 9113), since Node's own server ends a stream before it resets it. */
