@@ -66,7 +66,7 @@ class BoundServer:
         self.interceptor.drain(grace)
         stopped.wait()
         if self.telemetry:
-            self.telemetry.close(ends - time.monotonic())
+            self.telemetry.close(max(_EXPORT_SECONDS, ends - time.monotonic()))
 
 
 def _options(config: Config, *, is_shared: bool) -> list[tuple[str, int]]:

@@ -41,18 +41,19 @@ def test_without_ipv6_the_server_listens_on_ipv4_and_logs_it(
     running.drain(grace=0)
 
 
-@pytest.mark.parametrize("used", [0, 1])
-def test_a_drain_with_the_default_grace_ends_before_cloud_run_kills_the_server(
-    monkeypatch: pytest.MonkeyPatch, used: int
+@pytest.mark.parametrize(
+    ("delay", "taken", "export"),
+    [(0, 0, 9.6), (0, 4, 5.6), (0, 9.1, 0.5), (3, 3, 6.6), (3, 9.1, 0.5), (0, 30, 0.5)],  # s
+)
+def test_the_last_export_ends_before_cloud_run_kills_the_server_and_has_at_least_half_a_second(
+    monkeypatch: pytest.MonkeyPatch, delay: float, taken: float, export: float
 ) -> None:
-    server, calls, telemetry = Mock(), Mock(), Mock()
-    grace = Config().shutdown_grace
-    clock = Mock()
-    clock.monotonic.side_effect = [1000, 1000 + used * (grace + 0.1)]
+    server, calls, telemetry, clock = Mock(), Mock(), Mock(), Mock()
+    grace = Config().shutdown_grace - delay
+    clock.monotonic.side_effect = [1000, 1000 + taken]
     monkeypatch.setattr(app, "time", clock)
-    app.BoundServer(server, "", Mock(), calls, telemetry).drain(grace)
+    app.BoundServer(server, "", Mock(), calls, telemetry).drain(grace, delay)
     calls.drain.assert_called_once_with(grace)
     [stop_grace], [export_timeout] = server.stop.call_args.args, telemetry.close.call_args.args
     assert stop_grace > grace  # so that the calls end with a status
-    # Cloud Run kills an instance 10 s after SIGTERM. The exit of the process takes part of that time, too.
-    assert 0.4 < export_timeout <= 9.75 - used * stop_grace
+    assert export_timeout == pytest.approx(export)
