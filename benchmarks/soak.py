@@ -127,7 +127,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if not arguments.seconds > 0:
         parser.error(f"--seconds={arguments.seconds}: must be above 0")
-    if arguments.calls < 100:  # noqa: PLR2004
+    if arguments.calls < 100:  # noqa: PLR2004 - each connection of the load needs calls
         parser.error(f"--calls={arguments.calls}: must be at least 100")
     all_workloads = workloads(arguments.calls)
     checker, abusive_clients, stopping = Checker(), AbusiveClients(), threading.Event()

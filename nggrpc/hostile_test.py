@@ -83,7 +83,7 @@ def _serving(handlers: Handlers = HANDLERS, **options: Any) -> Iterator[int]:
 
 @contextmanager
 def _blocked_pool() -> Iterator[tuple[Handlers, threading.Semaphore, threading.Event]]:
-    """Yield a handler that blocks its thread, a semaphore that it releases before, and the event that it waits for.
+    """Yield a handler that blocks its thread, a semaphore that it releases at its beginning, and an event that ends it.
 
     The end of the block sets the event.
     """

@@ -196,7 +196,14 @@ def test_a_server_with_an_untrusted_certificate_gets_neither_call_nor_token(
     run: Run, recorder: Recorder, metadata: MetadataServer, tmp_path: Path
 ) -> None:
     other, _, _ = CertificateAuthority().write(tmp_path)
-    options = ["--target", f"localhost:{recorder.tls_port}", "--ca-cert", str(other)]
+    options = [
+        "--target",
+        f"localhost:{recorder.tls_port}",
+        "--ca-cert",
+        str(other),
+        "--timeout",
+        str(timeouts.SECONDS),
+    ]
     _, error = run(*options, "--auth", "identity-token", "add", "2", "3", GCE_METADATA_HOST=metadata.host)
     assert error.startswith("Error: UNAVAILABLE"), error
     assert "certificate" in error.lower()

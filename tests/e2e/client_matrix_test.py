@@ -382,26 +382,33 @@ def test_a_call_is_retried_when_its_first_two_connections_are_lost(
     server: programs.Server,
     is_reset: bool,  # noqa: FBT001
 ) -> None:
-    with socket.create_server(("localhost", 0)) as listener:
+    def accept() -> socket.socket:
+        """Lose two connections, and return the third."""
+        for _ in range(2):
+            lost, _ = listener.accept()
+            if is_reset:
+                lost.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            lost.close()
+        return listener.accept()[0]
+
+    with (
+        futures.ThreadPoolExecutor(2) as pool,
+        socket.create_connection(("localhost", server.port)) as onward,
+        socket.create_server(("localhost", 0)) as listener,
+    ):
         listener.settimeout(timeouts.SECONDS)
+        accepted = pool.submit(accept)
         target = f"localhost:{listener.getsockname()[1]}"
         command = [str(client), "--target", target, "--timeout", str(timeouts.SECONDS), "add", "2", "3"]
-        with programs.started(command, stdout=subprocess.PIPE) as asking, futures.ThreadPoolExecutor(2) as pool:
-            for _ in range(2):
-                lost, _ = listener.accept()
-                if is_reset:
-                    lost.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                lost.close()
-            repeated, _ = listener.accept()
-            with repeated, socket.create_connection(("localhost", server.port)) as onward:
-                try:
-                    pool.submit(_forward, repeated, onward)
-                    pool.submit(_forward, onward, repeated)
-                    answer, _ = asking.communicate(timeout=timeouts.SECONDS)
-                finally:
-                    for each in (repeated, onward):  # closing a socket does not wake the thread that reads from it
-                        with suppress(OSError):  # its peer has already closed the connection
-                            each.shutdown(socket.SHUT_RDWR)
+        with programs.started(command, stdout=subprocess.PIPE) as asking, accepted.result() as repeated:
+            try:
+                pool.submit(_forward, repeated, onward)
+                pool.submit(_forward, onward, repeated)
+                answer, _ = asking.communicate(timeout=timeouts.SECONDS)
+            finally:
+                for each in (repeated, onward):  # closing a socket does not wake the thread that reads from it
+                    with suppress(OSError):  # its peer has already closed the connection
+                        each.shutdown(socket.SHUT_RDWR)
     assert answer == "5\n"
 
 

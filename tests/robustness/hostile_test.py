@@ -63,6 +63,10 @@ MAX_CALLS = 20
 # refused. The rest is for the main thread, the thread for deadlines, and the threads that gRPC core starts as needed.
 MOST_THREADS = MAX_CALLS + 64 + 24
 
+# A maximum deadline in seconds that expires during a test, but long after its calls have begun. gRPC core closes a
+# connection after 20 s without an answer to its pings, which a raw peer does not give.
+SHORT_DEADLINE = f"{min(5 * timeouts.SLOWDOWN, 15):.3f}"
+
 _TESTS = itertools.count()
 # gRPC allows 16 MB of headers per call, which take about six times as much memory. The allocator returns little of it,
 # but the next flood reuses it: growth of 45 to 285 MB was measured. A leak that grows with the length of a flood would
@@ -240,13 +244,13 @@ def test_pings_at_the_permitted_rate_are_answered() -> None:
 
 
 def test_the_server_ends_the_calls_of_a_client_that_has_vanished() -> None:
-    with programs.serving("--keepalive-time=0.2") as server, connected(server.port) as peer:
+    with programs.serving(f"--keepalive-time={timeouts.SLOWDOWN:.3f}") as server, connected(server.port) as peer:
         peer.begin("/calculator.v1.Calculator/Converse")  # from now on, the peer answers no ping
         assert server.wait_for_log("/calculator.v1.Calculator/Converse")  # written when the call has ended
 
 
 def test_a_client_that_answers_pings_keeps_its_calls() -> None:
-    with programs.serving(f"--keepalive-time={timeouts.SLOWDOWN}") as server, connected(server.port) as peer:
+    with programs.serving(f"--keepalive-time={timeouts.SLOWDOWN:.3f}") as server, connected(server.port) as peer:
         stream = peer.begin("/calculator.v1.Calculator/Converse")
         pings = 0
         for frame in peer.frames():
@@ -337,7 +341,7 @@ def test_a_client_with_a_window_of_zero_does_not_block_other_clients(server: pro
 def test_unread_responses_are_limited_in_number_and_held_until_their_deadline() -> None:
     held = 2 * 5 + 10
     with (
-        programs.serving("--max-concurrent-calls=5", f"--max-deadline={5 * timeouts.SLOWDOWN}") as server,
+        programs.serving("--max-concurrent-calls=5", f"--max-deadline={SHORT_DEADLINE}") as server,
         connected(server.port, {SettingsFrame.INITIAL_WINDOW_SIZE: 0}) as peer,
     ):
         for _ in range(held):
@@ -386,7 +390,7 @@ def test_a_health_watch_that_reads_nothing_blocks_neither_other_clients_nor_the_
 
 @pytest.mark.parametrize("path", [HEALTH, WATCH])
 def test_health_calls_that_never_send_a_request_end_at_the_maximum_deadline(path: str) -> None:
-    with programs.serving(f"--max-deadline={2 * timeouts.SLOWDOWN}") as server, connected(server.port) as peer:
+    with programs.serving(f"--max-deadline={SHORT_DEADLINE}") as server, connected(server.port) as peer:
         for _ in range(100):
             stream = peer.begin(path)
         assert peer.read(stream).is_over
