@@ -44,8 +44,8 @@ type caller struct {
 // session is what a command does with a channel to the server.
 type session func(ctx context.Context, channel *grpc.ClientConn) error
 
-// withDeadline runs a function with a channel and a context with the deadline of a call, which does not include the time until
-// there is an identity token. It returns an error that describes a failed call in one line.
+// withDeadline runs a function with a channel, and with a context that has the deadline of a call. The deadline does not
+// include the time until there is an identity token. The error describes a failed call in one line.
 func (c *caller) withDeadline(ctx context.Context, run session) error {
 	return c.withChannel(ctx, func(ctx context.Context, channel *grpc.ClientConn) error {
 		ctx, cancel := context.WithTimeout(ctx, c.timeout)
@@ -54,8 +54,8 @@ func (c *caller) withDeadline(ctx context.Context, run session) error {
 	})
 }
 
-// withChannel is like withDeadline, but without a deadline. Reading standard input can take any time, so a deadline would limit the
-// input, not the server.
+// withChannel is like withDeadline, but without a deadline. Reading standard input can take any time, so a deadline would
+// limit the input, not the server.
 func (c *caller) withChannel(ctx context.Context, run session) error {
 	channel, err := client.Connect(ctx, c.target, c.access)
 	if err != nil {

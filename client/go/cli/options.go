@@ -98,8 +98,8 @@ func quoted(text string) string {
 	return "'" + escaped[1:len(escaped)-1] + "'"
 }
 
-// checkFile returns an error if a file was given that can be none. An empty name, such as that of an unset variable, must
-// not mean plaintext.
+// checkFile returns an error if the given name cannot be the name of a file. An empty name, such as that of an unset
+// variable, must not mean plaintext.
 func checkFile(name string, isGiven bool) error {
 	if isGiven && name == "" {
 		return errors.New("'' is not a file")
